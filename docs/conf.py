@@ -1,0 +1,73 @@
+"""Configuration of the documentation."""
+
+import importlib.util
+import os
+import warnings
+
+from sunpy_superres import __version__
+
+# -- Project -----------------------------------------------------------------
+
+project = "sunpy_superres"
+author = "sunpy_superres developers"
+copyright = author
+release = __version__
+version = release.split("+")[0]
+
+# -- General -----------------------------------------------------------------
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_automodapi.automodapi",
+    "sphinx_automodapi.smart_resolver",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "Thumbs.db", ".DS_Store"]
+default_role = "obj"
+suppress_warnings = ["config.cache"]
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+
+# automodapi lists the members; numpydoc must not list them a second time.
+numpydoc_show_class_members = False
+automodapi_toctreedirnm = "api"
+automodapi_inheritance_diagram = False
+
+intersphinx_timeout = 10
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "astropy": ("https://docs.astropy.org/en/stable", None),
+    "sunpy": ("https://docs.sunpy.org/en/stable", None),
+    "ndcube": ("https://docs.sunpy.org/projects/ndcube/en/stable", None),
+    "reproject": ("https://reproject.readthedocs.io/en/stable", None),
+    "torch": ("https://docs.pytorch.org/docs/stable", None),
+    "matplotlib": ("https://matplotlib.org/stable", None),
+}
+
+# -- Gallery -----------------------------------------------------------------
+
+# The examples run on the embedded model and the embedded example; nothing is fetched.
+os.environ["HF_HUB_OFFLINE"] = "1"
+warnings.filterwarnings("ignore", message=".*is non-interactive, and thus cannot be shown")
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"[/\\]plot_",
+    "download_all_examples": False,
+    "reference_url": {"sunpy_superres": None},
+}
+
+# -- HTML --------------------------------------------------------------------
+
+if importlib.util.find_spec("sunpy_sphinx_theme") is not None:
+    html_theme = "sunpy"
+html_title = "sunpy_superres"
+html_show_sourcelink = False

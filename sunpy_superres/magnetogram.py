@@ -1,0 +1,368 @@
+"""What a usable MDI magnetogram is, and the plain arrays that the model works on."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from dataclasses import dataclass, field
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.geometry import heliocentric_mu, is_helioprojective, on_disk_mask, plate_scale
+from sunpy_superres.headers import repaired
+from sunpy_superres.instruments import MDI
+
+__all__ = ["Magnetogram", "check_observable", "estimate_noise", "read_magnetogram"]
+
+#: QUALITY bit of JSOC for a record without data.
+_NO_DATA = 0x80000000
+#: QUALITY bit that most good MDI frames carry.
+_HARMLESS = 0x00000200
+#: Words in CONTENT and its older relatives for other observables.
+_OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
+#: Pixels along a side.
+_SMALLEST = 16
+#: Gauss; what is larger counts as missing.
+_LARGEST = 2e4
+
+
+@dataclass(frozen=True)
+class Magnetogram:
+    """
+    A checked MDI frame.
+
+    Parameters
+    ----------
+    map : `~sunpy.map.GenericMap`
+        The input, or a copy with its header repaired.
+    changes : list of str
+        What was repaired in the header.
+    frame : numpy.ndarray
+        MDI Gauss, float32, ``(ny, nx)``; 0 where ``good`` is False.
+    good : numpy.ndarray of bool
+        On the disk and not missing.
+    on_disk : numpy.ndarray of bool
+        On the disk, by the geometry.
+    noise : numpy.ndarray
+        Standard deviation of the noise in MDI Gauss, float32, ``(ny, nx)``.
+    """
+
+    map: sunpy.map.GenericMap
+    frame: np.ndarray
+    good: np.ndarray
+    on_disk: np.ndarray
+    noise: np.ndarray
+    changes: list[str] = field(default_factory=list)
+
+
+def check_observable(meta):
+    """
+    Refuse header cards that describe anything but an MDI line-of-sight magnetogram.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards, lower-case names.
+
+    Raises
+    ------
+    TypeError
+        For other observables, uncalibrated data and other instruments.
+
+    Warns
+    -----
+    SuperResWarning
+        If no instrument is named.
+    """
+    names = " ".join(
+        str(meta.get(k, "")) for k in ("content", "dpc_obsr", "obs_type", "measurement", "obs_mode")
+    ).lower()
+    if any(word in names for word in _OTHER_OBSERVABLES):
+        raise TypeError(
+            f"The header describes {names.strip()!r}, not a magnetogram; "
+            "use the series mdi.fd_M_96m_lev182 or another line-of-sight magnetogram."
+        )
+    history = " ".join(str(meta.get(k, "")) for k in ("history", "comment")).lower()
+    if "not suitable for analysis" in history or "uncalibrated" in history:
+        raise TypeError(
+            "The header says that the data are uncalibrated (a quick-look image, not Gauss); "
+            "use the calibrated magnetogram of the same time (series mdi.fd_M_96m_lev182)."
+        )
+    if str(meta.get("siminst", "")).strip().upper() == "MDI":
+        return
+    named = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
+    if any("MDI" in v.upper() for v in named.values()):
+        return
+    if "SOHO" in named["telescop"].upper() and not named["instrume"]:
+        return
+    if "HMI" in named["instrume"].upper():
+        raise TypeError(
+            "This is an HMI magnetogram, which needs no super-resolution; to try the model on "
+            "it, degrade it with sunpy_superres.simulate_mdi first."
+        )
+    if any(named.values()):
+        said = ", ".join(f"{k.upper()} = {v!r}" for k, v in named.items() if v)
+        raise TypeError(
+            f"The magnetogram is not from MDI ({said}); the model knows only SOHO/MDI. "
+            "If it is one, set meta['telescop'] = 'SOHO' and meta['instrume'] = 'MDI'."
+        )
+    warnings.warn(
+        "The header names no instrument; the data are taken for SOHO/MDI.",
+        SuperResWarning,
+        stacklevel=4,
+    )
+
+
+def _field_unit(smap):
+    """Unit of the data as an astropy unit of magnetic field, or an error."""
+    unit = smap.unit
+    written = str(smap.meta.get("bunit") or "").strip()
+    if unit is None and written:
+        with contextlib.suppress(ValueError):
+            unit = u.Unit(written)
+    if unit is None and written.lower() == "gauss":
+        unit = u.G
+    if unit is None:
+        return None if not written else _unknown_unit(written)
+    if unit.is_equivalent(u.Mx / u.cm**2) and not unit.is_equivalent(u.G):
+        return unit / (u.Mx / u.cm**2) * u.G
+    if not unit.is_equivalent(u.G):
+        raise TypeError(
+            f"The data are in {unit}, not a magnetic field; "
+            "super_resolve needs an MDI line-of-sight magnetogram in Gauss or Mx/cm^2."
+        )
+    return unit
+
+
+def _unknown_unit(written):
+    raise ValueError(
+        f"The unit of the data is not known (BUNIT is {written or 'missing'!r}); "
+        "set meta['bunit'] = 'Gauss' if the values are Gauss."
+    )
+
+
+def _check_missing_unit(smap, frame, good):
+    """Without BUNIT, believe in Gauss only if the noise is what INTERVAL promises."""
+    interval = smap.meta.get("interval")
+    measured = estimate_noise(frame, good)
+    low, high = MDI.noise_range(interval)
+    if interval not in (30, 300) or not low / 1.5 < measured < high * 1.5:
+        _unknown_unit("")
+    warnings.warn(
+        f"BUNIT is missing; the values are taken for Gauss, since their noise of {measured:.0f} G "
+        f"is that of MDI with INTERVAL = {interval:.0f} s.",
+        SuperResWarning,
+        stacklevel=4,
+    )
+
+
+def _check_geometry(smap):
+    if len(smap.data.shape) != 2 or min(smap.data.shape) < _SMALLEST:
+        raise ValueError(
+            f"The data have shape {smap.data.shape}; super_resolve needs an image of at least "
+            f"{_SMALLEST} x {_SMALLEST} pixels."
+        )
+    names = [str(name).upper() for name in smap.coordinate_system]
+    if [name[:4] for name in names] not in (
+        ["HPLN", "HPLT"],
+        ["CRLN", "CRLT"],
+        ["HGLN", "HGLT"],
+    ):
+        raise ValueError(
+            f"The axes are {names[0]} and {names[1]}, not helioprojective (HPLN, HPLT) or "
+            "heliographic longitude and latitude; set CTYPE1 and CTYPE2."
+        )
+    try:
+        scale = plate_scale(smap).to_value(u.arcsec / u.pix)
+        wcs_ok = np.all(np.isfinite(scale)) and np.all(scale > 0)
+        wcs_ok = wcs_ok and np.all(np.isfinite(smap.wcs.wcs.crpix))
+        wcs_ok = wcs_ok and np.linalg.det(smap.rotation_matrix) > 0.5
+    except (ValueError, AttributeError, u.UnitsError) as error:
+        raise ValueError(
+            f"The header holds no usable WCS ({error}); set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
+        ) from error
+    if not wcs_ok:
+        raise ValueError(
+            "The header holds no usable WCS (plate scale "
+            f"{scale[0]:.3g} x {scale[1]:.3g} arcsec, or a mirrored or singular matrix); "
+            "set CDELT, CRPIX and the rotation to finite values."
+        )
+    expected = MDI.plate_scale
+    if abs(scale[0] / scale[1] - 1) > 0.02:
+        raise ValueError(
+            f"Pixels of {scale[0]:.3f} x {scale[1]:.3f} arcsec are not square; "
+            "reproject the map to square pixels of 1.98 arcsec first."
+        )
+    if not 0.65 < scale[0] / expected < 1.55:
+        raise ValueError(
+            f"The plate scale is {scale[0]:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
+            "use the full-resolution file instead of a rebinned one."
+        )
+    if abs(scale[0] / expected - 1) > 0.2:
+        warnings.warn(
+            f"The plate scale is {scale[0]:.2f} arcsec/pixel; the model was trained "
+            f"at MDI's {expected:.2f}.",
+            SuperResWarning,
+            stacklevel=4,
+        )
+
+
+def _check_quality(smap):
+    quality = smap.meta.get("quality", 0)
+    try:
+        bits = int(str(quality), 0) if not isinstance(quality, float) else int(quality)
+    except ValueError:
+        return
+    bits &= 0xFFFFFFFF
+    if bits & _NO_DATA:
+        raise ValueError(
+            f"QUALITY = {bits:#010x} marks a record without data; use another frame."
+        )
+    if bits & ~_HARMLESS:
+        warnings.warn(
+            f"QUALITY = {bits:#010x} marks a problem with the frame; look at the result with care.",
+            SuperResWarning,
+            stacklevel=4,
+        )
+
+
+def estimate_noise(frame, good, block: int = 16):
+    """
+    Noise of a frame from its quietest parts.
+
+    The diagonal second difference of white noise has the noise's own standard
+    deviation and little of the Sun's structure; its robust spread is taken in
+    blocks, and of the blocks the lower quartile, so that active regions do not count.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+    block : int
+        Side of a block in pixels.
+
+    Returns
+    -------
+    float
+        Gauss; NaN if no block has enough good pixels.
+    """
+    difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
+    usable = good[:-1, :-1] & good[1:, :-1] & good[:-1, 1:] & good[1:, 1:]
+    difference = np.where(usable, np.abs(difference), np.nan)
+    ny, nx = (n // block * block for n in difference.shape)
+    if not ny or not nx:
+        blocks = difference.reshape(1, -1)
+    else:
+        blocks = difference[:ny, :nx].reshape(ny // block, block, nx // block, block)
+        blocks = blocks.swapaxes(1, 2).reshape(-1, block * block)
+    blocks = blocks[np.isfinite(blocks).sum(1) >= blocks.shape[1] // 2]
+    if not len(blocks):
+        return float("nan")
+    return float(1.4826 * np.quantile(np.nanmedian(blocks, axis=1), 0.25))
+
+
+def _noise_map(smap, frame, good):
+    """Noise level of each pixel: INTERVAL's, checked against and refined by the data."""
+    interval = smap.meta.get("interval")
+    expected = MDI.noise_range(interval if isinstance(interval, int | float) else None)
+    measured = estimate_noise(frame, good)
+    low, high = expected
+    if not np.isfinite(measured) or measured <= 0:
+        return np.full(frame.shape, np.sqrt(low * high), np.float32)
+    if interval is not None and not low / 1.5 < measured < high * 1.5:
+        warnings.warn(
+            f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
+            f"{measured:.1f} G; the measured value is used.",
+            SuperResWarning,
+            stacklevel=4,
+        )
+    noise = np.full(frame.shape, np.clip(measured, 2.0, 60.0), np.float32)
+    if not is_helioprojective(smap):
+        return noise
+    # Toward the limb the noise grows: fit a + b sin^2 over annuli where there are enough.
+    mu = heliocentric_mu(smap)
+    sine = 1 - mu**2
+    edges = np.linspace(0, 0.98, 6)
+    rings = [(good & (sine >= a) & (sine < b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    values = np.array([estimate_noise(frame, r) if r.sum() > 5000 else np.nan for r in rings])
+    usable = np.isfinite(values)
+    if usable.sum() < 3:
+        return noise
+    centres = 0.5 * (edges[:-1] + edges[1:])
+    slope, level = np.polyfit(centres[usable], values[usable], 1)
+    fitted = np.clip(level + slope * np.nan_to_num(sine, nan=1.0), values[usable].min() * 0.9,
+                     values[usable].max() * 1.2)
+    return np.clip(fitted, 2.0, 60.0).astype(np.float32)
+
+
+def read_magnetogram(mdi_map) -> Magnetogram:
+    """
+    Check a Map and take from it what the model needs.
+
+    Parameters
+    ----------
+    mdi_map : `~sunpy.map.GenericMap`
+        MDI line-of-sight magnetogram, full disk or cut-out, in Gauss or Mx/cm^2;
+        helioprojective or heliographic (CEA); in-memory or dask data.
+
+    Returns
+    -------
+    Magnetogram
+
+    Raises
+    ------
+    TypeError
+        If it is not a Map, or not an MDI line-of-sight magnetogram.
+    ValueError
+        If unit, geometry, plate scale or size cannot be right, or no pixel is usable.
+
+    Warns
+    -----
+    SuperResWarning
+        For QUALITY bits, an unusual plate scale or noise, or many missing pixels.
+    """
+    if not isinstance(mdi_map, sunpy.map.GenericMap):
+        raise TypeError(
+            f"super_resolve needs a sunpy Map, not {type(mdi_map).__name__}; "
+            "make one with sunpy.map.Map(file)."
+        )
+    meta, changes = repaired(mdi_map.meta)
+    if changes:
+        mdi_map = sunpy.map.Map(mdi_map.data, meta, mask=mdi_map.mask)
+    check_observable(mdi_map.meta)
+    _check_geometry(mdi_map)
+    unit = _field_unit(mdi_map)
+    _check_quality(mdi_map)
+    values = np.asarray(mdi_map.data, dtype=np.float32)
+    if unit is not None:
+        values = values * np.float32(unit.to(u.G))
+    on_disk = on_disk_mask(mdi_map)
+    good = on_disk & np.isfinite(values) & (np.abs(values) < _LARGEST)
+    if mdi_map.mask is not None:
+        good &= ~np.asarray(mdi_map.mask, bool)
+    if not good.any():
+        raise ValueError(
+            "No pixel is both on the solar disk and finite; check the WCS and the data."
+        )
+    seen = values[good]
+    if seen.min() >= 0 and np.median(seen) > 0.05 * max(seen.max(), 1.0):
+        raise TypeError(
+            "All values are positive, so this is not a line-of-sight magnetogram; "
+            "give the signed field, not an intensity or |B|."
+        )
+    missing = 1 - good.sum() / max(1, on_disk.sum())
+    if missing > 0.05:
+        warnings.warn(
+            f"{missing:.0%} of the disk is missing; the result is NaN there.",
+            SuperResWarning,
+            stacklevel=3,
+        )
+    frame = np.where(good, values, np.float32(0))
+    if unit is None:
+        _check_missing_unit(mdi_map, frame, good)
+    noise = _noise_map(mdi_map, frame, good)
+    return Magnetogram(mdi_map, frame, good, on_disk, noise, changes)

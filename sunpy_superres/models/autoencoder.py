@@ -1,0 +1,122 @@
+"""The one-channel autoencoder whose latent grid is the MDI grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sunpy_superres.models.unet import ResidualBlock
+
+__all__ = ["Autoencoder", "AutoencoderConfig"]
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """
+    Sizes of `Autoencoder`.
+
+    Parameters
+    ----------
+    factor : int
+        Pixels of the magnetogram along one side of a latent pixel.
+    latent_channels : int
+        Numbers kept of each ``factor x factor`` block.
+    width, encoder_blocks, decoder_blocks : int
+        Channels and residual blocks of the two refining branches.
+    """
+
+    factor: int = 4
+    latent_channels: int = 8
+    width: int = 48
+    encoder_blocks: int = 1
+    decoder_blocks: int = 3
+
+
+class _Refinement(nn.Module):
+    """A convolutional branch that starts as zero, added to a linear map."""
+
+    def __init__(self, channels_in, channels_out, width, blocks):
+        super().__init__()
+        self.stem = nn.Conv2d(channels_in, width, 3, padding=1)
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
+        self.head = nn.Conv2d(width, channels_out, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(F.silu(x))
+
+
+class Autoencoder(nn.Module):
+    """
+    Magnetogram to latent and back, factor 4, all convolutions on the MDI grid.
+
+    Each 4 x 4 block is projected on the leading principal components of
+    magnetogram blocks and rebuilt from them; convolutional branches, which see
+    the neighbouring blocks, refine both maps.  The components are the starting
+    point of the training (`set_linear_basis`), which is why the round trip is
+    good from the first step on.
+
+    Fields are in units of the model's ``field_scale``, shape
+    ``(n, 1, factor * ny, factor * nx)``; latents have shape
+    ``(n, latent_channels, ny, nx)``.
+    """
+
+    def __init__(self, config: AutoencoderConfig = AutoencoderConfig()):
+        super().__init__()
+        self.config = config
+        pixels, latent = config.factor**2, config.latent_channels
+        self.to_latent = nn.Conv2d(pixels, latent, 1, bias=False)
+        self.from_latent = nn.Conv2d(latent, pixels, 1, bias=False)
+        self.encoder = _Refinement(pixels, latent, config.width, config.encoder_blocks)
+        self.decoder = _Refinement(latent, pixels, config.width, config.decoder_blocks)
+        nn.init.orthogonal_(self.to_latent.weight)
+        with torch.no_grad():
+            self.from_latent.weight.copy_(self.to_latent.weight.transpose(0, 1))
+
+    @property
+    def encoder_halo(self) -> int:
+        """Receptive radius of `encode`, in latent pixels."""
+        return 2 + 2 * self.config.encoder_blocks
+
+    @property
+    def decoder_halo(self) -> int:
+        """Receptive radius of `decode`, in latent pixels."""
+        return 2 + 2 * self.config.decoder_blocks
+
+    @torch.no_grad()
+    def set_linear_basis(self, fields):
+        """
+        Start the linear maps at the principal components of ``fields``.
+
+        Parameters
+        ----------
+        fields : torch.Tensor
+            Shape ``(n, 1, factor * ny, factor * nx)``.
+        """
+        blocks = F.pixel_unshuffle(fields.double(), self.config.factor)
+        blocks = blocks.movedim(1, -1).reshape(-1, self.config.factor**2)
+        _, vectors = torch.linalg.eigh(blocks.T @ blocks / len(blocks))
+        basis = vectors.flip(1)[:, : self.config.latent_channels].T
+        basis = basis * torch.where(basis.sum(1, keepdim=True) < 0, -1.0, 1.0)
+        self.to_latent.weight.copy_(basis[:, :, None, None])
+        self.from_latent.weight.copy_(basis.T[:, :, None, None])
+
+    def encode(self, field):
+        """Latent of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, c, ny, nx)``."""
+        blocks = F.pixel_unshuffle(field, self.config.factor)
+        return self.to_latent(blocks) + self.encoder(blocks)
+
+    def decode(self, latent):
+        """Field of a latent, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
+        blocks = self.from_latent(latent) + self.decoder(latent)
+        return F.pixel_shuffle(blocks, self.config.factor)
+
+    def forward(self, field):
+        return self.decode(self.encode(field))

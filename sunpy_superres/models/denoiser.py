@@ -1,0 +1,116 @@
+"""The denoising network and the EDM preconditioner around it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sunpy_superres.models.unet import UNet
+
+__all__ = ["Denoiser", "DenoiserConfig", "EDMPreconditioner"]
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """
+    Sizes of `Denoiser`.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Channels at the MDI grid and at half of it.
+    blocks : tuple of int
+        Residual blocks before, at, and after the coarse level.
+    embedding : int
+        Length of the noise-level embedding.
+    """
+
+    widths: tuple[int, int] = (64, 128)
+    blocks: tuple[int, int, int] = (2, 4, 2)
+    embedding: int = 128
+
+
+class Denoiser(nn.Module):
+    """
+    The raw network F(c_in x, c_noise, condition) of Karras et al. (2022).
+
+    Parameters
+    ----------
+    channels : int
+        Latent channels.
+    condition_channels : int
+        Channels of the condition, which lies on the same grid as the latent.
+    config : DenoiserConfig
+    """
+
+    def __init__(self, channels, condition_channels, config: DenoiserConfig = DenoiserConfig()):
+        super().__init__()
+        self.config = config
+        n = config.embedding
+        self.register_buffer(
+            "frequencies", torch.exp(torch.linspace(0, math.log(100.0), n // 2)), persistent=False
+        )
+        self.embed = nn.Sequential(nn.Linear(n, n), nn.SiLU(), nn.Linear(n, n), nn.SiLU())
+        self.condition = nn.Conv2d(condition_channels, config.widths[0], 3, padding=1)
+        self.unet = UNet(channels, channels, config.widths, config.blocks, n)
+
+    @property
+    def halo(self) -> int:
+        """Receptive radius in latent pixels."""
+        return self.unet.halo
+
+    def prepare(self, condition):
+        """First features of a condition; the same at every step, so computed once."""
+        return self.condition(condition)
+
+    def forward(self, x, c_noise, prepared):
+        phase = c_noise[:, None].to(self.frequencies) * self.frequencies
+        embedding = self.embed(torch.cat([phase.cos(), phase.sin()], dim=1).to(x.dtype))
+        return self.unet(x, embedding, prepared)
+
+
+class EDMPreconditioner(nn.Module):
+    """
+    D(x; sigma) = c_skip x + c_out F(c_in x; c_noise): Karras et al. (2022), table 1.
+
+    Parameters
+    ----------
+    network : Denoiser
+    sigma_data : float
+        Standard deviation of the clean signal; 1, since the residual is standardised.
+    """
+
+    def __init__(self, network: nn.Module, sigma_data: float = 1.0):
+        super().__init__()
+        self.network = network
+        self.sigma_data = sigma_data
+
+    def forward(self, x, sigma, prepared):
+        """
+        Denoised estimate of ``x``.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Noisy latent residual, ``(n, c, ny, nx)``.
+        sigma : torch.Tensor
+            Noise level of each member, ``(n,)``.
+        prepared : torch.Tensor
+            `Denoiser.prepare` of the condition, ``(n, width, ny, nx)``.
+        """
+        sigma = sigma.to(torch.float32)
+        total = sigma.square() + self.sigma_data**2
+        c_skip, c_out, c_in = (
+            c[:, None, None, None]
+            for c in (
+                self.sigma_data**2 / total,
+                sigma * self.sigma_data * total.rsqrt(),
+                total.rsqrt(),
+            )
+        )
+        network_dtype = prepared.dtype
+        raw = self.network((c_in * x).to(network_dtype), sigma.log() / 4, prepared)
+        return torch.addcmul(c_skip * x, c_out, raw.to(x.dtype))

@@ -1,0 +1,88 @@
+"""The regression network: what the MDI pixels alone say of the HMI latent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sunpy_superres.models.unet import UNet
+
+__all__ = ["Regression", "RegressionConfig"]
+
+
+@dataclass(frozen=True)
+class RegressionConfig:
+    """
+    Sizes of `Regression`; as `~sunpy_superres.models.denoiser.DenoiserConfig`.
+    """
+
+    widths: tuple[int, int] = (64, 128)
+    blocks: tuple[int, int, int] = (3, 3, 3)
+
+
+class Regression(nn.Module):
+    """
+    Mean and standard deviation of the HMI latent, given the MDI frame.
+
+    The mean is the base that the diffusion adds its residual to; the standard
+    deviation, for each pixel and channel, is the unit of that residual.  So the
+    diffusion sees the same unit variance in the quiet Sun and in an umbra.
+
+    Parameters
+    ----------
+    channels : int
+        Latent channels.
+    condition_channels : int
+        Channels of the input.
+    config : RegressionConfig
+    """
+
+    #: Smallest and largest standard deviation, in units of the field scale.
+    log_scale_range = (-6.0, 3.0)
+
+    def __init__(self, channels, condition_channels, config: RegressionConfig = RegressionConfig()):
+        super().__init__()
+        self.config = config
+        self.unet = UNet(condition_channels, 0, config.widths, config.blocks)
+        self.head = nn.Conv2d(config.widths[0], 2 * channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        with torch.no_grad():
+            self.head.bias.zero_()
+            self.head.bias[channels:] = -1.5
+
+    @property
+    def halo(self) -> int:
+        """Receptive radius in latent pixels."""
+        return self.unet.halo + 2
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the returned features."""
+        return self.config.widths[0]
+
+    def forward(self, condition, latent_lr):
+        """
+        Apply the network.
+
+        Parameters
+        ----------
+        condition : torch.Tensor
+            ``(n, condition_channels, ny, nx)``.
+        latent_lr : torch.Tensor
+            Latent of the interpolated frame, ``(n, channels, ny, nx)``; the mean is
+            this plus what the network has learnt.
+
+        Returns
+        -------
+        mean, scale : torch.Tensor
+            ``(n, channels, ny, nx)``.
+        features : torch.Tensor
+            ``(n, feature_channels, ny, nx)``, for the denoiser's condition.
+        """
+        features = F.silu(self.unet(condition))
+        shift, log_scale = self.head(features).chunk(2, dim=1)
+        low, high = self.log_scale_range
+        return latent_lr + shift, log_scale.clamp(low, high).exp(), features

@@ -1,0 +1,116 @@
+"""
+The convolutional network behind the regression and the denoiser.
+
+No layer looks at statistics of the whole image, so that a tile with a margin of
+the receptive field gives the same numbers as the full disk.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+__all__ = ["ResidualBlock", "UNet"]
+
+
+def _pixel_norm(x):
+    """Divide each pixel by the root mean square of its channels."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
+
+
+class ResidualBlock(nn.Module):
+    """
+    Two 3 x 3 convolutions beside an identity; starts as the identity.
+
+    Parameters
+    ----------
+    width : int
+        Channels in and out.
+    embedding : int
+        Length of the vector that scales and shifts the inner activation; 0 for none.
+    """
+
+    def __init__(self, width: int, embedding: int = 0):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * width) if embedding else None
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+        if embedding:
+            nn.init.zeros_(self.modulation.weight)
+            nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x, embedding=None):
+        h = self.conv1(F.silu(_pixel_norm(x)))
+        if self.modulation is not None:
+            scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
+            h = torch.addcmul(shift, h, 1 + scale)
+        return x + self.conv2(F.silu(h))
+
+
+class UNet(nn.Module):
+    """
+    A two-level U-Net: fine blocks, coarse blocks at half the grid, fine blocks.
+
+    Parameters
+    ----------
+    channels_in, channels_out : int
+        Channels at the two ends; ``channels_out=0`` returns the last features.
+    widths : tuple of int
+        Channels of the fine and of the coarse level.
+    blocks : tuple of int
+        Residual blocks before, at, and after the coarse level.
+    embedding : int
+        Length of the modulating vector; 0 for none.
+    """
+
+    def __init__(self, channels_in, channels_out, widths, blocks, embedding=0):
+        super().__init__()
+        fine, coarse = widths
+        before, middle, after = blocks
+        self.blocks = tuple(blocks)
+        self.stem = nn.Conv2d(channels_in, fine, 3, padding=1)
+        self.before = nn.ModuleList(ResidualBlock(fine, embedding) for _ in range(before))
+        self.down = nn.Conv2d(fine, coarse, 2, stride=2)
+        self.middle = nn.ModuleList(ResidualBlock(coarse, embedding) for _ in range(middle))
+        self.up = nn.Conv2d(coarse, 4 * fine, 1)
+        self.after = nn.ModuleList(ResidualBlock(fine, embedding) for _ in range(after))
+        self.head = nn.Conv2d(fine, channels_out, 3, padding=1) if channels_out else None
+        if channels_out:
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
+
+    @property
+    def halo(self) -> int:
+        """Receptive radius in pixels of the fine level, rounded up to even."""
+        before, middle, after = self.blocks
+        radius = 2 + 2 * before + 4 * middle + 2 * after + 1
+        return radius + radius % 2
+
+    def forward(self, x, embedding=None, added=None):
+        """
+        Apply the network.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Shape ``(n, channels_in, ny, nx)`` with even ``ny`` and ``nx``.
+        embedding : torch.Tensor, optional
+            Shape ``(n, embedding)``.
+        added : torch.Tensor, optional
+            Features added after the first convolution, ``(n, fine, ny, nx)``.
+        """
+        x = self.stem(x)
+        if added is not None:
+            x = x + added
+        for block in self.before:
+            x = block(x, embedding)
+        h = self.down(x)
+        for block in self.middle:
+            h = block(h, embedding)
+        x = x + F.pixel_shuffle(self.up(F.silu(h)), 2)
+        for block in self.after:
+            x = block(x, embedding)
+        return x if self.head is None else self.head(F.silu(x))

@@ -1,0 +1,54 @@
+"""One picture of an input, its result and the uncertainty."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+
+__all__ = ["plot_result"]
+
+
+def plot_result(mdi_map, result, limit=None):
+    """
+    Input, HMI-like field and uncertainty side by side.
+
+    The first two share one colour scale, in HMI Gauss: the input is divided by the
+    factor between MDI and HMI.
+
+    Parameters
+    ----------
+    mdi_map : `~sunpy.map.GenericMap`
+    result : SuperResolution
+    limit : float, optional
+        Largest field of the colour scale in Gauss; from the data by default.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib.figure import Figure
+
+    from sunpy_superres.instruments import MDI
+
+    hmi_like, uncertainty = result[:2]
+    finite = np.abs(hmi_like.data[np.isfinite(hmi_like.data)])
+    if limit is None:
+        limit = float(np.clip(np.quantile(finite, 0.995), 100, 1500)) if finite.size else 100.0
+    spread = uncertainty.data[np.isfinite(uncertainty.data)]
+    figure = Figure(figsize=(17, 5.4), layout="constrained")
+    panels = (
+        (mdi_map, np.asarray(mdi_map.data) / MDI.gain, f"MDI / {MDI.gain:.2f}", "gray", -limit),
+        (hmi_like, hmi_like.data, "HMI-like", "gray", -limit),
+        (uncertainty, uncertainty.data, "Standard error", "magma", 0.0),
+    )
+    for number, (smap, data, title, colours, low) in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, 3, number, projection=smap.wcs)
+        high = limit if low else float(np.quantile(spread, 0.995)) if spread.size else 1.0
+        image = axes.imshow(
+            data, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest"
+        )
+        axes.set_title(f"{title}  {smap.date.strftime('%Y-%m-%d %H:%M')}")
+        figure.colorbar(image, ax=axes, shrink=0.85, label=f"line-of-sight field ({u.G})")
+        for coordinate, name in zip(axes.coords, ("x", "y"), strict=False):
+            coordinate.set_axislabel(f"{smap.coordinate_system[0 if name == 'x' else 1][:4]}")
+    return figure

@@ -1,0 +1,82 @@
+"""
+The super-resolved field, observed through MDI, must give the MDI frame back.
+
+Where it misses the frame by more than the noise explains, a smooth correction is
+added; where the difference is noise, nothing is changed, so that the noise of the
+frame is not drawn into the result (Morozov's discrepancy principle, locally).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from sunpy_superres.forward import blur, inverse_gain_response, observe
+
+__all__ = ["enforce_consistency", "reduced_chi_square"]
+
+#: Relative uncertainty of the MDI/HMI ratio, counted as noise in strong field.
+GAIN_UNCERTAINTY = 0.03
+
+
+def _tolerance(frame, noise):
+    return (noise.square() + (GAIN_UNCERTAINTY * frame).square()).sqrt()
+
+
+def _local_mean(values, weight, sigma=2.0):
+    return blur(values * weight, sigma) / blur(weight, sigma).clamp(min=1e-3)
+
+
+def reduced_chi_square(field, frame, good, noise, instrument, plate_scale):
+    """
+    Mean of ((frame - observed field) / tolerance) squared over the good pixels.
+
+    Parameters
+    ----------
+    field : torch.Tensor
+        HMI Gauss, ``(n, 1, 4 ny, 4 nx)``, zero off the disk.
+    frame, good, noise : torch.Tensor
+        MDI Gauss, weights 0 or 1, and Gauss; ``(1, 1, ny, nx)``.
+    instrument : sunpy_superres.instruments.Instrument
+    plate_scale : float
+        Of ``field``, in arcsec per pixel.
+
+    Returns
+    -------
+    torch.Tensor
+        ``(n,)``.
+    """
+    used = good * (frame.abs() < instrument.saturation)
+    deviation = (frame - observe(field, instrument, plate_scale)) / _tolerance(frame, noise)
+    return (deviation.square() * used).sum(dim=(1, 2, 3)) / used.sum().clamp(min=1)
+
+
+def enforce_consistency(field, frame, good, noise, instrument, plate_scale, iterations=4):
+    """
+    Add to ``field`` what it takes for its observation to agree with ``frame``.
+
+    Parameters are those of `reduced_chi_square`; ``iterations`` is the number of
+    corrections.  Saturated pixels are left out.
+
+    Returns
+    -------
+    torch.Tensor
+        As ``field``.
+    """
+    used = good * (frame.abs() < instrument.saturation)
+    tolerance = _tolerance(frame, noise)
+    calibration = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
+    for _ in range(iterations):
+        reading = observe(field, instrument, plate_scale)
+        deviation = frame - reading
+        excess = _local_mean((deviation / tolerance).square(), used)
+        share = (1 - excess.clamp(min=1).rsqrt()) * used
+        if not bool((share > 0).any()):
+            break
+        # In HMI Gauss: the calibrated frame less the calibrated observation.
+        correction = inverse_gain_response(reading + share * deviation, *calibration)
+        correction = (correction - inverse_gain_response(reading, *calibration)) * used
+        field = field + F.interpolate(
+            correction, scale_factor=4, mode="bicubic", align_corners=False
+        )
+    return field

@@ -1,0 +1,200 @@
+"""From a checked frame to an ensemble of fields: condition, solve, decode, make consistent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
+from sunpy_superres.sampling.schedule import karras_sigmas, solve
+from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
+
+__all__ = ["Ensemble", "default_dtype", "draw_ensemble"]
+
+#: MDI pixels along the side of a tile.
+_TILE = 512
+
+
+class Ensemble(NamedTuple):
+    """
+    What `draw_ensemble` returns; fields in HMI Gauss.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        ``(n, 4 ny, 4 nx)``, float32.
+    predicted : numpy.ndarray
+        Standard deviation foretold by the regression, ``(4 ny, 4 nx)``.
+    chi_square : float
+        Mean reduced chi-square of the members observed through MDI.
+    """
+
+    members: np.ndarray
+    predicted: np.ndarray
+    chi_square: float
+
+
+def default_dtype(device) -> torch.dtype:
+    """bfloat16 where the processor computes in it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = any(
+        getattr(torch.cpu, name, lambda: False)()
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _resolve(device, dtype):
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if dtype is None:
+        return device, default_dtype(device)
+    resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if resolved not in (torch.float32, torch.bfloat16):
+        raise ValueError(f"dtype must be 'float32' or 'bfloat16', not {dtype!r}.")
+    return device, resolved
+
+
+def _member_noise(seed, member, shape):
+    """Standard normal field of one member, on the CPU: the same on every machine."""
+    state = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state >> 1))
+    return torch.randn(shape, generator=generator)
+
+
+def _to_even(values, fill=0):
+    """As a (1, 1, ny, nx) tensor with even sides, filled up at the upper and right edge."""
+    pad = [(0, n % 2) for n in values.shape]
+    return torch.from_numpy(np.pad(values, pad, constant_values=fill).astype(np.float32))[None, None]
+
+
+@torch.inference_mode()
+def draw_ensemble(
+    model,
+    magnetogram,
+    on_disk,
+    *,
+    instrument,
+    plate_scale,
+    n_samples,
+    num_steps,
+    seed,
+    device=None,
+    dtype=None,
+    tile_size=None,
+    batch_size=None,
+    progress=True,
+) -> Ensemble:
+    """
+    Draw HMI-like fields given an MDI frame.
+
+    Parameters
+    ----------
+    model : `~sunpy_superres.hub.Model`
+    magnetogram : `~sunpy_superres.magnetogram.Magnetogram`
+    on_disk : numpy.ndarray of bool
+        Of the fine grid, ``(4 ny, 4 nx)``.
+    instrument : `~sunpy_superres.instruments.Instrument`
+        What the frame was observed with.
+    plate_scale : float
+        Of the fine grid, arcsec per pixel.
+    n_samples, num_steps, seed, device, dtype, tile_size, batch_size, progress
+        As in `~sunpy_superres.super_resolve`.
+
+    Returns
+    -------
+    Ensemble
+    """
+    device, dtype = _resolve(device, dtype)
+    network = model.network.to(device=device, memory_format=torch.channels_last)
+    factor = network.config.autoencoder.factor
+    ny, nx = magnetogram.frame.shape
+    frame, good, noise = (
+        _to_even(a, fill)
+        for a, fill in ((magnetogram.frame, 0), (magnetogram.good, 0), (magnetogram.noise, 1))
+    )
+    size = frame.shape[-2:]
+    disk = _to_even(on_disk)  # already even; as a tensor
+    disk = torch.nn.functional.pad(disk, (0, factor * size[1] - disk.shape[-1],
+                                          0, factor * size[0] - disk.shape[-2]))
+    needed = torch.nn.functional.max_pool2d(disk, factor)[0, 0].numpy() > 0
+    tile_size = (tile_size or _TILE) // 2 * 2
+    batch_size = batch_size or (n_samples if device.type == "cuda" else 1)
+    channels = network.latent_channels
+    autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+    denoise_tiles = tiles_of(needed, tile_size, network.denoiser_halo)
+    decode_tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.autoencoder.decoder_halo)
+    bar = tqdm(
+        total=n_samples * (num_steps * len(denoise_tiles) + len(decode_tiles)),
+        desc="super-resolving", unit="tile", disable=not progress, leave=False,
+    )
+
+    def condition_of(*inputs):
+        condition = network.condition(*(x.to(device) for x in inputs))
+        prepared = network.denoiser.network.prepare(condition.features)
+        return torch.cat([condition.mean, condition.scale, prepared.float()], dim=1)
+
+    with bar, autocast:
+        width = 2 * channels + network.config.denoiser.widths[0]
+        store = torch.zeros((1, width, *size)).to(memory_format=torch.channels_last)
+        halo = network.condition_halo + 2
+        apply_tiled(condition_of, [frame, good, noise],
+                    tiles_of(needed, tile_size, halo), store)
+        mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
+        members = np.empty((n_samples, factor * ny, factor * nx), np.float32)
+        chi_squares = []
+        sigmas = karras_sigmas(num_steps, **_noise_range(model.config["sampler"]))
+        for first in range(0, n_samples, batch_size):
+            chosen = range(first, min(first + batch_size, n_samples))
+            start = torch.stack([_member_noise(seed, i, (channels, *size)) for i in chosen])
+            start = start.to(memory_format=torch.channels_last)
+
+            def denoise(x, sigma):
+                def one_tile(noisy, features):
+                    noisy, features = noisy.to(device), features.to(device)
+                    level = torch.full((len(noisy),), sigma, device=device)
+                    bar.update(len(noisy))
+                    return network.denoiser(noisy, level, features.expand(len(noisy), -1, -1, -1))
+
+                return apply_tiled(one_tile, [x, prepared], denoise_tiles, torch.zeros_like(x))
+
+            residual = solve(denoise, start, sigmas)
+            latent = mean + scale * residual
+            for row, number in enumerate(chosen):
+                field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
+
+                def decode(z):
+                    bar.update(1)
+                    return network.decode(z.to(device))
+
+                apply_tiled(decode, [latent[row : row + 1]], decode_tiles, field, factor)
+                field = field * disk
+                field = enforce_consistency(
+                    field, frame, good, noise, instrument, plate_scale
+                ) * disk
+                chi_squares.append(
+                    float(reduced_chi_square(field, frame, good, noise, instrument, plate_scale))
+                )
+                members[number] = field[0, 0, : factor * ny, : factor * nx].numpy()
+    return Ensemble(
+        members,
+        _predicted_std(network, scale)[: factor * ny, : factor * nx],
+        float(np.mean(chi_squares)),
+    )
+
+
+def _noise_range(sampler):
+    return {k: sampler[k] for k in ("sigma_min", "sigma_max", "rho") if k in sampler}
+
+
+def _predicted_std(network, scale):
+    """Standard deviation of the field to first order, from that of the latent."""
+    autoencoder = network.autoencoder
+    weight = autoencoder.from_latent.weight.square().to(scale.device)
+    variance = torch.nn.functional.conv2d(scale.square(), weight)
+    fine = torch.nn.functional.pixel_shuffle(variance, autoencoder.config.factor)
+    return (fine[0, 0].sqrt() * network.config.field_scale).float().cpu().numpy()

@@ -1,0 +1,118 @@
+"""
+Large fields in tiles, with the same result as in one piece.
+
+Every tile is read with a margin of the network's receptive field and written
+without it.  The networks look at no statistics of the whole image, so the tiles
+agree to rounding with the undivided field, at every step of the solver; there is
+nothing to blend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+__all__ = ["Tile", "apply_tiled", "tiles_of"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """
+    One piece of a field: where it is written, and the larger piece that is read.
+
+    Parameters
+    ----------
+    inner, outer : tuple of slice
+        Rows and columns in the field.
+    """
+
+    inner: tuple[slice, slice]
+    outer: tuple[slice, slice]
+
+    def cropped(self, values, factor=1):
+        """Part of the output of the outer piece that belongs to the inner one."""
+        parts = []
+        for inner, outer in zip(self.inner, self.outer, strict=True):
+            start = (inner.start - outer.start) * factor
+            parts.append(slice(start, start + (inner.stop - inner.start) * factor))
+        return values[..., parts[0], parts[1]]
+
+    def written(self, factor=1):
+        """The inner slices on a grid ``factor`` times finer."""
+        return tuple(slice(s.start * factor, s.stop * factor) for s in self.inner)
+
+
+def tiles_of(needed, tile_size, halo) -> list[Tile]:
+    """
+    Tiles of a field that hold at least one needed pixel.
+
+    Parameters
+    ----------
+    needed : numpy.ndarray of bool
+        ``(ny, nx)``, both even.
+    tile_size : int
+        Side of the written piece; even.
+    halo : int
+        Margin; even.
+
+    Returns
+    -------
+    list of Tile
+    """
+    if tile_size < 2 or tile_size % 2 or halo % 2:
+        raise ValueError(f"tile_size must be even and at least 2, not {tile_size}.")
+    tiles = []
+    ny, nx = needed.shape
+    for y in range(0, ny, tile_size):
+        for x in range(0, nx, tile_size):
+            inner = (slice(y, min(y + tile_size, ny)), slice(x, min(x + tile_size, nx)))
+            where = np.argwhere(needed[inner])
+            if not len(where):
+                continue
+            # Shrink to the needed pixels, on even positions.
+            low = where.min(0) // 2 * 2
+            high = (where.max(0) // 2 + 1) * 2
+            inner = (slice(y + int(low[0]), y + int(high[0])),
+                     slice(x + int(low[1]), x + int(high[1])))
+            outer = tuple(
+                slice(max(0, s.start - halo), min(n, s.stop + halo))
+                for s, n in zip(inner, (ny, nx), strict=True)
+            )
+            tiles.append(Tile(inner, outer))
+    return tiles
+
+
+def apply_tiled(function, inputs, tiles, output, factor=1):
+    """
+    Apply ``function`` tile by tile and write its result into ``output``.
+
+    Parameters
+    ----------
+    function : callable
+        Of the tiles of ``inputs``, in order.
+    inputs : sequence of torch.Tensor
+        Each ``(n, c, ny, nx)``, or with sides of 1 that are passed on as they are.
+    tiles : list of Tile
+    output : torch.Tensor
+        ``(n, c, factor * ny, factor * nx)``; left as it is where there is no tile.
+    factor : int
+        Pixels of the output along one side of an input pixel.
+
+    Returns
+    -------
+    torch.Tensor
+        ``output``.
+    """
+    for tile in tiles:
+        pieces = [
+            x if x.shape[-1] == x.shape[-2] == 1 else x[..., tile.outer[0], tile.outer[1]]
+            for x in inputs
+        ]
+        result = function(*pieces)
+        rows, columns = tile.written(factor)
+        output[..., rows, columns] = tile.cropped(result, factor).to(
+            output.device, output.dtype, non_blocking=False
+        )
+    return output

@@ -1,0 +1,162 @@
+"""Training fields: one packed file, split by region, and crops drawn from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+__all__ = ["CropSampler", "Frame", "load_pack", "save_pack"]
+
+#: Gauss of one count in a packed file.
+_COUNT = 0.2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One HMI line-of-sight field.
+
+    Parameters
+    ----------
+    name, region, split : str
+        Where it comes from; regions never cross splits ("train", "validation", "test").
+    field : numpy.ndarray
+        Gauss, ``(ny, nx)``, NaN where missing.
+    """
+
+    name: str
+    region: str
+    split: str
+    field: np.ndarray
+
+
+def save_pack(frames, path):
+    """
+    Write frames as 16-bit counts of 0.2 G in one safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If a region occurs in more than one split.
+    """
+    splits = {}
+    for frame in frames:
+        if splits.setdefault(frame.region, frame.split) != frame.split:
+            raise ValueError(
+                f"Region {frame.region} is in the splits {splits[frame.region]!r} and "
+                f"{frame.split!r}; put all frames of a region into one split."
+            )
+    tensors, index = {}, []
+    for number, frame in enumerate(frames):
+        counts = np.round(np.clip(frame.field / _COUNT, -32767, 32767))
+        tensors[f"frame{number:04d}"] = np.where(np.isfinite(counts), counts, -32768).astype(
+            np.int16
+        )
+        index.append({"name": frame.name, "region": frame.region, "split": frame.split})
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata={"frames": json.dumps(index)})
+    partial.replace(path)
+
+
+def load_pack(path, split=None):
+    """
+    Frames of a packed file.
+
+    Parameters
+    ----------
+    path : path-like
+    split : str, optional
+        Only this split.
+
+    Returns
+    -------
+    list of Frame
+    """
+    frames = []
+    with safe_open(str(path), framework="numpy") as file:
+        for number, entry in enumerate(json.loads(file.metadata()["frames"])):
+            if split in (None, entry["split"]):
+                counts = file.get_tensor(f"frame{number:04d}")
+                field = np.where(counts == -32768, np.nan, counts * np.float32(_COUNT))
+                frames.append(Frame(**entry, field=field.astype(np.float32)))
+    return frames
+
+
+class CropSampler:
+    """
+    Random crops, drawn by region first so that a long series does not dominate.
+
+    The batch of a step depends on the seed and the step alone, so that a resumed
+    training sees what an uninterrupted one would have seen.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    size : int
+        Side of a crop in HMI pixels.
+    batch : int
+        Crops in a batch.
+    seed : int
+    quiet_std : float
+        Crops with a standard deviation below this (Gauss) are drawn anew half of the time.
+    """
+
+    def __init__(self, frames, size, batch, seed=0, quiet_std=15.0):
+        self.size, self.batch, self.seed, self.quiet_std = size, batch, seed, quiet_std
+        self._fields, regions = [], {}
+        for frame in frames:
+            pad = [(0, max(0, size + 8 - n)) for n in frame.field.shape]
+            field = frame.field
+            while any(after for _, after in pad):
+                step = [(0, min(after, n - 1)) for (_, after), n in zip(pad, field.shape)]
+                field = np.pad(field, step, mode="reflect")
+                pad = [(0, max(0, size + 8 - n)) for n in field.shape]
+            regions.setdefault(frame.region, []).append(len(self._fields))
+            self._fields.append(field)
+        areas = [[self._fields[i].size for i in members] for members in regions.values()]
+        self._members = list(regions.values())
+        self._shares = [np.array(a) / sum(a) for a in areas]
+        weights = np.sqrt([sum(a) for a in areas])
+        self._weights = weights / weights.sum()
+
+    def _draw(self, rng):
+        for attempt in range(1000):
+            region = rng.choice(len(self._members), p=self._weights)
+            field = self._fields[rng.choice(self._members[region], p=self._shares[region])]
+            y, x = (int(rng.integers(n - self.size + 1)) for n in field.shape)
+            crop = field[y : y + self.size, x : x + self.size]
+            if not np.isfinite(crop).all():
+                continue
+            if crop.std() < self.quiet_std and rng.random() < 0.5:
+                continue
+            crop = np.rot90(crop, int(rng.integers(4)))
+            if rng.random() < 0.5:
+                crop = crop[:, ::-1]
+            return crop * (1.0 if rng.random() < 0.5 else -1.0)
+        raise ValueError(
+            f"No finite crop of {self.size} pixels found in 1000 draws; "
+            "use a smaller crop or frames with fewer missing pixels."
+        )
+
+    def __call__(self, step):
+        """
+        The batch of a step.
+
+        Returns
+        -------
+        crops : torch.Tensor
+            Gauss, ``(batch, 1, size, size)``.
+        rng : torch.Generator
+            For all further draws of this step.
+        """
+        rng = np.random.default_rng([self.seed, step])
+        crops = np.stack([self._draw(rng) for _ in range(self.batch)])[:, None]
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return torch.from_numpy(np.ascontiguousarray(crops, np.float32)), generator

@@ -1,0 +1,127 @@
+"""HMI crops to MDI-like frames, with the instrument drawn anew for each crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from sunpy_superres.forward import block_mean, blur, gain_response, saturate
+
+__all__ = ["DegradationConfig", "DegradedBatch", "degrade"]
+
+
+@dataclass(frozen=True)
+class DegradationConfig:
+    """
+    Ranges the instrument is drawn from, one draw for each crop.
+
+    Parameters
+    ----------
+    blur : tuple of float
+        Gaussian sigma in HMI pixels; 2.78 is 3.3" FWHM.
+    gain, weak_excess : tuple of float
+        See `sunpy_superres.forward.gain_response`.
+    weak_scale : float
+        Gauss.
+    noise : tuple of float
+        Standard deviation in MDI Gauss, log-uniform.
+    noise_misjudged : float
+        Relative error (log-normal) of the noise level that the network is told.
+    saturation : tuple of float
+        MDI Gauss, for half of the crops; the others use the largest value.
+    offset : float
+        Standard deviation of the zero level, Gauss.
+    limb, gaps : float
+        Share of the crops cut by a limb, or with missing lines.
+    """
+
+    blur: tuple[float, float] = (2.4, 3.2)
+    gain: tuple[float, float] = (1.32, 1.50)
+    weak_excess: tuple[float, float] = (0.0, 0.12)
+    weak_scale: float = 400.0
+    noise: tuple[float, float] = (6.0, 30.0)
+    noise_misjudged: float = 0.1
+    saturation: tuple[float, float] = (2200.0, 4500.0)
+    offset: float = 1.0
+    limb: float = 0.12
+    gaps: float = 0.03
+
+
+class DegradedBatch(NamedTuple):
+    """
+    A training batch; fields in Gauss, shapes ``(n, 1, ny, nx)`` or 4 times that.
+
+    Parameters
+    ----------
+    frame, mask, noise : torch.Tensor
+        MDI-like frame, its good pixels, and the noise level told to the network.
+    target : torch.Tensor
+        HMI field on the 4 times finer grid.
+    """
+
+    frame: torch.Tensor
+    mask: torch.Tensor
+    noise: torch.Tensor
+    target: torch.Tensor
+
+
+def _uniform(rng, n, low, high):
+    return low + (high - low) * torch.rand(n, 1, 1, 1, generator=rng)
+
+
+def _limb_mask(rng, n, size, share):
+    """1 on the disk: a straight edge through some crops at a random place and angle."""
+    angle = _uniform(rng, n, 0.0, 2 * torch.pi)
+    depth = _uniform(rng, n, 0.15, 0.75) * size
+    axis = torch.arange(size) - (size - 1) / 2
+    along = angle.cos() * axis + angle.sin() * axis[:, None]
+    cut = torch.rand(n, 1, 1, 1, generator=rng) < share
+    return torch.where(cut, along < depth - size / 2, True).float()
+
+
+def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int) -> DegradedBatch:
+    """
+    Observe HMI crops through an MDI drawn for each of them.
+
+    Parameters
+    ----------
+    crops : torch.Tensor
+        HMI field in Gauss, ``(n, 1, size, size)``, sides divisible by 4.
+    config : DegradationConfig
+    rng : torch.Generator
+        Source of all draws, on the CPU.
+    margin : int
+        HMI pixels to drop at each edge after the blur, divisible by 4.
+    """
+    n, size = len(crops), crops.shape[-1]
+    device = crops.device
+    disk = _limb_mask(rng, n, size, config.limb).to(device)
+    sigma = _uniform(rng, n, *config.blur).flatten()
+    gain = _uniform(rng, n, *config.gain)
+    excess = _uniform(rng, n, *config.weak_excess)
+    level = _uniform(rng, n, *config.saturation)
+    level = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.5, level, config.saturation[1])
+    fold = _uniform(rng, n, 0.0, 0.3)
+    low, high = config.noise
+    noise = low * (high / low) ** torch.rand(n, 1, 1, 1, generator=rng)
+    offset = config.offset * torch.randn(n, 1, 1, 1, generator=rng)
+    told = noise * torch.exp(config.noise_misjudged * torch.randn(n, 1, 1, 1, generator=rng))
+    white = torch.randn(n, 1, size // 4, size // 4, generator=rng)
+    gaps = torch.rand(n, 1, 1, 1, generator=rng) < config.gaps
+    lines = torch.rand(n, 1, 1, size // 4, generator=rng) < 0.1
+
+    target = crops * disk
+    reading = gain_response(
+        block_mean(blur(target, sigma)), gain.to(device), excess.to(device), config.weak_scale
+    )
+    frame = saturate(reading, level.to(device), fold.to(device))
+    frame = frame + (offset + noise * white).to(device)
+    mask = (block_mean(disk) > 0.5).float() * (1 - (gaps & lines).float()).to(device)
+    inner = slice(margin // 4, size // 4 - margin // 4)
+    fine = slice(margin, size - margin)
+    mask = mask[..., inner, inner]
+    return DegradedBatch(
+        frame[..., inner, inner] * mask, mask, told.to(device), target[..., fine, fine]
+    )

@@ -1,0 +1,149 @@
+"""One training loop for all models: resumable, averaged, clipped."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+__all__ = ["LoopConfig", "fit", "save_checkpoint"]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """
+    Settings of `fit`.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps in all.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate warms up over ``warmup`` steps and falls by a cosine to 2 %.
+    warmup : int
+        Steps.
+    clip : float
+        Largest norm of the gradient.
+    ema : float
+        Decay of the averaged weights.
+    checkpoint_minutes : float
+        Between checkpoints.
+    autocast : str
+        "none" or "bfloat16".
+    """
+
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip: float = 1.0
+    ema: float = 0.998
+    checkpoint_minutes: float = 3.0
+    autocast: str = "none"
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def save_checkpoint(path, state):
+    """Write a checkpoint whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with open(partial, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, seconds=None):
+    """
+    Train ``module`` in place and return its averaged copy.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is optimised.
+    loss_of_step : callable
+        ``loss_of_step(step)`` gives the loss; it must depend on the step alone.
+    config : LoopConfig
+    checkpoint : path-like, optional
+        Written every few minutes and at the end; if it exists, the training goes on from it.
+    report : callable, optional
+        ``report(step, loss)`` after each step, with the running mean of the loss.
+    seconds : float, optional
+        Stop, with a checkpoint, after this time even if steps are left.
+
+    Returns
+    -------
+    averaged : torch.nn.Module
+        Exponential moving average of the weights.
+    step : int
+        Steps done.
+    """
+    device = next(module.parameters()).device
+    averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    optimiser = torch.optim.AdamW(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    step, running = 0, float("nan")
+    if checkpoint is not None and Path(checkpoint).exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        module.load_state_dict(state["module"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, running = state["step"], state["running"]
+
+    def save():
+        if checkpoint is not None:
+            save_checkpoint(
+                checkpoint,
+                {
+                    "module": module.state_dict(),
+                    "averaged": averaged.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                    "running": running,
+                },
+            )
+
+    started = saved = time.monotonic()
+    module.train()
+    while step < config.steps:
+        for group in optimiser.param_groups:
+            group["lr"] = config.rate(step)
+        with torch.autocast(
+            device.type, dtype=torch.bfloat16, enabled=config.autocast == "bfloat16"
+        ):
+            loss = loss_of_step(step)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+        if bool(torch.isfinite(norm)):
+            optimiser.step()
+            # A short memory at first, so that the start is forgotten.
+            averaged.multi_avg_fn = get_ema_multi_avg_fn(min(config.ema, (step + 1) / (step + 10)))
+            averaged.update_parameters(module)
+        value = float(loss.detach())
+        running = value if math.isnan(running) else 0.98 * running + 0.02 * value
+        step += 1
+        if report is not None:
+            report(step, running)
+        now = time.monotonic()
+        if now - saved > 60 * config.checkpoint_minutes:
+            save()
+            saved = now
+        if seconds is not None and now - started > seconds:
+            break
+    save()
+    return averaged.module, step

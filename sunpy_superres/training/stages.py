@@ -1,0 +1,85 @@
+"""The three stages of a `ResidualLDM`: autoencoder, regression, diffusion."""
+
+from __future__ import annotations
+
+import torch
+
+from sunpy_superres.training.degradation import DegradationConfig, degrade
+from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
+
+__all__ = ["autoencoder_loss", "diffusion_loss", "latent_statistics", "regression_loss"]
+
+#: HMI pixels around a crop that only feed the blur; 4 sigma of the widest one.
+MARGIN = 16
+
+
+def latent_statistics(model, sampler, batches=20):
+    """
+    Start the autoencoder at its linear basis, and set the latent's standard deviation.
+
+    Parameters
+    ----------
+    model : ResidualLDM
+    sampler : CropSampler
+    batches : int
+        Batches of negative steps, which the training never sees.
+    """
+    device = model.latent_std.device
+    fields = torch.cat([sampler(2**31 + i)[0] for i in range(batches)]).to(device)
+    fields = fields / model.config.field_scale
+    model.autoencoder.set_linear_basis(fields)
+    with torch.no_grad():
+        latent = torch.cat([model.autoencoder.encode(f) for f in fields.split(sampler.batch)])
+        model.latent_std.copy_(latent.std(dim=(0, 2, 3)))
+
+
+def autoencoder_loss(model, sampler, device, noise=0.02):
+    """Reconstruction of HMI crops from their latent, with a little noise on it."""
+
+    def loss(step):
+        crops, rng = sampler(step)
+        fields = crops.to(device) / model.config.field_scale
+        latent = model.autoencoder.encode(fields)
+        jitter = torch.randn(latent.shape, generator=rng).to(device)
+        return reconstruction_loss(model.autoencoder.decode(latent + noise * jitter), fields)
+
+    return loss
+
+
+def _batch(model, sampler, config, step, device):
+    crops, rng = sampler(step)
+    batch = degrade(crops.to(device), config, rng, MARGIN)
+    with torch.no_grad():
+        latent = model.autoencoder.encode(batch.target / model.config.field_scale)
+    return batch, latent, rng
+
+
+def regression_loss(model, sampler, device, config=DegradationConfig(), beta=0.5):
+    """Likelihood of the HMI latent under the regression."""
+
+    def loss(step):
+        batch, latent, _ = _batch(model, sampler, config, step, device)
+        mean, scale, _ = model.condition(batch.frame, batch.mask, batch.noise)
+        return beta_nll(mean, scale, latent, batch.mask, beta)
+
+    return loss
+
+
+def diffusion_loss(model, sampler, device, config=DegradationConfig(), edm=EDMLoss()):
+    """Denoising of the standardised residual; the regression is frozen."""
+
+    def loss(step):
+        batch, latent, rng = _batch(model, sampler, config, step, device)
+        with torch.no_grad():
+            mean, scale, features = model.condition(batch.frame, batch.mask, batch.noise)
+        # Outside the mask the residual means nothing; outliers would rule the loss.
+        residual = ((latent - mean) / scale).clamp(-8, 8) * batch.mask
+        prepared = model.denoiser.network.prepare(features)
+        return edm(
+            lambda noisy, sigma: model.denoiser(noisy, sigma, prepared),
+            residual,
+            batch.mask,
+            rng,
+        )
+
+    return loss
