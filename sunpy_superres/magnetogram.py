@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import astropy.units as u
 import numpy as np
 import sunpy.map
+from scipy import ndimage
 
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.geometry import heliocentric_mu, is_helioprojective, on_disk_mask, plate_scale
@@ -25,6 +26,8 @@ _HARMLESS = 0x00000200
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
 #: Pixels along a side.
 _SMALLEST = 16
+#: Gauss, of the field over 5 x 5 pixels, below which the noise is looked for.
+_QUIET = 30.0
 #: Gauss; what is larger counts as missing.
 _LARGEST = 2e4
 
@@ -234,8 +237,8 @@ def estimate_noise(frame, good, block: int = 16):
     Noise of a frame from its quietest parts.
 
     The diagonal second difference of white noise has the noise's own standard
-    deviation and little of the Sun's structure; its robust spread is taken in
-    blocks, and of the blocks the lower quartile, so that active regions do not count.
+    deviation and little of the Sun's structure.  Its robust spread is taken in
+    blocks, leaving out pixels in strong field, and of the blocks the 0.4 quantile.
 
     Parameters
     ----------
@@ -248,21 +251,23 @@ def estimate_noise(frame, good, block: int = 16):
     Returns
     -------
     float
-        Gauss; NaN if no block has enough good pixels.
+        Gauss; NaN if there is no quiet Sun to see it in.
     """
+    weight = ndimage.uniform_filter(good.astype(np.float32), 5)
+    smooth = ndimage.uniform_filter(np.where(good, frame, 0.0), 5) / np.maximum(weight, 0.04)
+    quiet = good & (np.abs(smooth) < _QUIET)
     difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
-    usable = good[:-1, :-1] & good[1:, :-1] & good[:-1, 1:] & good[1:, 1:]
+    usable = quiet[:-1, :-1] & quiet[1:, :-1] & quiet[:-1, 1:] & quiet[1:, 1:]
     difference = np.where(usable, np.abs(difference), np.nan)
-    ny, nx = (n // block * block for n in difference.shape)
-    if not ny or not nx:
-        blocks = difference.reshape(1, -1)
-    else:
-        blocks = difference[:ny, :nx].reshape(ny // block, block, nx // block, block)
-        blocks = blocks.swapaxes(1, 2).reshape(-1, block * block)
-    blocks = blocks[np.isfinite(blocks).sum(1) >= blocks.shape[1] // 2]
+    pad = [(0, -n % block) for n in difference.shape]
+    difference = np.pad(difference, pad, constant_values=np.nan)
+    rows, columns = (n // block for n in difference.shape)
+    blocks = difference.reshape(rows, block, columns, block).swapaxes(1, 2)
+    blocks = blocks.reshape(-1, block * block)
+    blocks = blocks[np.isfinite(blocks).sum(1) >= block * block // 4]
     if not len(blocks):
         return float("nan")
-    return float(1.4826 * np.quantile(np.nanmedian(blocks, axis=1), 0.25))
+    return float(1.4826 * np.quantile(np.nanmedian(blocks, axis=1), 0.4))
 
 
 def _noise_map(smap, frame, good):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import textwrap
 from typing import NamedTuple
 
 import astropy.units as u
@@ -227,7 +228,8 @@ def _with_provenance(
     )
     steps = [
         f"sunpy_superres {__version__}: HMI-like field from "
-        f"{source.get('content') or 'an MDI magnetogram'}, {source.get('t_obs') or source.get('date-obs') or 'time unknown'}",
+        f"{source.get('content') or 'an MDI magnetogram'}, "
+        f"{source.get('t_obs') or source.get('date-obs') or 'time unknown'}",
         f"residual latent diffusion, model {model.name} revision {model.revision}, "
         f"{num_steps} steps, seed {seed}, {n_samples} samples, estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
@@ -236,7 +238,9 @@ def _with_provenance(
     if target_wcs is not None:
         steps.append("resampled to another grid (reproject, adaptive)")
     before = str(meta.get("history", "")).strip()
-    meta["history"] = "\n".join(([before] if before else []) + steps)
+    # A HISTORY card holds 72 characters; longer lines would come back broken.
+    lines = [line for step in steps for line in textwrap.wrap(step, 72)]
+    meta["history"] = "\n".join(([before] if before else []) + lines)
     return meta
 
 

@@ -38,7 +38,7 @@ class ResidualLDMConfig:
     field_scale: float = 200.0
     noise_scale: float = 16.0
     gain: float = 1.40
-    weak_excess: float = 0.05
+    weak_excess: float = 0.08
     weak_scale: float = 400.0
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     regression: RegressionConfig = field(default_factory=RegressionConfig)

@@ -9,7 +9,7 @@ import torch
 from tqdm.auto import tqdm
 
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
-from sunpy_superres.sampling.schedule import karras_sigmas, solve
+from sunpy_superres.sampling.schedule import angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
 
 __all__ = ["Ensemble", "default_dtype", "draw_ensemble"]
@@ -147,7 +147,8 @@ def draw_ensemble(
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
         members = np.empty((n_samples, factor * ny, factor * nx), np.float32)
         chi_squares = []
-        sigmas = karras_sigmas(num_steps, **_noise_range(model.config["sampler"]))
+        sampler = model.config["sampler"]
+        sigmas = angle_schedule(num_steps, sampler["sigma_max"], sampler["power"])
         for first in range(0, n_samples, batch_size):
             chosen = range(first, min(first + batch_size, n_samples))
             start = torch.stack([_member_noise(seed, i, (channels, *size)) for i in chosen])
@@ -185,10 +186,6 @@ def draw_ensemble(
         _predicted_std(network, scale)[: factor * ny, : factor * nx],
         float(np.mean(chi_squares)),
     )
-
-
-def _noise_range(sampler):
-    return {k: sampler[k] for k in ("sigma_min", "sigma_max", "rho") if k in sampler}
 
 
 def _predicted_std(network, scale):

@@ -35,11 +35,14 @@ class DegradationConfig:
         Standard deviation of the zero level, Gauss.
     limb, gaps : float
         Share of the crops cut by a limb, or with missing lines.
+    resampled : float
+        Share of the crops that were moved by a part of a pixel with bilinear
+        interpolation after the observation, as remapped frames are.
     """
 
-    blur: tuple[float, float] = (2.4, 3.2)
-    gain: tuple[float, float] = (1.32, 1.50)
-    weak_excess: tuple[float, float] = (0.0, 0.12)
+    blur: tuple[float, float] = (2.3, 3.4)
+    gain: tuple[float, float] = (1.28, 1.52)
+    weak_excess: tuple[float, float] = (0.0, 0.16)
     weak_scale: float = 400.0
     noise: tuple[float, float] = (6.0, 30.0)
     noise_misjudged: float = 0.1
@@ -47,6 +50,7 @@ class DegradationConfig:
     offset: float = 1.0
     limb: float = 0.12
     gaps: float = 0.03
+    resampled: float = 0.25
 
 
 class DegradedBatch(NamedTuple):
@@ -81,6 +85,31 @@ def _limb_mask(rng, n, size, share):
     return torch.where(cut, along < depth - size / 2, True).float()
 
 
+def _resample(reading, quarter):
+    """
+    Bilinear interpolation back from a grid that lies some quarters of a pixel off.
+
+    Returns the frame, and the factor by which the noise's second difference shrinks.
+    """
+    factor = torch.ones(len(reading), 1, 1, 1)
+    for axis, part in zip((-2, -1), quarter, strict=True):
+        weight = (part / 4).to(reading)
+        reading = (1 - weight) * reading + weight * reading.roll(1, axis)
+        part = part / 4
+        factor = factor * ((1 - part) ** 2 + (2 * part - 1) ** 2 + part**2) / 2
+    return reading, factor.sqrt()
+
+
+def _shifted(field, quarter):
+    """Each crop moved by its own whole pixels, 0 to 3 along each axis."""
+    rows, columns = (q.flatten().tolist() for q in quarter)
+    moved = [
+        crop.roll((-int(row), -int(column)), (-2, -1))
+        for crop, row, column in zip(field, rows, columns, strict=True)
+    ]
+    return torch.stack(moved)
+
+
 def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int) -> DegradedBatch:
     """
     Observe HMI crops through an MDI drawn for each of them.
@@ -112,12 +141,17 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
     gaps = torch.rand(n, 1, 1, 1, generator=rng) < config.gaps
     lines = torch.rand(n, 1, 1, size // 4, generator=rng) < 0.1
 
+    moved = torch.rand(n, 1, 1, 1, generator=rng) < config.resampled
+    quarter = [
+        torch.randint(0, 4, (n, 1, 1, 1), generator=rng) * moved for _ in range(2)
+    ]
+
     target = crops * disk
-    reading = gain_response(
-        block_mean(blur(target, sigma)), gain.to(device), excess.to(device), config.weak_scale
-    )
+    image = block_mean(_shifted(blur(target, sigma), quarter))
+    reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
     frame = saturate(reading, level.to(device), fold.to(device))
-    frame = frame + (offset + noise * white).to(device)
+    frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)
+    told = told * damping
     mask = (block_mean(disk) > 0.5).float() * (1 - (gaps & lines).float()).to(device)
     inner = slice(margin // 4, size // 4 - margin // 4)
     fine = slice(margin, size - margin)

@@ -1,0 +1,236 @@
+"""The command line: ``sunpy-superres run`` and ``sunpy-superres info``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from sunpy_superres.version import __version__
+
+__all__ = ["main"]
+
+#: Exit codes: all done, some files failed, wrong use (as argparse), interrupted (as shells).
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres",
+        description="HMI-like magnetograms, with their uncertainty, from SOHO/MDI ones.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    run = commands.add_parser("run", help="super-resolve FITS files")
+    run.add_argument("files", nargs="*", metavar="FILE", help="MDI line-of-sight magnetogram")
+    run.add_argument(
+        "--example", action="store_true", help="the embedded example (simulated, not observed)"
+    )
+    run.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the results")
+    run.add_argument("--plot", action="store_true", help="also write a picture of each result")
+    run.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
+    run.add_argument("--estimate", default="sample", choices=("sample", "mean", "median"))
+    run.add_argument("--samples", type=_positive, default=8, metavar="N", help="ensemble members")
+    run.add_argument("--steps", type=_positive, metavar="N", help="solver steps")
+    run.add_argument("--seed", type=int, help="of the ensemble; drawn and recorded by default")
+    run.add_argument("--device", help="torch device, for example cpu or cuda:0")
+    run.add_argument("--dtype", choices=("float32", "bfloat16"))
+    run.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    run.add_argument("--quiet", action="store_true", help="no progress, no messages but errors")
+
+    info = commands.add_parser("info", help="version, model and device")
+    info.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
+    info.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def _stem(path):
+    """Name of a file without its FITS suffixes."""
+    name = Path(path).name
+    for suffix in (".gz", ".fz", ".fits", ".fts", ".fit"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def _outputs(folder, stem, plot):
+    names = {"hmi_like": f"{stem}_hmi_like.fits", "uncertainty": f"{stem}_uncertainty.fits"}
+    if plot:
+        names["plot"] = f"{stem}.png"
+    return {kind: folder / name for kind, name in names.items()}
+
+
+def _save(outputs, mdi_map, result):
+    """Write all outputs of one input, each whole or not at all."""
+    from sunpy_superres.files import write_whole
+    from sunpy_superres.plotting import plot_result
+
+    for kind in ("hmi_like", "uncertainty"):
+        smap = getattr(result, kind)
+        write_whole(outputs[kind], lambda name, smap=smap: smap.save(name, overwrite=True))
+    if "plot" in outputs:
+        figure = plot_result(mdi_map, result)
+        write_whole(outputs["plot"], lambda name: figure.savefig(name, dpi=110, format="png"))
+
+
+def _one(source, outputs, options, model):
+    """Super-resolve one file, or the example where ``source`` is None."""
+    from sunpy_superres.data import example_mdi_map
+    from sunpy_superres.files import read_map
+    from sunpy_superres.super_resolution import super_resolve
+
+    existing = [str(path) for path in outputs.values() if path.exists()]
+    if existing and not options.overwrite:
+        raise FileExistsError(f"{existing[0]} exists; give --overwrite or another folder.")
+    mdi_map = example_mdi_map() if source is None else read_map(source)
+    result = super_resolve(
+        mdi_map,
+        model=model,
+        estimate=options.estimate,
+        n_samples=options.samples,
+        num_steps=options.steps,
+        seed=options.seed,
+        device=options.device,
+        dtype=options.dtype,
+        progress=not options.quiet,
+    )
+    _save(outputs, mdi_map, result)
+
+
+def _run(options, parser):
+    if bool(options.files) == options.example:
+        parser.error("give FILE... or --example")
+    sources = [None] if options.example else [Path(name) for name in options.files]
+    stems = ["example" if s is None else _stem(s) for s in sources]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        parser.error(f"two inputs are named {twice!r}; run them into different folders")
+    folder = Path(options.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"the folder {folder} cannot be made ({error})")
+
+    from tqdm.auto import tqdm
+
+    from sunpy_superres.hub import load_model
+
+    try:
+        model = load_model(options.model)
+    except ValueError as error:
+        print(f"sunpy-superres: {error}", file=sys.stderr)
+        return FAILED
+    failures = 0
+    bar = tqdm(
+        list(zip(sources, stems, strict=True)),
+        unit="file",
+        desc="files",
+        disable=options.quiet or len(sources) == 1,
+    )
+    for source, stem in bar:
+        name = "the example" if source is None else str(source)
+        outputs = _outputs(folder, stem, options.plot)
+        try:
+            with _warnings_as_messages(name, options.quiet):
+                _one(source, outputs, options, model)
+        except (TypeError, ValueError, OSError, MemoryError) as error:
+            failures += 1
+            tqdm.write(f"failed: {name}: {error}", file=sys.stderr)
+            continue
+        if not options.quiet:
+            written = ", ".join(str(path) for path in outputs.values())
+            tqdm.write(f"done: {name}: {written}", file=sys.stdout)
+    if failures and len(sources) > 1:
+        print(f"{failures} of {len(sources)} files failed.", file=sys.stderr)
+    return FAILED if failures else DONE
+
+
+@contextlib.contextmanager
+def _warnings_as_messages(name, quiet):
+    """Our own warnings as a line each; those of other libraries about headers, not at all."""
+    from sunpy_superres.exceptions import SuperResWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SuperResWarning)
+        yield
+    if not quiet:
+        for message in dict.fromkeys(str(w.message) for w in caught):
+            print(f"note: {name}: {message}", file=sys.stderr)
+
+
+def _info(options):
+    import torch
+
+    from sunpy_superres.hub import load_model
+    from sunpy_superres.sampling.inference import default_dtype
+
+    try:
+        model = load_model(options.model)
+    except ValueError as error:
+        print(f"sunpy-superres: {error}", file=sys.stderr)
+        return FAILED
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    sampler = model.config["sampler"]
+    facts = {
+        "version": __version__,
+        "model": model.name,
+        "revision": model.revision,
+        "architecture": model.config["architecture"],
+        "parameters": sum(p.numel() for p in model.network.parameters()),
+        "sha256": model.sha256,
+        "steps": sampler["num_steps"],
+        "training": model.config.get("training", {}),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "dtype": str(default_dtype(device)).removeprefix("torch."),
+    }
+    if options.json:
+        print(json.dumps(facts, indent=1))
+        return DONE
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for inner, text in value.items():
+                print(f"{name + '.' + inner:24} {text}")
+        else:
+            print(f"{name:24} {value}")
+    return DONE
+
+
+def main(arguments=None) -> int:
+    """
+    Entry point of ``sunpy-superres``.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The command line, without the program's name.
+
+    Returns
+    -------
+    int
+        0 if all is done, 1 if a file or the model failed; wrong use exits with 2.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options, parser) if options.command == "run" else _info(options)
+    except KeyboardInterrupt:
+        print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

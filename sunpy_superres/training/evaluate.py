@@ -1,0 +1,361 @@
+"""
+Measure a model on HMI regions degraded to MDI, and on real pairs.
+
+``python -m sunpy_superres.training.evaluate DATA`` prints the table of the model card.
+DATA is a folder with a MANIFEST.json, as the project's data folder has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import sunpy.map
+from astropy.io import fits
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
+
+from sunpy_superres.hub import load_model
+from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
+from sunpy_superres.super_resolution import super_resolve
+
+__all__ = ["SPLITS", "Scores", "calibrate", "evaluate_pairs", "evaluate_regions", "main"]
+
+#: Regions held out; the same everywhere in the project.
+SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
+#: Edges, in Gauss of the ensemble mean, of the bins of the calibration.
+FIELD_EDGES = np.array([0, 15, 30, 60, 100, 200, 300, 500, 800, 1200, np.inf])
+#: Edges, in arcsec, of the bands of the power ratio.
+BANDS = np.array([1.2, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0])
+
+
+@dataclass
+class Scores:
+    """
+    Sums over pixels, from which all scores follow; scores of many maps add up.
+
+    Parameters
+    ----------
+    sums : dict of str to float or numpy.ndarray
+    """
+
+    sums: dict = field(default_factory=dict)
+
+    def add(self, **values):
+        """Add to the sums."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + np.asarray(value, dtype=np.float64)
+
+    def merge(self, other):
+        """Add the sums of other scores."""
+        self.add(**other.sums)
+
+    def table(self) -> dict:
+        """The scores by name."""
+        s = self.sums
+        out = {"pixels": int(s["pixels"])}
+        for name in ("bicubic", "mean", "sample"):
+            out[f"RMSE {name} (G)"] = np.sqrt(s[f"error_{name}"] / s["pixels"])
+        out["RMSE mean / bicubic"] = np.sqrt(s["error_mean"] / s["error_bicubic"])
+        for name in ("bicubic", "mean", "sample"):
+            covariance = s[f"cross_{name}"] / s["pixels"] - (
+                s[f"sum_{name}"] * s["sum_truth"] / s["pixels"] ** 2
+            )
+            variance = s[f"square_{name}"] / s["pixels"] - (s[f"sum_{name}"] / s["pixels"]) ** 2
+            truth = s["square_truth"] / s["pixels"] - (s["sum_truth"] / s["pixels"]) ** 2
+            out[f"correlation {name}"] = covariance / np.sqrt(variance * truth)
+        for name in ("bicubic", "mean", "sample"):
+            out[f"gradient ratio {name}"] = s[f"gradient_{name}"] / s["gradient_truth"]
+            out[f"unsigned flux ratio {name}"] = s[f"unsigned_{name}"] / s["unsigned_truth"]
+        for low, high, ratio, flat in zip(
+            BANDS[:-1], BANDS[1:], s["power_sample"] / s["power_truth"],
+            s["power_bicubic"] / s["power_truth"], strict=True,
+        ):
+            out[f'power ratio {low:g}-{high:g}" sample (bicubic)'] = f"{ratio:.3f} ({flat:.3f})"
+        out["spread / skill of mean"] = np.sqrt(s["variance_mean"] / s["error_mean"])
+        for k in (1, 2):
+            out[f"within {k} sigma, mean"] = s[f"within{k}_mean"] / s["pixels"]
+            out[f"within {k} sigma, sample"] = s[f"within{k}_sample"] / s["pixels"]
+        out["reduced chi-square"] = s["chi_square"] / s["maps"]
+        return out
+
+
+def _gradient(image):
+    return np.nansum(np.hypot(*np.gradient(image)))
+
+
+def _power(image, scale, mask):
+    """Power in the bands; a Hann window, missing pixels as zero."""
+    window = np.outer(*(np.hanning(n) for n in image.shape))
+    power = np.abs(np.fft.fft2(np.where(mask, image, 0.0) * window)) ** 2
+    fy, fx = (np.fft.fftfreq(n, scale) for n in image.shape)
+    frequency = np.hypot(fy[:, None], fx)
+    return np.array(
+        [
+            power[(frequency > 1 / high) & (frequency <= 1 / low)].sum()
+            for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)
+        ]
+    )
+
+
+def _score(truth, bicubic, result, scale, margin=8) -> Scores:
+    """Scores of one result against the truth on the same grid."""
+    members = result.samples.data
+    n = len(members)
+    mean = members.mean(0)
+    sample, sigma_sample = result.hmi_like.data, result.uncertainty.data
+    spread = members.std(0, ddof=1)
+    # What super_resolve would have given for estimate="mean".
+    sigma_mean = np.sqrt(np.clip(sigma_sample**2 - (sample - mean) ** 2, 0, None))
+    inner = np.zeros(truth.shape, bool)
+    inner[margin:-margin, margin:-margin] = True
+    mask = inner & np.isfinite(truth) & np.isfinite(mean) & np.isfinite(bicubic)
+    scores = Scores()
+    fields = {"bicubic": bicubic, "mean": mean, "sample": sample, "truth": truth}
+    for name, values in fields.items():
+        inside = values[mask]
+        scores.add(**{
+            f"sum_{name}": inside.sum(),
+            f"square_{name}": np.square(inside).sum(),
+            f"cross_{name}": (inside * truth[mask]).sum(),
+            f"error_{name}": np.square(inside - truth[mask]).sum(),
+            f"unsigned_{name}": np.abs(inside).sum(),
+            f"gradient_{name}": _gradient(np.where(mask, values, np.nan)),
+            f"power_{name}": _power(values, scale, mask),
+        })
+    for name, values, sigma in (("mean", mean, sigma_mean), ("sample", sample, sigma_sample)):
+        off = np.abs(values - truth)[mask]
+        scores.add(**{f"within{k}_{name}": (off <= k * sigma[mask]).sum() for k in (1, 2)})
+    which = np.digitize(np.abs(mean[mask]), FIELD_EDGES) - 1
+    bins = len(FIELD_EDGES) - 1
+
+    def binned(values):
+        return np.bincount(which, values, bins)
+
+    scores.add(
+        pixels=mask.sum(),
+        maps=1,
+        variance_mean=np.square(sigma_mean[mask]).sum(),
+        chi_square=result.hmi_like.meta.get("srchisq", np.nan),
+        field_strength=binned(np.abs(mean[mask])),
+        field_pixels=binned(np.ones(which.size)),
+        field_error=binned(np.square(mean - truth)[mask]),
+        field_spread=binned(np.square(spread[mask]) * (1 + 1 / n)),
+    )
+    return scores
+
+
+def _bicubic(mdi_map, network):
+    """The baseline: calibrated bicubic interpolation."""
+    import torch
+
+    frame = np.nan_to_num(np.asarray(mdi_map.data, np.float32))
+    with torch.inference_mode():
+        return network.interpolated(torch.from_numpy(frame)[None, None])[0, 0].numpy()
+
+
+def _records(data, split):
+    for record in json.loads((Path(data) / "MANIFEST.json").read_text()):
+        if record.get("harpnum") in SPLITS[split] and "los" in str(record.get("kind")):
+            yield record
+
+
+def evaluate_regions(
+    data, split="test", model="default", *, n_samples=8, num_steps=None, noise=12.0, seed=0,
+    progress=True,
+):
+    """
+    Scores on HMI regions seen through `~sunpy_superres.simulate_mdi`.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder with MANIFEST.json.
+    split : {"test", "validation"}
+    model, n_samples, num_steps, seed, progress
+        As in `~sunpy_superres.super_resolve`.
+    noise : float
+        Of the simulated frames, in MDI Gauss.
+
+    Returns
+    -------
+    dict of str to Scores
+        One for each region, and "all".
+    """
+    loaded = load_model(model)
+    regions, everything = {}, Scores()
+    for number, record in enumerate(_records(data, split)):
+        hmi_map = sunpy.map.Map(Path(data) / record["file"])
+        mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise)
+        result = super_resolve(
+            mdi_map, model=loaded, n_samples=n_samples, num_steps=num_steps, seed=seed + number,
+            progress=progress, return_samples=True,
+        )
+        ny, nx = result.hmi_like.data.shape
+        truth = np.asarray(hmi_map.data, np.float64)[:ny, :nx]
+        scores = _score(truth, _bicubic(mdi_map, loaded.network), result, scale=0.504)
+        regions.setdefault(f"HARP {record['harpnum']}", Scores()).merge(scores)
+        everything.merge(scores)
+    return {**regions, "all": everything}
+
+
+#: Plate scale of the real pairs, arcsec per pixel.
+_PAIR_SCALE = 0.73
+
+
+def _pair_header(shape, scale):
+    return {
+        "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec",
+        "cdelt1": scale, "cdelt2": scale, "crval1": 0.0, "crval2": 0.0,
+        "crpix1": (shape[1] + 1) / 2, "crpix2": (shape[0] + 1) / 2,
+        "date-obs": "2010-08-30T17:36:00", "dsun_obs": 1.496e11, "hgln_obs": 0.0,
+        "hglt_obs": 0.0, "rsun_ref": 6.96e8, "bunit": "Gauss", "camera": "MDI",
+        "telescop": "SOHO", "interval": 300.0,
+    }  # fmt: skip
+
+
+def _resampled(image, shape, ratio):
+    """Spline resampling about the centre; ``ratio`` output pixels for each input pixel."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
+    centre_in = [(n - 1) / 2 for n in image.shape]
+    centre_out = [(n - 1) / 2 for n in shape]
+    where = [
+        (index - middle) / ratio + centre
+        for index, middle, centre in zip((rows, columns), centre_out, centre_in, strict=True)
+    ]
+    return ndimage.map_coordinates(image, where, order=3, mode="nearest")
+
+
+def evaluate_pairs(data, model="default", *, n_samples=8, num_steps=None, seed=0, progress=True):
+    """
+    Scores on the real MDI/HMI pairs of the data folder.
+
+    MDI, which the source had interpolated, is brought back to 1.98 arcsec pixels,
+    super-resolved, and compared with HMI on HMI's grid after a sub-pixel registration
+    of the two observations.
+
+    Parameters
+    ----------
+    data : path-like
+    model, n_samples, num_steps, seed, progress
+        As in `~sunpy_superres.super_resolve`.
+
+    Returns
+    -------
+    dict of str to Scores
+    """
+    folder = Path(data) / "pairs"
+    loaded = load_model(model)
+    table, everything = {}, Scores()
+    for mdi_path in sorted(folder.glob("mdi_*.fits")):
+        stamp = mdi_path.name.split("_")[1]
+        hmi = fits.getdata(next(folder.glob(f"hmi*{stamp}*.fits"))).astype(float)
+        mdi = fits.getdata(mdi_path).astype(float)
+        shift, *_ = phase_cross_correlation(
+            ndimage.gaussian_filter(hmi, 3.3 / 2.355 / _PAIR_SCALE), mdi / MDI.gain,
+            upsample_factor=50,
+        )
+        mdi = ndimage.shift(mdi, shift, order=3, mode="nearest")
+        ratio = _PAIR_SCALE / MDI.plate_scale
+        shape = tuple(int(n * ratio) // 2 * 2 for n in mdi.shape)
+        frame = _resampled(mdi, shape, ratio)
+        mdi_map = sunpy.map.Map(frame, _pair_header(shape, MDI.plate_scale))
+        result = super_resolve(
+            mdi_map, model=loaded, n_samples=n_samples, num_steps=num_steps, seed=seed,
+            progress=progress, return_samples=True,
+        )
+        # HMI was binned to its grid: average ours over the same pixel before resampling.
+        back = FACTOR * ratio
+
+        def on_hmi_grid(image, back=back, hmi=hmi):
+            return _resampled(ndimage.gaussian_filter(image, 0.35 / back), hmi.shape, 1 / back)
+
+        members = np.stack([on_hmi_grid(member) for member in result.samples.data])
+        bicubic = on_hmi_grid(_bicubic(mdi_map, loaded.network))
+        scores = _score(hmi, bicubic, _regridded(result, members, loaded), _PAIR_SCALE)
+        table[f"{mdi_path.stem} (shift {shift[0]:+.2f}, {shift[1]:+.2f} px)"] = scores
+        everything.merge(scores)
+    return {**table, "all": everything}
+
+
+def _regridded(result, members, model):
+    """The result on another grid, as `_score` wants it."""
+    from types import SimpleNamespace
+
+    from sunpy_superres.sampling.ensemble import summarise
+
+    sample, sigma = summarise(members, "sample", model.config["calibration"])
+    return SimpleNamespace(
+        samples=SimpleNamespace(data=members),
+        hmi_like=SimpleNamespace(data=sample, meta=result.hmi_like.meta),
+        uncertainty=SimpleNamespace(data=sigma),
+    )
+
+
+def calibrate(scores: Scores, smallest_bin=2000) -> dict:
+    """
+    Factors on the ensemble spread, by field strength, that make it match the error.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of validation regions, made with any calibration.
+    smallest_bin : int
+        Bins with fewer pixels are joined with their lower neighbour.
+
+    Returns
+    -------
+    dict
+        "field" in Gauss and "factor", for
+        `~sunpy_superres.sampling.ensemble.calibration_factor`.
+    """
+    names = ("field_strength", "field_pixels", "field_error", "field_spread")
+    rows = []
+    for row in zip(*(scores.sums[name] for name in names), strict=True):
+        if rows and (row[1] < smallest_bin or rows[-1][1] < smallest_bin):
+            rows[-1] = tuple(a + b for a, b in zip(rows[-1], row, strict=True))
+        elif row[1]:
+            rows.append(row)
+    return {
+        "field": [round(float(strength / pixels), 1) for strength, pixels, *_ in rows],
+        "factor": [round(float(np.sqrt(error / spread)), 4) for *_, error, spread in rows],
+    }
+
+
+def main(arguments=None):
+    """Command line: a table of scores, as text or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs"])
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--noise", type=float, default=12.0)
+    parser.add_argument("--calibrate", action="store_true", help="print the calibration")
+    options = parser.parse_args(arguments)
+    common = {"n_samples": options.samples, "num_steps": options.steps}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if options.split == "pairs":
+            scores = evaluate_pairs(options.data, options.model, **common)
+        else:
+            scores = evaluate_regions(
+                options.data, options.split, options.model, noise=options.noise, **common
+            )
+    for name, entry in scores.items():
+        print(f"== {name}")
+        for label, value in entry.table().items():
+            text = value if isinstance(value, str | int) else f"{float(value):.4f}"
+            print(f"{label:44} {text}")
+    if options.calibrate:
+        print(json.dumps(calibrate(scores["all"])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""
+A trained run as a model folder: calibration, configuration, half-precision weights, card.
+
+``python -m sunpy_superres.training.export RUN MODEL --data DATA``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from sunpy_superres.hub import save_model
+from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+from sunpy_superres.training.evaluate import SPLITS, Scores, calibrate, evaluate_regions
+
+__all__ = ["SAMPLER", "export", "main"]
+
+#: Settings of the solver that go into config.json.
+SAMPLER = {"num_steps": 6, "sigma_max": 40.0, "power": 1.75}
+#: Calibration that changes nothing.
+_NONE = {"field": [0.0, 3000.0], "factor": [1.0, 1.0]}
+#: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
+_NOISE = (12.0, 24.0)
+
+
+def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True):
+    """
+    Calibrate a trained run on the validation regions and write it as a model folder.
+
+    Parameters
+    ----------
+    run : path-like
+        Folder of `~sunpy_superres.training.recipe.train`.
+    folder : path-like
+        Where the model goes.
+    data : path-like
+        Folder with MANIFEST.json; only its validation regions are used.
+    revision : str
+        Name of this version of the weights.
+    card : str, optional
+        Text of the model card.
+    n_samples : int
+        Members of the ensemble that the calibration is made with.
+    progress : bool
+
+    Returns
+    -------
+    dict
+        The calibration.
+    """
+    weights = Path(run) / "model.safetensors"
+    with safe_open(str(weights), framework="pt") as file:
+        config = ResidualLDMConfig.from_dict(json.loads(file.metadata()["config"]))
+        steps = file.metadata()["steps"]
+    network = ResidualLDM(config)
+    network.load_state_dict(load_file(weights))
+    training = {
+        "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
+        "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
+        "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
+        "diffusion steps": int(steps),
+        "calibration": "validation regions",
+    }
+    with tempfile.TemporaryDirectory() as raw:
+        save_model(raw, network, sampler=SAMPLER, calibration=_NONE, training=training,
+                   revision=revision)
+        scores = Scores()
+        for noise in _NOISE:
+            scores.merge(
+                evaluate_regions(data, "validation", raw, n_samples=n_samples, noise=noise,
+                                 progress=progress)["all"]
+            )
+    calibration = calibrate(scores)
+    save_model(folder, network, sampler=SAMPLER, calibration=calibration, training=training,
+               revision=revision, card=card)
+    return calibration
+
+
+def main(arguments=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("model")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--revision", default="local")
+    parser.add_argument("--card", help="file with the text of the model card")
+    parser.add_argument("--samples", type=int, default=8)
+    options = parser.parse_args(arguments)
+    card = Path(options.card).read_text(encoding="utf-8") if options.card else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        calibration = export(
+            options.run, options.model, options.data, revision=options.revision, card=card,
+            n_samples=options.samples,
+        )
+    print(json.dumps(calibration))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

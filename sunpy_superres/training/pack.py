@@ -1,0 +1,147 @@
+"""
+One packed training file from a folder of HMI magnetograms.
+
+``python -m sunpy_superres.training.pack DATA OUT`` reads the MANIFEST.json of DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from scipy import ndimage
+
+from sunpy_superres.training.data import Frame, save_pack
+from sunpy_superres.training.evaluate import SPLITS
+
+__all__ = ["PackConfig", "as_seen_on_ccd", "frames_of_manifest", "main"]
+
+#: What the manifest calls line-of-sight fields at HMI's full resolution.
+_KINDS = (
+    "hmi_sharp_cea_los",
+    "hmi_sharp_ccd_los",
+    "hmi_ccd_cutout_los",
+    "hmi_ccd_cutout_mucorr",
+)
+#: NOAA regions that are HARP 377 under another name.
+_HARP_377 = "hmi_ccd_cutout_los"
+
+
+@dataclass(frozen=True)
+class PackConfig:
+    """
+    Which frames are taken for training.
+
+    Parameters
+    ----------
+    largest_noise : float
+        Robust noise in Gauss above which a frame is left out.
+    largest_longitude : float
+        Distance from the central meridian, in degrees, likewise.
+    foreshortened_from : float
+        Distance from the central meridian from which a CEA frame is also taken as it
+        looked on the CCD.
+    thinning : dict
+        HARP number to the step in its series, for long series of near copies.
+    """
+
+    largest_noise: float = 16.5
+    largest_longitude: float = 68.0
+    foreshortened_from: float = 33.0
+    thinning: tuple[tuple[int, int], ...] = ((377, 2),)
+
+
+def as_seen_on_ccd(field, longitude, latitude):
+    """
+    Squeeze a CEA field as foreshortening squeezes it on the detector.
+
+    Away from disk centre CEA pixels are finer than what HMI resolves; squeezed, their
+    finest structure is HMI's again.
+
+    Parameters
+    ----------
+    field : numpy.ndarray
+        Gauss, NaN where missing.
+    longitude, latitude : float
+        Of its centre, from disk centre, in degrees.
+    """
+    factors = np.cos(np.radians([latitude, longitude]))
+    missing = np.isnan(field)
+    smooth = ndimage.gaussian_filter(np.where(missing, 0.0, field), 0.3 / factors)
+    options = {"grid_mode": True, "mode": "nearest"}
+    squeezed = ndimage.zoom(smooth, factors, order=3, **options)
+    hole = ndimage.zoom(missing.astype(np.float32), factors, order=1, **options) > 0.01
+    return np.where(hole, np.nan, squeezed).astype(np.float32)
+
+
+def _region(record):
+    if record.get("harpnum"):
+        return f"harp{record['harpnum']}"
+    if record["kind"] == _HARP_377:
+        return "harp377"
+    return Path(record["file"]).name.split(".")[2]
+
+
+def frames_of_manifest(data, config=PackConfig()):
+    """
+    Frames for all splits, in the order of the manifest.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder with MANIFEST.json.
+    config : PackConfig
+
+    Yields
+    ------
+    Frame
+    """
+    data, thinning, seen = Path(data), dict(config.thinning), {}
+    held_out = {number: split for split, numbers in SPLITS.items() for number in numbers}
+    for record in json.loads((data / "MANIFEST.json").read_text()):
+        if record.get("kind") not in _KINDS:
+            continue
+        harp, longitude = record.get("harpnum"), record.get("lon_fwt")
+        seen[harp] = seen.get(harp, 0) + 1
+        if harp in thinning and seen[harp] % thinning[harp]:
+            continue
+        split = held_out.get(harp, "train")
+        if split == "train" and (
+            (record.get("mad_sigma") or np.inf) > config.largest_noise
+            or abs(longitude or 0.0) > config.largest_longitude
+        ):
+            continue
+        with fits.open(data / record["file"]) as file:
+            image = next(hdu for hdu in file if hdu.data is not None)
+            field = np.asarray(image.data, np.float32)
+        region = _region(record)
+        yield Frame(record["file"], region, split, field)
+        if "cea" in record["kind"] and abs(longitude or 0.0) > config.foreshortened_from:
+            squeezed = as_seen_on_ccd(field, longitude, record.get("lat_fwt") or 0.0)
+            yield Frame(record["file"] + "#ccd", region, split, squeezed)
+
+
+def main(arguments=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("out")
+    options = parser.parse_args(arguments)
+    frames = list(frames_of_manifest(options.data))
+    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
+    save_pack(frames, options.out)
+    for split in ("train", *SPLITS):
+        chosen = [frame for frame in frames if frame.split == split]
+        pixels = sum(frame.field.size for frame in chosen) / 1e6
+        regions = len({frame.region for frame in chosen})
+        print(f"{split}: {len(chosen)} frames, {regions} regions, {pixels:.1f} Mpixel")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

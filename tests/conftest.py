@@ -1,0 +1,163 @@
+"""Maps and headers that all tests share; nothing here needs a file or the network."""
+
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sunpy.map
+from hypothesis import settings
+
+# The same examples on every run; a slow machine is not a failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
+settings.load_profile("repeatable")
+
+#: Cards of a real frame, mdi.fd_M_96m_lev182 of 2010-10-15 00:00 TAI.
+_MDI_HEADER = {
+    "naxis": 2,
+    "t_rec": "2010.10.15_00:00:00.000_TAI",
+    "t_obs": "2010.10.15_00:03:30.000_TAI",
+    "date-obs": "2010-10-15T00:00:26.000",
+    "cdelt1": 1.9860081672668457,
+    "cdelt2": 1.9860081672668457,
+    "crpix1": 512.5771484375,
+    "crpix2": 512.1712646484375,
+    "crota2": 0.0,
+    "car_rot": 2102,
+    "crln_obs": 203.46173095703125,
+    "crlt_obs": 5.9158711433410645,
+    "dsun_obs": 147937426993.65381,
+    "rsun_obs": 970.41592291840004,
+    "r_sun": 488.62637329101562,
+    "rsun_ref": 696000000.0,
+    "x0": 511.5771484375,
+    "y0": 511.1712646484375,
+    "quality": 512,
+    "datavals": 750085,
+    "missvals": 0,
+    "datamin": -800.0,
+    "datamax": 800.0,
+    "datamedn": 0.0,
+    "datamean": 0.0,
+    "datarms": 12.0,
+    "crop_rad": 504.0,
+    "interval": 300.0,
+    "content": "MDI Full Disk 96m Magnetogram",
+    "crval1": 0.0,
+    "crval2": 0.0,
+    "ctype1": "HPLN-TAN",
+    "ctype2": "HPLT-TAN",
+    "cunit1": "arcsec",
+    "cunit2": "arcsec",
+    "wcsname": "Helioprojective-cartesian",
+    "bunit": "Gauss",
+    "camera": "MDI",
+    "telescop": "SOHO",
+    "wavelnth": 6768,
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network():
+    """Fail where a test would leave this machine."""
+
+    def refused(name):
+        original = getattr(socket.socket, name)
+
+        def connect(self, address):
+            if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in (
+                "127.0.0.1",
+                "::1",
+            ):
+                pytest.fail(f"a test tried to reach {address[0]}")
+            return original(self, address)
+
+        return connect
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, refused(name))
+        yield
+
+
+@pytest.fixture(scope="session")
+def mdi_header():
+    """
+    Factory of JSOC headers, as dict.
+
+    ``mdi_header(shape=(ny, nx), corner=(x, y), **changes)``: the cut-out of ``shape``
+    whose first pixel is column x and row y of the full disk; a change to None takes
+    the card out.  Cards with a hyphen: ``**{"date-obs": ...}``.
+    """
+
+    def make(shape=(1024, 1024), corner=(0, 0), **changes):
+        header = dict(_MDI_HEADER, naxis1=shape[1], naxis2=shape[0])
+        for axis, card, first in zip("12", ("x0", "y0"), corner, strict=True):
+            header["crpix" + axis] -= first
+            header[card] -= first
+        header.update(changes)
+        return {name: value for name, value in header.items() if value is not None}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bipole():
+    """``bipole(shape, seed=0, noise=12.0, peak=800.0)``: two opposite Gaussian spots and noise."""
+
+    def make(shape, seed=0, noise=12.0, peak=800.0):
+        rows, columns = np.mgrid[: shape[0], : shape[1]]
+        field = noise * np.random.default_rng(seed).standard_normal(shape)
+        for sign, row, column in ((1, 0.4, 0.35), (-1, 0.6, 0.62)):
+            squared = (rows - row * shape[0]) ** 2 + (columns - column * shape[1]) ** 2
+            field += sign * peak * np.exp(-squared / (2 * 2.5**2))
+        return field
+
+    return make
+
+
+@pytest.fixture
+def mdi_cutout(mdi_header, bipole):
+    """Cut-out near disk centre, 48 columns and 40 rows: a bipole and 12 G of noise."""
+    shape = (40, 48)
+    return sunpy.map.Map(bipole(shape), mdi_header(shape, corner=(540, 500)))
+
+
+@pytest.fixture
+def small_disk(mdi_header, bipole):
+    """
+    A whole disk on 144 x 136 pixels, NaN around it, as from 7.5 au.
+
+    The disk has a radius of 64.4 pixels; pixels, noise and cards are MDI's.
+    """
+    shape = (136, 144)
+    distance = 7.5 * 1.495978707e11
+    radius = np.degrees(np.arcsin(6.96e8 / distance)) * 3600
+    header = mdi_header(shape)
+    header |= {
+        "crpix1": 71.8,
+        "crpix2": 68.9,
+        "x0": 70.8,
+        "y0": 67.9,
+        "crop_rad": 66.0,
+        "dsun_obs": distance,
+        "rsun_obs": radius,
+        "r_sun": radius / header["cdelt1"],
+    }
+    field = bipole(shape)
+    y, x = np.mgrid[1 : shape[0] + 1, 1 : shape[1] + 1]
+    field[np.hypot(x - 71.8, y - 68.9) > header["r_sun"]] = np.nan
+    return sunpy.map.Map(field, header)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of real MDI and HMI files."""
+    folder = os.environ.get("SUNPY_SUPERRES_DATA")
+    if not folder:
+        pytest.skip("SUNPY_SUPERRES_DATA names no folder of real magnetograms")
+    folder = Path(folder)
+    if not folder.is_dir():
+        pytest.fail(f"SUNPY_SUPERRES_DATA is {folder}, which is no folder")
+    return folder

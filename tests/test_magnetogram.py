@@ -1,0 +1,423 @@
+import copy
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.magnetogram import check_observable, estimate_noise, read_magnetogram
+
+SHAPE = (40, 48)
+#: FITS knows no maxwell, so sunpy warns of the unit that SMARP and SHARP files have.
+maxwell = pytest.mark.filterwarnings("ignore:Could not parse unit string")
+
+
+@pytest.fixture
+def cutout(mdi_header, bipole):
+    """``cutout(data=None, shape=..., **changes)``: the Map of ``mdi_cutout``, changed."""
+
+    def make(data=None, shape=SHAPE, **changes):
+        data = bipole(shape) if data is None else data
+        changes.setdefault("corner", (540, 500))
+        return sunpy.map.Map(data, mdi_header(data.shape, **changes))
+
+    return make
+
+
+def cea_changes(header):
+    return {
+        "ctype1": "CRLN-CEA",
+        "ctype2": "CRLT-CEA",
+        "cunit1": "degree",
+        "cunit2": "degree",
+        "cdelt1": 0.12,
+        "cdelt2": 0.12,
+        "crpix1": 24.5,
+        "crpix2": 20.5,
+        "crval1": header["crln_obs"],
+        "crval2": 10.0,
+    }
+
+
+# Accepted
+
+
+def test_full_disk(small_disk):
+    read = read_magnetogram(small_disk)
+    np.testing.assert_array_equal(read.on_disk, np.isfinite(small_disk.data))
+    np.testing.assert_array_equal(read.good, read.on_disk)
+    np.testing.assert_allclose(read.frame[read.good], small_disk.data[read.good], rtol=1e-6)
+    assert np.all(read.frame[~read.good] == 0)
+    assert read.changes == []
+
+
+def test_cutout_on_the_disk(mdi_cutout):
+    read = read_magnetogram(mdi_cutout)
+    assert read.good.all()
+    assert read.frame.dtype == np.float32
+    assert read.noise.shape == read.frame.shape
+    np.testing.assert_allclose(read.frame, mdi_cutout.data, rtol=1e-6)
+
+
+@maxwell
+@pytest.mark.parametrize(
+    ("unit", "gauss"),
+    [
+        ("Gauss", 1.0),
+        ("G", 1.0),
+        ("gauss", 1.0),
+        ("Mx/cm^2", 1.0),
+        ("Mx/cm2", 1.0),
+        ("kG", 1e3),
+        ("T", 1e4),
+        ("mT", 10.0),
+    ],
+)
+def test_units_become_gauss(cutout, bipole, unit, gauss):
+    field = bipole(SHAPE)
+    read = read_magnetogram(cutout(field / gauss, bunit=unit))
+    np.testing.assert_allclose(read.frame, field, rtol=1e-5, atol=1e-3)
+
+
+def test_rolled_frame_is_read_as_it_lies(cutout, mdi_cutout):
+    read = read_magnetogram(cutout(crota2=180.0, corner=(440, 480)))
+    assert read.good.all()
+    np.testing.assert_array_equal(read.frame, mdi_cutout.data.astype(np.float32))
+
+
+@maxwell
+def test_heliographic_map(cutout, mdi_header):
+    read = read_magnetogram(cutout(bunit="Mx/cm^2", **cea_changes(mdi_header())))
+    assert read.good.all()
+    assert np.ptp(read.noise) == 0
+    assert read.noise[0, 0] == pytest.approx(12, rel=0.1)
+
+
+def test_dask_data(mdi_cutout):
+    array = pytest.importorskip("dask.array")
+    lazy = sunpy.map.Map(array.from_array(mdi_cutout.data, chunks=16), mdi_cutout.meta)
+    expected, read = read_magnetogram(mdi_cutout), read_magnetogram(lazy)
+    assert isinstance(read.frame, np.ndarray)
+    np.testing.assert_array_equal(read.frame, expected.frame)
+    np.testing.assert_array_equal(read.noise, expected.noise)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, ">f4", ">f8"])
+def test_data_types_of_fits(cutout, bipole, dtype):
+    field = np.round(bipole(SHAPE))
+    read = read_magnetogram(cutout(field.astype(dtype)))
+    np.testing.assert_array_equal(read.frame, field)
+
+
+def test_smallest_frame(cutout):
+    assert read_magnetogram(cutout(shape=(16, 16))).frame.shape == (16, 16)
+
+
+def test_old_frame_is_repaired_in_a_copy(cutout):
+    smap = cutout(crota2=None, solar_p0=179.5)
+    read = read_magnetogram(smap)
+    assert read.map.meta["crota2"] == -179.5
+    assert "crota2" not in smap.meta
+    assert len(read.changes) == 1
+    assert "CROTA2" in read.changes[0]
+
+
+def test_simulated_frame_may_name_hmi(cutout):
+    changes = {"camera": None, "telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "siminst": "MDI"}
+    assert read_magnetogram(cutout(**changes)).good.all()
+
+
+def test_missing_unit_is_gauss_where_the_noise_says_so(cutout):
+    with pytest.warns(SuperResWarning, match="BUNIT is missing.* 1[123] G"):
+        read = read_magnetogram(cutout(bunit=None))
+    assert read.frame.max() > 500
+
+
+# Missing pixels
+
+
+def test_missing_and_masked_pixels_are_not_good(cutout, bipole):
+    field = bipole(SHAPE)
+    field[3, 5], field[4, 6], field[5, 7] = np.nan, np.inf, -3e4
+    mask = np.zeros(SHAPE, bool)
+    mask[30, 40] = True
+    smap = cutout(field)
+    read = read_magnetogram(sunpy.map.Map(smap.data, smap.meta, mask=mask))
+    assert set(zip(*np.nonzero(~read.good), strict=True)) == {(3, 5), (4, 6), (5, 7), (30, 40)}
+    assert read.on_disk.all()
+    assert np.all(read.frame[~read.good] == 0)
+
+
+def test_values_off_the_disk_do_not_count(small_disk):
+    data = np.nan_to_num(small_disk.data, nan=-168.0)
+    read = read_magnetogram(sunpy.map.Map(data, small_disk.meta))
+    np.testing.assert_array_equal(read.good, np.isfinite(small_disk.data))
+    assert np.all(read.frame[~read.good] == 0)
+
+
+@pytest.mark.parametrize(("columns", "warned"), [(2, False), (3, True)])
+def test_missing_more_than_a_twentieth_is_said(cutout, bipole, recwarn, columns, warned):
+    field = bipole(SHAPE)
+    field[:, :columns] = np.nan
+    read = read_magnetogram(cutout(field))
+    assert read.good.sum() == field.size - 40 * columns
+    assert any("of the disk is missing" in str(w.message) for w in recwarn) == warned
+
+
+@pytest.mark.filterwarnings("error")
+def test_sky_around_the_disk_is_not_missing(small_disk):
+    read_magnetogram(small_disk)
+
+
+# Refused
+
+
+@pytest.mark.parametrize("thing", [np.zeros((64, 64)), "mdi.fits", None])
+def test_what_is_not_a_map_is_refused(thing):
+    with pytest.raises(TypeError, match=r"sunpy\.map\.Map\(file\)"):
+        read_magnetogram(thing)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"content": "MDI Full Disk Continuum Intensity"},
+        {"content": None, "dpc_obsr": "FD_Continuum"},
+        {"content": "MDI Full Disk Dopplergram", "bunit": "m/s"},
+        {"content": None, "dpc_obsr": "FD_V"},
+    ],
+)
+def test_other_observables_are_refused(cutout, changes):
+    with pytest.raises(TypeError, match="not a magnetogram; use the series mdi.fd_M_96m_lev182"):
+        read_magnetogram(cutout(**changes))
+
+
+def test_quick_look_is_refused(cutout):
+    history = "The data is uncalibrated and is not suitable for analysis"
+    with pytest.raises(TypeError, match="quick-look.*use the calibrated magnetogram"):
+        read_magnetogram(cutout(history=history))
+
+
+def test_hmi_is_refused(cutout):
+    changes = {"camera": None, "telescop": "SDO/HMI", "instrume": "HMI_SIDE1"}
+    with pytest.raises(TypeError, match="simulate_mdi"):
+        read_magnetogram(cutout(**changes))
+
+
+def test_other_observatories_are_refused(cutout):
+    with pytest.raises(TypeError, match=r"NSO-GONG.*meta\['telescop'\] = 'SOHO'"):
+        read_magnetogram(cutout(camera=None, telescop="NSO-GONG"))
+
+
+@pytest.mark.parametrize("unit", ["K", "m/s", "DN"])
+def test_a_unit_of_something_else_is_refused(cutout, unit):
+    with pytest.raises(TypeError, match="not a magnetic field; .*Gauss or Mx/cm"):
+        read_magnetogram(cutout(bunit=unit))
+
+
+@pytest.mark.filterwarnings("ignore:Could not parse unit string")
+def test_a_unit_that_nobody_knows_is_refused(cutout):
+    with pytest.raises(ValueError, match=r"'furlong'.*set meta\['bunit'\] = 'Gauss'"):
+        read_magnetogram(cutout(bunit="furlong"))
+
+
+@pytest.mark.parametrize("changes", [{"interval": None}, {"interval": 30.0}])
+def test_missing_unit_is_refused_without_proof(cutout, changes):
+    with pytest.raises(ValueError, match=r"BUNIT is 'missing'.*set meta\['bunit'\]"):
+        read_magnetogram(cutout(bunit=None, **changes))
+
+
+def test_missing_unit_of_counts_is_refused(cutout, bipole):
+    with pytest.raises(ValueError, match="BUNIT"):
+        read_magnetogram(cutout(bipole(SHAPE) / 2.8, bunit=None))
+
+
+@pytest.mark.parametrize("scale", [31.8, 0.504, 3.97])
+def test_other_plate_scales_are_refused(cutout, scale):
+    with pytest.raises(ValueError, match=f"{scale:.2f} arcsec/pixel.*use the full-resolution"):
+        read_magnetogram(cutout(cdelt1=scale, cdelt2=scale))
+
+
+def test_oblong_pixels_are_refused(cutout):
+    with pytest.raises(ValueError, match="not square; reproject"):
+        read_magnetogram(cutout(cdelt1=1.98, cdelt2=2.4))
+
+
+def test_zero_plate_scale_is_refused(mdi_cutout):
+    mdi_cutout.meta["cdelt1"] = mdi_cutout.meta["cdelt2"] = 0.0
+    with pytest.raises(ValueError, match="no usable WCS.*set CDELT"):
+        read_magnetogram(mdi_cutout)
+
+
+def test_mirrored_axes_are_refused(cutout):
+    changes = {"crota2": None, "pc1_1": -1.0, "pc1_2": 0.0, "pc2_1": 0.0, "pc2_2": 1.0}
+    with pytest.raises(ValueError, match="mirrored"):
+        read_magnetogram(cutout(**changes))
+
+
+@pytest.mark.parametrize(
+    "axes", [("RA---TAN", "DEC--TAN"), ("HPLT-TAN", "HPLN-TAN"), ("GONGX", "GONGY")]
+)
+def test_other_axes_are_refused(mdi_cutout, axes):
+    mdi_cutout.meta["ctype1"], mdi_cutout.meta["ctype2"] = axes
+    with pytest.raises(ValueError, match=f"{axes[0]} and {axes[1]}.*set CTYPE1 and CTYPE2"):
+        read_magnetogram(mdi_cutout)
+
+
+@pytest.mark.parametrize("shape", [(15, 200), (200, 15)])
+def test_a_frame_too_small_is_refused(cutout, shape):
+    with pytest.raises(ValueError, match=r"at least 16 x 16 pixels"):
+        read_magnetogram(cutout(shape=shape))
+
+
+def test_three_axes_are_refused(mdi_cutout, monkeypatch):
+    # sunpy makes no such Map by itself, but lets its data be replaced.
+    monkeypatch.setattr(mdi_cutout, "_data", np.stack([mdi_cutout.data] * 2))
+    with pytest.raises(ValueError, match=r"shape \(2, 40, 48\); .* needs an image"):
+        read_magnetogram(mdi_cutout)
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+def test_nothing_but_nan_is_refused(cutout):
+    with pytest.raises(ValueError, match="No pixel is both .*check the WCS"):
+        read_magnetogram(cutout(np.full(SHAPE, np.nan)))
+
+
+def test_a_frame_beside_the_sun_is_refused(cutout):
+    with pytest.raises(ValueError, match="No pixel is both"):
+        read_magnetogram(cutout(crval1=2000.0))
+
+
+@pytest.mark.parametrize("quality", [0x80000000, 0x80000200, "0x80000000", -(2**31), 2147483648.0])
+def test_a_record_without_data_is_refused(cutout, quality):
+    with pytest.raises(ValueError, match="0x80000.*use another frame"):
+        read_magnetogram(cutout(quality=quality))
+
+
+def test_an_intensity_is_refused(cutout, bipole):
+    with pytest.raises(TypeError, match="All values are positive.*signed field"):
+        read_magnetogram(cutout(bipole(SHAPE) + 3000))
+
+
+# Warned of
+
+
+@pytest.mark.parametrize("quality", [0x4, 0x204, "0x00000004", 4.0])
+def test_quality_bits_are_said(cutout, quality):
+    with pytest.warns(SuperResWarning, match="QUALITY = 0x00000.04 .*with care"):
+        read_magnetogram(cutout(quality=quality))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("quality", [0, 512, "0x200", "0x00000000", None, "good"])
+def test_quality_of_a_sound_frame_is_not_said(cutout, quality):
+    read_magnetogram(cutout(quality=quality))
+
+
+def test_an_unusual_plate_scale_is_said(cutout):
+    with pytest.warns(SuperResWarning, match=r"2\.48 arcsec/pixel; .*1\.98"):
+        read_magnetogram(cutout(cdelt1=2.475, cdelt2=2.475))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1.7, 2.3])
+def test_a_usual_plate_scale_is_not_said(cutout, scale):
+    read_magnetogram(cutout(cdelt1=scale, cdelt2=scale))
+
+
+@pytest.mark.parametrize(("interval", "noise"), [(300.0, 40.0), (30.0, 8.0)])
+def test_noise_against_interval_is_said(cutout, bipole, interval, noise):
+    with pytest.warns(SuperResWarning, match=f"INTERVAL = {interval} s means noise of"):
+        read = read_magnetogram(cutout(bipole(SHAPE, noise=noise), interval=interval))
+    assert np.median(read.noise) == pytest.approx(noise, rel=0.15)
+
+
+@pytest.mark.filterwarnings("error")
+def test_usual_noise_is_not_said(cutout, bipole):
+    read_magnetogram(cutout(bipole(SHAPE, noise=24.0), interval=30.0))
+
+
+def test_no_instrument_is_said(cutout):
+    smap = cutout(camera=None, telescop=None)
+    with pytest.warns(SuperResWarning, match="names no instrument"):
+        read_magnetogram(smap)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"camera": "MDI"},
+        {"instrume": "MDI"},
+        {"instrume": "SOHO/MDI", "telescop": "SOHO"},
+        {"telescop": "SOHO"},
+        {"instrume": "HMI_SIDE1", "siminst": "mdi"},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_ways_to_name_mdi(cards):
+    check_observable(cards)
+
+
+# Noise
+
+
+@pytest.mark.parametrize("noise", [8.0, 12.0, 24.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_beside_an_active_region(bipole, noise, seed):
+    field = bipole((128, 128), seed=seed, noise=noise, peak=1500.0)
+    # Plage over a fifth of the frame.
+    rng = np.random.default_rng(seed + 100)
+    field[40:90, 30:100] += 150 * rng.standard_normal((50, 70))
+    measured = estimate_noise(field.astype(np.float32), np.ones(field.shape, bool))
+    assert measured == pytest.approx(noise, rel=0.1)
+
+
+def test_noise_ignores_what_is_not_good(bipole):
+    field = bipole((96, 96))
+    good = np.ones(field.shape, bool)
+    good[:, ::7] = False
+    field[~good] = 1e4
+    assert estimate_noise(field, good) == pytest.approx(12, rel=0.1)
+
+
+def test_noise_of_too_few_pixels_is_unknown():
+    good = np.zeros((32, 32), bool)
+    good[:4, :4] = True
+    assert np.isnan(estimate_noise(np.zeros((32, 32)), good))
+
+
+def test_noise_falls_back_on_interval(cutout):
+    read = read_magnetogram(cutout(np.zeros(SHAPE), interval=30.0))
+    assert 20 < read.noise[0, 0] < 28
+
+
+def test_noise_that_grows_to_the_limb_is_followed(mdi_header):
+    """A quarter of the disk; noise of 10 G at its centre, 16 G at the limb."""
+    shape = (520, 520)
+    header = mdi_header(shape, crpix1=10.0, crpix2=10.0, r_sun=488.6)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    squared = (np.hypot(rows - 9, columns - 9) / 488.6) ** 2
+    truth = 10 + 6 * np.clip(squared, 0, 1)
+    field = np.random.default_rng(5).standard_normal(shape) * truth
+    field[squared > 1] = np.nan
+    read = read_magnetogram(sunpy.map.Map(field, header))
+    for low, high in ((0, 0.1), (0.4, 0.6), (0.9, 0.98)):
+        ring = read.good & (squared >= low) & (squared < high)
+        assert np.mean(read.noise[ring] / truth[ring]) == pytest.approx(1, abs=0.08)
+
+
+# The input
+
+
+def test_input_is_not_changed(cutout, bipole):
+    field = bipole(SHAPE)
+    field[5, 5] = np.nan
+    smap = cutout(field.copy(), crota2=None, p_angle=90.0, wavelnth="", cunit1="arcsec")
+    meta = copy.deepcopy(smap.meta)
+    read = read_magnetogram(smap)
+    read.frame[:] = -1
+    np.testing.assert_array_equal(smap.data, field)
+    assert smap.meta == meta
+    assert smap.meta.modified_items == meta.modified_items
+    assert smap.unit == u.G

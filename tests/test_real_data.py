@@ -1,0 +1,106 @@
+"""Real MDI frames, HMI regions and pairs; skipped where SUNPY_SUPERRES_DATA is not set."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sunpy.map
+
+from sunpy_superres import SuperResWarning, read_map, super_resolve
+from sunpy_superres.geometry import on_disk_mask
+from sunpy_superres.training.evaluate import evaluate_pairs, evaluate_regions
+
+pytestmark = pytest.mark.real_data
+QUICK = {"n_samples": 2, "num_steps": 3, "seed": 1, "progress": False}
+
+
+@pytest.mark.parametrize("name", ["19991211", "20101015"])
+def test_disk_mask_is_that_of_real_frames(real_data, name):
+    """The level 1.8.2 pipeline blanks what lies off the limb; ours agrees to the pixel."""
+    path = next((real_data / "mdi_fulldisk").glob(f"*{name}*"))
+    smap = read_map(path)
+    assert smap.data.shape == (1024, 1024)
+    assert (on_disk_mask(smap) != np.isfinite(smap.data)).sum() <= 20
+
+
+def test_part_of_a_real_full_disk(real_data):
+    """Across the limb: finite on the disk, plausible chi-square, no halo, flux kept."""
+    import astropy.units as u
+
+    path = next((real_data / "mdi_fulldisk").glob("*19991211*"))
+    mdi_map = read_map(path).submap([840, 420] * u.pix, width=183 * u.pix, height=159 * u.pix)
+    hmi_like, uncertainty = super_resolve(mdi_map, **QUICK)
+    inside = on_disk_mask(hmi_like)
+    np.testing.assert_array_equal(np.isfinite(hmi_like.data), inside)
+    assert 0.5 < hmi_like.meta["srchisq"] < 1.5
+    blocks = hmi_like.data.reshape(160, 4, 184, 4).mean(axis=(1, 3))
+    both = np.isfinite(blocks) & np.isfinite(mdi_map.data)
+    assert np.corrcoef(blocks[both], mdi_map.data[both])[0, 1] > 0.85
+    assert np.median(uncertainty.data[inside]) > 5
+
+
+RIGHT = {"20000101_1247_mdiB_1_8809.fits": (460, 480), "mdi.smarp_cea_96m": (564, 968)}
+WRONG = {
+    "bbbqa090905t1854": (TypeError, "not from MDI"),
+    "m991211_1896_0na1": (TypeError, "not from MDI"),
+    "mdi.fd_Ic.": (TypeError, "not a magnetogram"),
+    "mdi.fd_M_96m_lev182.20101015": (ValueError, "31.78 arcsec/pixel"),
+    "mdi_fd_M_96m_01d": (ValueError, "15.88 arcsec/pixel"),
+    "smdi_maglc_fd": (TypeError, "uncalibrated"),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_odd_files_that_are_right(real_data, name):
+    path = next(p for p in (real_data / "quirks").iterdir() if p.name.startswith(name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperResWarning)
+        smap = read_map(path)
+        hmi_like, _ = super_resolve(smap, **QUICK)
+    assert hmi_like.data.shape == RIGHT[name]
+    pixel = smap.wcs.pixel_to_world_values(10.0, 20.0)
+    np.testing.assert_allclose(hmi_like.wcs.pixel_to_world_values(41.5, 81.5), pixel, rtol=1e-9)
+    assert np.isfinite(hmi_like.data).mean() > 0.99
+
+
+@pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
+@pytest.mark.parametrize("name", WRONG)
+def test_odd_files_that_are_refused(real_data, name):
+    path = next(p for p in (real_data / "quirks").iterdir() if p.name.startswith(name))
+    error, message = WRONG[name]
+    with pytest.raises(error, match=message):
+        super_resolve(read_map(path), **QUICK)
+
+
+def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypatch):
+    """The smallest test regions, one frame each; the full table is in the docs."""
+    from sunpy_superres.training import evaluate
+
+    monkeypatch.setitem(evaluate.SPLITS, "test", (13561, 71))
+    table = evaluate_regions(real_data, n_samples=4, progress=False)["all"].table()
+    assert table["RMSE mean / bicubic"] < 0.85
+    assert table["RMSE sample (G)"] < 1.15 * table["RMSE bicubic (G)"]
+    assert 0.75 < table["gradient ratio sample"] < 1.3
+    assert table["gradient ratio bicubic"] < 0.7
+    assert table["unsigned flux ratio sample"] == pytest.approx(1, abs=0.08)
+    assert table["spread / skill of mean"] == pytest.approx(1, abs=0.2)
+    assert 0.55 < table["within 1 sigma, mean"] < 0.8
+    assert 0.88 < table["within 2 sigma, mean"] < 0.99
+    assert 0.5 < table["reduced chi-square"] < 1.5
+
+
+def test_better_than_bicubic_on_real_pairs(real_data):
+    table = evaluate_pairs(real_data, n_samples=4, progress=False)["all"].table()
+    assert table["RMSE mean (G)"] < table["RMSE bicubic (G)"]
+    assert table["correlation mean"] > table["correlation bicubic"]
+
+
+def test_simulated_from_a_rolled_hmi_map_is_read_as_mdi(real_data):
+    from sunpy_superres import simulate_mdi
+
+    path = next((real_data / "hmi_ccd").glob("sdo-hmi_2011*"))
+    mdi_map = simulate_mdi(sunpy.map.Map(path), seed=1)
+    hmi_like, _ = super_resolve(mdi_map, **QUICK)
+    assert hmi_like.data.shape == (496, 492)
+    assert hmi_like.meta["instrume"].startswith("HMI")
+    assert hmi_like.meta["siminst"] == "MDI"

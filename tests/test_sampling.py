@@ -1,0 +1,217 @@
+"""Schedule, solver, tiles, consistency and ensemble statistics."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sunpy_superres.forward import (
+    block_mean,
+    blur,
+    gain_response,
+    inverse_gain_response,
+    observe,
+    saturate,
+)
+from sunpy_superres.instruments import MDI
+from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
+from sunpy_superres.sampling.ensemble import calibration_factor, summarise
+from sunpy_superres.sampling.inference import default_dtype
+from sunpy_superres.sampling.schedule import angle_schedule, solve
+from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
+
+SCALE = 0.495
+
+
+def test_schedule_ends_at_zero_and_starts_at_sigma_max():
+    sigmas = angle_schedule(6, sigma_max=40.0, power=2.0)
+    assert len(sigmas) == 7
+    assert sigmas[0] == pytest.approx(40.0)
+    assert sigmas[-1] == 0.0
+    assert all(a > b for a, b in zip(sigmas[:-1], sigmas[1:], strict=True))
+    assert np.arctan(sigmas[3]) == pytest.approx(np.arctan(40.0) / 4)
+    with pytest.raises(ValueError, match="num_steps"):
+        angle_schedule(0)
+
+
+@pytest.mark.parametrize(
+    ("spread", "steps", "bound"),
+    [(1.0, 6, 1e-3), (0.5, 6, 0.02), (0.8, 6, 0.01), (1.3, 6, 0.03), (0.5, 40, 1e-3)],
+)
+def test_solver_gives_the_distribution_of_a_gaussian(spread, steps, bound):
+    """For N(m, s^2) the best denoiser is known, and so is the map from noise to signal."""
+    mean = 0.3
+
+    def denoise(x, sigma):
+        return (spread**2 * x + sigma**2 * mean) / (spread**2 + sigma**2)
+
+    noise = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    sigmas = angle_schedule(steps)
+    out = solve(denoise, noise, sigmas)
+    start = noise * np.hypot(1, sigmas[0])
+    exact = mean + spread * (start - mean) / np.hypot(sigmas[0], spread)
+    slope = float((out[-1] - out[0]) / (exact[-1] - exact[0]))
+    assert slope == pytest.approx(1, abs=bound)
+    assert float(out.mean()) == pytest.approx(float(exact.mean()), abs=0.03)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    ny=st.integers(2, 40), nx=st.integers(2, 40), tile=st.integers(1, 12), halo=st.integers(0, 6)
+)
+def test_tiles_cover_every_needed_pixel_once(ny, nx, tile, halo):
+    ny, nx, tile, halo = 2 * ny, 2 * nx, 2 * tile, 2 * halo
+    needed = np.random.default_rng(ny * nx).random((ny, nx)) < 0.1
+    count = np.zeros((ny, nx), int)
+    for one in tiles_of(needed, tile, halo):
+        count[one.inner] += 1
+        for inner, outer, size in zip(one.inner, one.outer, (ny, nx), strict=True):
+            assert inner.start - outer.start == min(halo, inner.start)
+            assert outer.stop - inner.stop == min(halo, size - inner.stop)
+            assert outer.start % 2 == 0
+    assert count[needed].min(initial=1) == 1
+    assert count.max(initial=0) <= 1
+
+
+def test_tiled_convolution_equals_the_whole():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 30, 44, generator=generator, dtype=torch.float64)
+    layer = torch.nn.Conv2d(3, 2, 5, padding=2).double()
+    tiles = tiles_of(np.ones((30, 44), bool), 8, 2)
+    assert len(tiles) > 10
+    with torch.no_grad():
+        out = apply_tiled(layer, [x], tiles, torch.zeros(2, 2, 30, 44, dtype=torch.float64))
+        torch.testing.assert_close(out, layer(x))
+
+
+def test_odd_tile_size_is_refused():
+    with pytest.raises(ValueError, match="even"):
+        tiles_of(np.ones((8, 8), bool), 7, 2)
+
+
+def test_blur_of_a_point_is_a_gaussian():
+    point = torch.zeros(2, 1, 65, 65, dtype=torch.float64)
+    point[:, :, 32, 32] = 1.0
+    for sigma in (2.5, torch.tensor([2.5, 2.5]), torch.tensor([2.5, 1.0])):
+        image = blur(point, sigma)[0, 0]
+        offset = torch.arange(65) - 32.0
+        assert float(image.sum()) == pytest.approx(1.0, abs=1e-9)
+        second = float((image.sum(0) * offset**2).sum())
+        assert second == pytest.approx(2.5**2, rel=2e-3)
+    uniform = torch.full((1, 1, 20, 20), 7.0)
+    torch.testing.assert_close(blur(uniform, 3.0), uniform)
+
+
+@given(st.floats(-4000, 4000))
+def test_gain_is_inverted(value):
+    field = torch.tensor([value], dtype=torch.float64)
+    reading = gain_response(field, 1.4, 0.12, 400.0)
+    back = inverse_gain_response(reading, 1.4, 0.12, 400.0, iterations=20)
+    torch.testing.assert_close(back, field, atol=1e-3, rtol=1e-6)
+
+
+def test_saturation_folds_back_and_keeps_the_sign():
+    reading = torch.tensor([-4000.0, -3000.0, 0.0, 3500.0, 4500.0])
+    np.testing.assert_allclose(saturate(reading, 3500.0), [-3500, -3000, 0, 3500, 3500])
+    np.testing.assert_allclose(saturate(reading, 3500.0, 0.2), [-3400, -3000, 0, 3500, 3300])
+
+
+def _scene(seed=0, ny=32, nx=36, noise=12.0, strength=3000):
+    generator = torch.Generator().manual_seed(seed)
+    field = blur(torch.randn(1, 1, 4 * ny, 4 * nx, generator=generator), 4.0) * strength
+    sigma = torch.full((1, 1, ny, nx), noise)
+    frame = observe(field, MDI, SCALE) + noise * torch.randn(1, 1, ny, nx, generator=generator)
+    return field, frame, torch.ones_like(frame), sigma
+
+
+def test_chi_square_of_the_truth_is_one():
+    """In weak field, where the uncertainty of the gain plays no part."""
+    field, frame, good, noise = _scene(strength=300)
+    chi = float(reduced_chi_square(field, frame, good, noise, MDI, SCALE)[0])
+    assert chi == pytest.approx(1.0, abs=0.15)
+
+
+def test_consistency_leaves_the_truth_nearly_alone():
+    field, frame, good, noise = _scene()
+    out = enforce_consistency(field, frame, good, noise, MDI, SCALE)
+    assert float((out - field).std()) < 0.5 * 12.0 / 1.4
+
+
+def test_consistency_mends_a_wrong_field():
+    field, frame, good, noise = _scene()
+    wrong = 0.8 * field + 15.0
+    before = float(reduced_chi_square(wrong, frame, good, noise, MDI, SCALE)[0])
+    mended = enforce_consistency(wrong, frame, good, noise, MDI, SCALE)
+    after = float(reduced_chi_square(mended, frame, good, noise, MDI, SCALE)[0])
+    assert before > 3
+    assert after < 1.5
+    assert float((mended - field).std()) < float((wrong - field).std())
+
+
+def test_consistency_does_not_touch_missing_or_saturated_pixels():
+    field, frame, good, noise = _scene()
+    good[..., :, 18:] = 0
+    frame[..., 18:] = 5e3
+    wrong = field + 200.0
+    out = enforce_consistency(wrong, frame, good, noise, MDI, SCALE)
+    # Two MDI pixels away from the edge, for the interpolation.
+    torch.testing.assert_close(out[..., 4 * 21 :], wrong[..., 4 * 21 :])
+    saturated = torch.full_like(frame, MDI.saturation + 1)
+    out = enforce_consistency(wrong, saturated, torch.ones_like(good), noise, MDI, SCALE)
+    torch.testing.assert_close(out, wrong)
+
+
+UNIT = {"field": [0.0, 3000.0], "factor": [1.0, 1.0]}
+
+
+def test_uncertainty_belongs_to_the_returned_map():
+    rng = np.random.default_rng(0)
+    members = rng.normal(100.0, 20.0, (8, 50, 60)).astype(np.float32)
+    variance = members.var(0, ddof=1) * (1 + 1 / 8)
+    mean, sigma = summarise(members, "mean", UNIT)
+    np.testing.assert_allclose(mean, members.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(sigma**2, variance, rtol=1e-4)
+    sample, sigma = summarise(members, "sample", UNIT)
+    np.testing.assert_array_equal(sample, members[0])
+    np.testing.assert_allclose(sigma**2, variance + (sample - mean) ** 2, rtol=1e-4)
+    median, sigma = summarise(members, "median", UNIT)
+    np.testing.assert_allclose(median, np.median(members, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(sigma**2, variance + (median - mean) ** 2, rtol=1e-4)
+
+
+def test_calibration_scales_the_spread_by_field_strength():
+    calibration = {"field": [0.0, 100.0, 1000.0], "factor": [1.0, 2.0, 3.0]}
+    np.testing.assert_allclose(
+        calibration_factor(np.array([0.0, 50.0, 100.0, 5000.0]), calibration), [1, 1.5, 2, 3]
+    )
+    members = np.stack([np.full((3, 3), 90.0), np.full((3, 3), 110.0)]).astype(np.float32)
+    _, sigma = summarise(members, "mean", calibration)
+    np.testing.assert_allclose(sigma, 2 * np.sqrt(200 * 1.5), rtol=1e-5)
+
+
+def test_one_member_takes_the_predicted_spread():
+    members = np.zeros((1, 4, 4), np.float32)
+    predicted = np.full((4, 4), 5.0, np.float32)
+    _, sigma = summarise(members, "sample", UNIT, predicted)
+    np.testing.assert_allclose(sigma, 5 * np.sqrt(2), rtol=1e-5)
+    with pytest.raises(ValueError, match="spread"):
+        summarise(members, "sample", UNIT)
+
+
+def test_unknown_estimate():
+    with pytest.raises(ValueError, match="median"):
+        summarise(np.zeros((2, 3, 3), np.float32), "mode", UNIT)
+
+
+def test_dtype_follows_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert default_dtype(torch.device("cpu")) is torch.bfloat16
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
+    assert default_dtype(torch.device("cpu")) is torch.float32
+
+
+def test_block_mean_keeps_the_mean():
+    field = torch.arange(64.0).reshape(1, 1, 8, 8)
+    assert float(block_mean(field).mean()) == float(field.mean())

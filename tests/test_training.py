@@ -1,0 +1,316 @@
+"""Training: data, degradation, losses, the resumable loop and the recipe, in miniature."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+
+from sunpy_superres.forward import block_mean
+from sunpy_superres.models.autoencoder import AutoencoderConfig
+from sunpy_superres.models.denoiser import DenoiserConfig
+from sunpy_superres.models.regression import RegressionConfig
+from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+from sunpy_superres.training import recipe
+from sunpy_superres.training.data import CropSampler, Frame, load_pack, save_pack
+from sunpy_superres.training.degradation import DegradationConfig, degrade
+from sunpy_superres.training.evaluate import Scores, calibrate
+from sunpy_superres.training.loop import LoopConfig, fit, save_checkpoint
+from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
+from sunpy_superres.training.pack import as_seen_on_ccd, frames_of_manifest
+from sunpy_superres.training.pack import main as pack_main
+
+TINY = ResidualLDMConfig(
+    autoencoder=AutoencoderConfig(4, 4, 8, 1, 1),
+    regression=RegressionConfig((8, 8), (1, 1, 1)),
+    denoiser=DenoiserConfig((8, 8), (1, 1, 1), 16),
+)
+EXACT = DegradationConfig(
+    blur=(2.78, 2.78), gain=(1.4, 1.4), weak_excess=(0.0, 0.0), noise=(1e-3, 1e-3),
+    noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0, gaps=0.0, resampled=0.0,
+)  # fmt: skip
+
+
+def field(seed=0, shape=(150, 170), strength=400.0):
+    from scipy import ndimage
+
+    rng = np.random.default_rng(seed)
+    return (strength * 8 * ndimage.gaussian_filter(rng.standard_normal(shape), 3)).astype("f4")
+
+
+@pytest.fixture
+def pack(tmp_path):
+    frames = [Frame(f"f{i}", f"region{i % 2}", "train", field(i)) for i in range(3)]
+    frames.append(Frame("v", "region9", "validation", field(9)))
+    save_pack(frames, tmp_path / "pack.safetensors")
+    return tmp_path / "pack.safetensors"
+
+
+def test_pack_round_trip(pack):
+    frames = load_pack(pack)
+    assert [f.name for f in frames] == ["f0", "f1", "f2", "v"]
+    np.testing.assert_allclose(frames[0].field, field(0), atol=0.11)
+    assert [f.region for f in load_pack(pack, "validation")] == ["region9"]
+    holed = field(0)
+    holed[3, 4] = np.nan
+    save_pack([Frame("n", "r", "train", holed)], pack)
+    np.testing.assert_array_equal(np.isnan(load_pack(pack)[0].field), np.isnan(holed))
+
+
+def test_a_region_stays_in_one_split(tmp_path):
+    frames = [Frame("a", "r", "train", field()), Frame("b", "r", "test", field())]
+    with pytest.raises(ValueError, match="one split"):
+        save_pack(frames, tmp_path / "p.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_crops_depend_on_seed_and_step_alone(pack):
+    frames = load_pack(pack, "train")
+    one, other = CropSampler(frames, 64, 3, seed=1), CropSampler(frames, 64, 3, seed=1)
+    one(0), one(1)
+    torch.testing.assert_close(one(7)[0], other(7)[0])
+    assert one(7)[1].initial_seed() == other(7)[1].initial_seed()
+    assert not torch.equal(one(7)[0], one(8)[0])
+    assert one(7)[0].shape == (3, 1, 64, 64)
+
+
+def test_long_series_do_not_dominate():
+    """Ten copies of one region weigh as much as the root of ten of another."""
+    plus, minus = np.full((80, 80), 1.0, "f4"), np.full((80, 80), 2.0, "f4")
+    ramp = np.arange(80, dtype="f4") * 40
+    frames = [Frame(str(i), "long", "train", plus * ramp) for i in range(9)]
+    frames.append(Frame("x", "short", "train", minus * ramp[::-1] * 100))
+    sampler = CropSampler(frames, 40, 400)
+    share = (sampler(0)[0].abs().amax(dim=(1, 2, 3)) > 5000).float().mean()
+    assert 0.17 < float(share) < 0.33  # 1 / (1 + sqrt 9)
+
+
+def test_crops_from_small_and_holed_frames():
+    small = CropSampler([Frame("s", "r", "train", field(shape=(40, 50)))], 96, 2)
+    assert torch.isfinite(small(0)[0]).all()
+    nothing = CropSampler([Frame("s", "r", "train", np.full((100, 100), np.nan, "f4"))], 64, 1)
+    with pytest.raises(ValueError, match="finite crop"):
+        nothing(0)
+
+
+def test_degradation_is_blur_average_and_gain():
+    """A broad structure keeps its mean; only the factor 1.4 is left."""
+    from scipy import ndimage
+
+    crops = torch.from_numpy(field(shape=(128, 128)))[None, None]
+    batch = degrade(crops, EXACT, torch.Generator().manual_seed(0), 16)
+    assert batch.frame.shape == (1, 1, 24, 24)
+    assert batch.target.shape == (1, 1, 96, 96)
+    torch.testing.assert_close(batch.target, crops[..., 16:-16, 16:-16])
+    expected = ndimage.gaussian_filter(crops[0, 0].numpy(), 2.78)
+    expected = block_mean(torch.from_numpy(expected)[None, None])[..., 4:-4, 4:-4] * 1.4
+    torch.testing.assert_close(batch.frame, expected, atol=0.05, rtol=1e-3)
+
+
+def test_noise_is_as_told():
+    config = DegradationConfig(**{**EXACT.__dict__, "noise": (10.0, 30.0)})
+    batch = degrade(torch.zeros(12, 1, 160, 160), config, torch.Generator().manual_seed(1), 16)
+    measured = batch.frame.std(dim=(1, 2, 3))
+    np.testing.assert_allclose(measured, batch.noise.flatten(), rtol=0.12)
+    assert float(batch.noise.min()) >= 10
+    assert float(batch.noise.max()) <= 30.1
+
+
+def test_resampled_frames_stay_registered_and_are_told_less_noise():
+    crops = torch.from_numpy(field(shape=(192, 192)))[None, None].expand(8, -1, -1, -1)
+    config = DegradationConfig(**{**EXACT.__dict__, "resampled": 1.0})
+    batch = degrade(crops, config, torch.Generator().manual_seed(2), 16)
+    plain = degrade(crops, EXACT, torch.Generator().manual_seed(2), 16)
+    for one, other in zip(batch.frame, plain.frame, strict=True):
+        together = torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]
+        assert together > 0.98
+        for axis in (-1, -2):
+            moved = torch.stack([one.roll(1, axis).flatten(), other.flatten()])
+            assert torch.corrcoef(moved)[0, 1] < together
+    assert float(batch.noise.min()) < 0.5e-3
+    assert float(batch.noise.max()) <= 1e-3 + 1e-9
+
+
+def test_limb_and_gaps_are_masked_and_empty():
+    config = DegradationConfig(**{**EXACT.__dict__, "limb": 1.0, "gaps": 1.0})
+    batch = degrade(torch.full((6, 1, 160, 160), 100.0), config,
+                    torch.Generator().manual_seed(3), 16)
+    assert 0.2 < float(batch.mask.mean()) < 0.9
+    assert float(batch.frame[batch.mask == 0].abs().max()) == 0
+    assert float(batch.target.min()) == 0
+    inside = torch.nn.functional.max_pool2d(1 - batch.mask, 9, 1, 4) == 0
+    torch.testing.assert_close(batch.frame[inside], torch.full_like(batch.frame[inside], 140.0),
+                               atol=0.1, rtol=0)
+
+
+def test_beta_nll_is_minimal_at_mean_and_standard_deviation():
+    generator = torch.Generator().manual_seed(0)
+    target = 3 + 2 * torch.randn(4, 1, 50, 50, generator=generator)
+    weight = torch.ones(4, 1, 50, 50)
+
+    def loss(mean, scale):
+        # beta = 0 is the likelihood itself
+        shape = torch.ones_like(target)
+        return float(beta_nll(mean * shape, scale * shape, target, weight, beta=0.0))
+
+    best = loss(3.0, 2.0)
+    assert all(best < loss(*p) for p in ((3.3, 2.0), (2.7, 2.0), (3.0, 2.2), (3.0, 1.8)))
+    weight[:, :, :25] = 0
+    target[:, :, :25] = 1e6
+    assert loss(3.0, 2.0) == pytest.approx(best, abs=0.05)
+
+
+def test_edm_loss_of_the_best_denoiser_and_of_none():
+    """For standard normal data D = x / (1 + sigma^2) has the weighted loss 1."""
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.randn(64, 1, 16, 16, generator=generator)
+    weight = torch.ones(64, 1, 16, 16)
+
+    def best(noisy, sigma):
+        return noisy / (1 + sigma[:, None, None, None] ** 2)
+
+    edm = EDMLoss()
+    assert float(edm(best, clean, weight, torch.Generator().manual_seed(1))) == pytest.approx(
+        1.0, abs=0.05
+    )
+    worse = edm(lambda noisy, sigma: noisy, clean, weight, torch.Generator().manual_seed(1))
+    assert float(worse) > 1.5
+
+
+def test_reconstruction_loss_counts_absolute_and_squared_error():
+    a, b = torch.zeros(1, 1, 2, 2), torch.tensor([[[[2.0, 0.0], [0.0, 0.0]]]])
+    assert float(reconstruction_loss(a, b)) == pytest.approx(0.5 + 0.5 * 1.0)
+
+
+def _problem():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.SiLU(), torch.nn.Linear(8, 1))
+
+    def loss(step):
+        x = torch.randn(16, 3, generator=torch.Generator().manual_seed(step))
+        return (module(x) - x.sum(1, keepdim=True)).square().mean()
+
+    return module, loss
+
+
+def test_resumed_training_equals_uninterrupted(tmp_path):
+    config = LoopConfig(steps=30, warmup=5, learning_rate=1e-2)
+    module, loss = _problem()
+    whole, steps = fit(module, loss, config)
+    assert steps == 30
+
+    class Killed(Exception):
+        pass
+
+    def kill(step, value):
+        if step == 17:
+            raise Killed
+
+    checkpoint = tmp_path / "c.checkpoint"
+    eager = LoopConfig(**{**config.__dict__, "checkpoint_minutes": 0.0})
+    module, loss = _problem()
+    with pytest.raises(Killed):
+        fit(module, loss, eager, checkpoint, kill)
+    module, loss = _problem()
+    resumed, steps = fit(module, loss, config, checkpoint)
+    assert steps == 30
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_lowers_the_loss_and_averages(tmp_path):
+    module, loss = _problem()
+    before = float(loss(999).detach())
+    seen = []
+    averaged, _ = fit(module, loss, LoopConfig(steps=150, warmup=5, learning_rate=2e-2),
+                      report=lambda step, value: seen.append(value))
+    assert float(loss(999).detach()) < 0.2 * before
+    assert len(seen) == 150
+    differs = [not torch.equal(a, b)
+               for a, b in zip(module.parameters(), averaged.parameters(), strict=True)]
+    assert any(differs)
+
+
+def test_time_limit_stops_with_a_checkpoint(tmp_path):
+    module, loss = _problem()
+    _, steps = fit(module, loss, LoopConfig(steps=10**6), tmp_path / "c", seconds=0.05)
+    assert 0 < steps < 10**6
+    assert torch.load(tmp_path / "c", weights_only=True)["step"] == steps
+
+
+def test_failed_checkpoint_keeps_the_old_one(tmp_path):
+    path = tmp_path / "c"
+    save_checkpoint(path, {"step": 1})
+    with pytest.raises(Exception, match=r".*"):
+        save_checkpoint(path, {"step": lambda: None})
+    assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_learning_rate_warms_up_and_falls():
+    config = LoopConfig(steps=100, warmup=10, learning_rate=1.0)
+    assert config.rate(0) == pytest.approx(0.1)
+    assert config.rate(9) == pytest.approx(1.0)
+    assert config.rate(99) < 0.03
+
+
+def test_recipe_trains_all_stages_and_goes_on(pack, tmp_path, capsys):
+    loop = LoopConfig(steps=4, warmup=1)
+    settings = {name: (loop, 32, 2) for name in recipe.STAGES}
+    out = tmp_path / "run"
+    model = recipe.train(pack, out, settings=settings, config=TINY, device="cpu")
+    assert sorted(p.name for p in out.iterdir()) == [
+        "autoencoder.checkpoint", "diffusion.checkpoint", "model.safetensors",
+        "regression.checkpoint",
+    ]
+    assert "diffusion step 4/4" in capsys.readouterr().err
+    again = recipe.train(pack, out, ("diffusion",), settings=settings, config=TINY, device="cpu")
+    for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other)
+    fresh = ResidualLDM(TINY)
+    assert not torch.equal(fresh.latent_std, model.latent_std)
+
+
+def test_squeezing_follows_foreshortening():
+    wide = field(shape=(60, 200))
+    wide[:5] = np.nan
+    squeezed = as_seen_on_ccd(wide, 60.0, 0.0)
+    assert squeezed.shape == (60, 100)
+    assert np.isnan(squeezed[:5]).all()
+    assert np.nanmean(squeezed) == pytest.approx(np.nanmean(wide), abs=2.0)
+
+
+def test_frames_of_a_manifest(tmp_path, capsys):
+    records = []
+    for number, (harp, longitude, noise) in enumerate(
+        [(377, 0, 7), (377, 1, 7), (1449, -20, 9), (1425, 69, 9), (9, 50, 9), (10, 80, 9),
+         (11, 0, 50)]
+    ):
+        name = f"frame{number}.fits"
+        fits.writeto(tmp_path / name, field(number, (60, 80)))
+        records.append({"file": name, "kind": "hmi_sharp_cea_los", "harpnum": harp,
+                        "lon_fwt": longitude, "lat_fwt": 10.0, "mad_sigma": noise})
+    records.append({"file": "missing.fits", "kind": "mdi_fulldisk"})
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(records))
+    frames = list(frames_of_manifest(tmp_path))
+    assert [(f.name, f.split) for f in frames] == [
+        ("frame1.fits", "train"), ("frame2.fits", "test"), ("frame3.fits", "validation"),
+        ("frame3.fits#ccd", "validation"), ("frame4.fits", "train"),
+        ("frame4.fits#ccd", "train"),
+    ]
+    assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
+    assert "train: 3 frames, 2 regions" in capsys.readouterr().out
+    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 3
+
+
+def test_calibration_is_error_over_spread_by_field():
+    scores = Scores()
+    pixels = np.array([5000.0, 4000, 3000, 100, 2500, 0, 0, 0, 0, 0])
+    strength = np.array([5.0, 20, 40, 80, 150, 250, 400, 600, 1000, 2000])
+    scores.add(field_pixels=pixels, field_strength=pixels * strength,
+               field_spread=pixels * 4.0, field_error=pixels * 4.0 * np.linspace(1, 2, 10) ** 2)
+    table = calibrate(scores)
+    assert table["field"][:2] == [5.0, 20.0]
+    assert len(table["factor"]) == 4  # the small bin joined its neighbour, empty ones are left out
+    assert table["factor"][0] == pytest.approx(1.0)
+    assert table["factor"][1] == pytest.approx(1 + 1 / 9, abs=1e-3)
