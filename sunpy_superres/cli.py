@@ -144,7 +144,7 @@ def _run(options, parser):
         try:
             with _warnings_as_messages(name, options.quiet):
                 _one(source, outputs, options, model)
-        except (TypeError, ValueError, OSError, MemoryError) as error:
+        except Exception as error:  # whatever it is, the other files are done
             failures += 1
             tqdm.write(f"failed: {name}: {error}", file=sys.stderr)
             continue

@@ -85,7 +85,7 @@ def write_whole(path, write):
     os.close(handle)
     try:
         write(name)
-        with open(name, "rb") as file:
+        with Path(name).open("rb") as file:
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)

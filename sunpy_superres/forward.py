@@ -15,6 +15,7 @@ from torch.nn import functional as F
 __all__ = [
     "block_mean",
     "blur",
+    "blurred_mean",
     "gain_response",
     "inverse_gain_response",
     "observe",
@@ -85,20 +86,31 @@ def saturate(reading, level, fold=0.0):
     return torch.sign(reading) * (reading.abs() - (1 + fold) * excess)
 
 
-def observe(field, instrument, plate_scale, factor: int = 4):
+def observe(field, instrument, plate_scale, coverage=None, factor: int = 4):
     """
     Noise-free reading of an instrument.
 
     Parameters
     ----------
     field : torch.Tensor
-        HMI Gauss, ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``.
+        HMI Gauss, ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``;
+        0 where there is none.
     instrument : sunpy_superres.instruments.Instrument
     plate_scale : float
         Arcsec per pixel of ``field``.
+    coverage : torch.Tensor, optional
+        `blurred_mean` of 1 where there is a field and 0 where not: beyond the limb, or
+        where pixels are missing.  The mean is then over what is there.
     factor : int
         Pixels of ``field`` along one side of the instrument's pixel.
     """
-    mean = block_mean(blur(field, instrument.blur_sigma(plate_scale)), factor)
+    mean = blurred_mean(field, instrument, plate_scale, factor)
+    if coverage is not None:
+        mean = mean / coverage.clamp(min=0.05)
     reading = gain_response(mean, instrument.gain, instrument.weak_excess, instrument.weak_scale)
     return saturate(reading, instrument.saturation)
+
+
+def blurred_mean(field, instrument, plate_scale, factor: int = 4):
+    """Blur of an instrument and mean over its pixel; parameters as in `observe`."""
+    return block_mean(blur(field, instrument.blur_sigma(plate_scale)), factor)

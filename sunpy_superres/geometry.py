@@ -24,7 +24,7 @@ _DROPPED = (
 ).split()
 
 #: Lengths in pixels.
-_PIXEL_LENGTHS = ("r_sun", "crop_rad", "radius", "obs_r0pix")
+_PIXEL_LENGTHS = ("r_sun", "crop_rad")
 
 #: Plate scales beside CDELT, in arcsec per pixel.
 _PLATE_SCALES = ("im_scale", "fd_scale", "xscale", "yscale", "imscl_mp")
@@ -63,9 +63,12 @@ def plate_scale(smap) -> u.Quantity:
     if is_helioprojective(smap):
         return scale.to(u.arcsec / u.pix)
     length = (scale * u.pix).to_value(u.rad) * smap.rsun_meters
-    return (length / (smap.dsun - smap.rsun_meters)).decompose().value * u.rad.to(
-        u.arcsec
-    ) * u.arcsec / u.pix
+    return (
+        (length / (smap.dsun - smap.rsun_meters)).decompose().value
+        * u.rad.to(u.arcsec)
+        * u.arcsec
+        / u.pix
+    )
 
 
 def heliocentric_mu(smap, rows=None) -> np.ndarray:

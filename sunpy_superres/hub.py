@@ -44,7 +44,7 @@ class Model:
 
 
 def _sha256(path) -> str:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -52,14 +52,12 @@ def _read_config(folder: Path) -> dict:
     path = folder / _CONFIG
     if not path.is_file():
         raise ModelError(f"{folder} is no model folder: {_CONFIG} is missing; check the path.")
+    damaged = f"{path} is damaged or not of this package ({{}}); download the model again."
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version, architecture = config["format"], config["architecture"]
-        declared = config["files"][_WEIGHTS]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{path} is damaged or not of this package ({error}); download the model again."
-        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(damaged.format(error)) from error
     if not isinstance(version, int) or version > FORMAT:
         raise ModelError(
             f"{path} has format {version!r}; this version reads up to {FORMAT}: "
@@ -69,8 +67,17 @@ def _read_config(folder: Path) -> dict:
         raise ModelError(
             f"{path} is of the unknown architecture {architecture!r}; update sunpy_superres."
         )
-    if not isinstance(declared, str):
-        raise ModelError(f"{path} declares no SHA-256 of {_WEIGHTS}; download the model again.")
+    try:
+        sampler, calibration = config["sampler"], config["calibration"]
+        numbers = [config["model"]["gain"], calibration.get("mean_weight", 0.0)]
+        numbers += [sampler[name] for name in ("num_steps", "sigma_max", "power")]
+        numbers += [*calibration["field"], *calibration["factor"]]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("a setting is not a number")
+        if not isinstance(config["files"][_WEIGHTS], str):
+            raise TypeError(f"no SHA-256 of {_WEIGHTS}")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(damaged.format(error)) from error
     return config
 
 
@@ -94,7 +101,14 @@ def _load_folder(folder: Path, name: str, revision: str) -> Model:
         network = ResidualLDM(ResidualLDMConfig.from_dict(config["model"]))
         state = {k: v.float() for k, v in load_file(weights).items()}
         network.load_state_dict(state)
-    except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise ModelError(
             f"The weights in {folder} do not fit its configuration ({error}); "
             "download the model again."
@@ -136,8 +150,9 @@ def load_model(model="default") -> Model:
             f"There is no model folder {str(model)!r}; give 'default', a folder, "
             "or 'owner/name@revision'."
         )
-    return _load_folder(_download(match["name"], match["revision"]), match["name"],
-                        match["revision"] or "main")
+    return _load_folder(
+        _download(match["name"], match["revision"]), match["name"], match["revision"] or "main"
+    )
 
 
 def _download(name, revision) -> Path:

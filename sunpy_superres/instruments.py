@@ -17,6 +17,7 @@ from sunpy_superres.geometry import (
     rebinned_meta,
     refresh_statistics,
 )
+from sunpy_superres.units import field_unit
 
 __all__ = ["FACTOR", "HMI", "MDI", "Instrument", "simulate_mdi"]
 
@@ -120,9 +121,10 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
     Raises
     ------
     TypeError
-        If ``hmi_map`` is not a Map.
+        If ``hmi_map`` is not a Map, or not of a magnetic field.
     ValueError
-        If the plate scale is far from HMI's or the map is smaller than one block.
+        If the unit cannot be read, the plate scale is far from HMI's, or the map is smaller
+        than one MDI pixel.
 
     References
     ----------
@@ -146,10 +148,15 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
     ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
-    field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx]
+    unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
+    field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     there = np.isfinite(field)
+    if hmi_map.mask is not None:
+        there &= ~np.asarray(hmi_map.mask, bool)[:ny, :nx]
     tensor = torch.from_numpy(np.where(there, field, 0.0))[None, None]
-    reading = forward.observe(tensor, MDI, scale)[0, 0].numpy()
+    coverage = torch.from_numpy(there.astype(np.float64))[None, None]
+    coverage = forward.blurred_mean(coverage, MDI, scale)
+    reading = forward.observe(tensor, MDI, scale, coverage)[0, 0].numpy()
     rng = np.random.default_rng(seed)
     reading = reading + noise * rng.standard_normal(reading.shape)
     filled = there.reshape(ny // FACTOR, FACTOR, nx // FACTOR, FACTOR).mean(axis=(1, 3))

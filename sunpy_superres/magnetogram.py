@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.geometry import heliocentric_mu, is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.headers import repaired
 from sunpy_superres.instruments import MDI
+from sunpy_superres.units import field_unit
 
 __all__ = ["Magnetogram", "check_observable", "estimate_noise", "read_magnetogram"]
 
@@ -26,6 +26,9 @@ _HARMLESS = 0x00000200
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
 #: Pixels along a side.
 _SMALLEST = 16
+#: Gauss.  A frame with less noise than the best of MDI's was smoothed or remapped on its
+#: way; taken at its word, the model would sharpen it beyond what it holds.
+_NOISE_LIMITS = (9.0, 60.0)
 #: Gauss, of the field over 5 x 5 pixels, below which the noise is looked for.
 _QUIET = 30.0
 #: Gauss; what is larger counts as missing.
@@ -119,41 +122,16 @@ def check_observable(meta):
     )
 
 
-def _field_unit(smap):
-    """Unit of the data as an astropy unit of magnetic field, or an error."""
-    unit = smap.unit
-    written = str(smap.meta.get("bunit") or "").strip()
-    if unit is None and written:
-        with contextlib.suppress(ValueError):
-            unit = u.Unit(written)
-    if unit is None and written.lower() == "gauss":
-        unit = u.G
-    if unit is None:
-        return None if not written else _unknown_unit(written)
-    if unit.is_equivalent(u.Mx / u.cm**2) and not unit.is_equivalent(u.G):
-        return unit / (u.Mx / u.cm**2) * u.G
-    if not unit.is_equivalent(u.G):
-        raise TypeError(
-            f"The data are in {unit}, not a magnetic field; "
-            "super_resolve needs an MDI line-of-sight magnetogram in Gauss or Mx/cm^2."
-        )
-    return unit
-
-
-def _unknown_unit(written):
-    raise ValueError(
-        f"The unit of the data is not known (BUNIT is {written or 'missing'!r}); "
-        "set meta['bunit'] = 'Gauss' if the values are Gauss."
-    )
-
-
 def _check_missing_unit(smap, frame, good):
     """Without BUNIT, believe in Gauss only if the noise is what INTERVAL promises."""
     interval = smap.meta.get("interval")
     measured = estimate_noise(frame, good)
     low, high = MDI.noise_range(interval)
     if interval not in (30, 300) or not low / 1.5 < measured < high * 1.5:
-        _unknown_unit("")
+        raise ValueError(
+            "The unit of the data is not known (BUNIT is missing); "
+            "set meta['bunit'] = 'Gauss' if the values are Gauss."
+        )
     warnings.warn(
         f"BUNIT is missing; the values are taken for Gauss, since their noise of {measured:.0f} G "
         f"is that of MDI with INTERVAL = {interval:.0f} s.",
@@ -213,17 +191,22 @@ def _check_geometry(smap):
         )
 
 
+def _bits(quality) -> int:
+    """QUALITY as a number; old headers write it in hexadecimal, with or without 0x."""
+    if not isinstance(quality, str):
+        return int(quality)
+    text = quality.strip().lower()
+    return int(text, 16 if text.startswith("0x") or len(text) == 8 else 10)
+
+
 def _check_quality(smap):
-    quality = smap.meta.get("quality", 0)
+    quality = smap.meta.get("quality") or 0
     try:
-        bits = int(str(quality), 0) if not isinstance(quality, float) else int(quality)
+        bits = _bits(quality) & 0xFFFFFFFF
     except ValueError:
         return
-    bits &= 0xFFFFFFFF
     if bits & _NO_DATA:
-        raise ValueError(
-            f"QUALITY = {bits:#010x} marks a record without data; use another frame."
-        )
+        raise ValueError(f"QUALITY = {bits:#010x} marks a record without data; use another frame.")
     if bits & ~_HARMLESS:
         warnings.warn(
             f"QUALITY = {bits:#010x} marks a problem with the frame; look at the result with care.",
@@ -281,11 +264,12 @@ def _noise_map(smap, frame, good):
     if interval is not None and not low / 1.5 < measured < high * 1.5:
         warnings.warn(
             f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
-            f"{measured:.1f} G; the measured value is used.",
+            f"{measured:.1f} G; what the data show is used, but never less than "
+            f"{_NOISE_LIMITS[0]:.0f} G.",
             SuperResWarning,
             stacklevel=4,
         )
-    noise = np.full(frame.shape, np.clip(measured, 2.0, 60.0), np.float32)
+    noise = np.full(frame.shape, np.clip(measured, *_NOISE_LIMITS), np.float32)
     if not is_helioprojective(smap):
         return noise
     # Toward the limb the noise grows: fit a + b sin^2 over annuli where there are enough.
@@ -299,9 +283,12 @@ def _noise_map(smap, frame, good):
         return noise
     centres = 0.5 * (edges[:-1] + edges[1:])
     slope, level = np.polyfit(centres[usable], values[usable], 1)
-    fitted = np.clip(level + slope * np.nan_to_num(sine, nan=1.0), values[usable].min() * 0.9,
-                     values[usable].max() * 1.2)
-    return np.clip(fitted, 2.0, 60.0).astype(np.float32)
+    fitted = np.clip(
+        level + slope * np.nan_to_num(sine, nan=1.0),
+        values[usable].min() * 0.9,
+        values[usable].max() * 1.2,
+    )
+    return np.clip(fitted, *_NOISE_LIMITS).astype(np.float32)
 
 
 def read_magnetogram(mdi_map) -> Magnetogram:
@@ -340,7 +327,7 @@ def read_magnetogram(mdi_map) -> Magnetogram:
         mdi_map = sunpy.map.Map(mdi_map.data, meta, mask=mdi_map.mask)
     check_observable(mdi_map.meta)
     _check_geometry(mdi_map)
-    unit = _field_unit(mdi_map)
+    unit = field_unit(mdi_map)
     _check_quality(mdi_map)
     values = np.asarray(mdi_map.data, dtype=np.float32)
     if unit is not None:

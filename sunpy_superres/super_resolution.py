@@ -13,7 +13,6 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres.geometry import (
-    is_helioprojective,
     on_disk_mask,
     plate_scale,
     rebinned_meta,
@@ -142,7 +141,7 @@ def super_resolve(
     (512, 512)
     """
     magnetogram = read_magnetogram(mdi_map)
-    _check_options(estimate, n_samples, num_steps, tile_size, batch_size)
+    _check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed)
     if seed is None:
         seed = secrets.randbits(31)
     from sunpy_superres.sampling.inference import draw_ensemble
@@ -172,16 +171,19 @@ def super_resolve(
     )
     missing = np.kron(magnetogram.on_disk & ~magnetogram.good, np.ones((FACTOR, FACTOR), bool))
     visible = on_disk & ~missing
-    members, predicted = ensemble.members, ensemble.predicted
-    members[:, ~visible] = np.nan
-    predicted[~visible] = np.nan
+    # One stack, so that all of it goes to another grid together: members, mean, spread.
+    stack = np.concatenate([ensemble.members, ensemble.regression[None], ensemble.predicted[None]])
+    stack[:, ~visible] = np.nan
     meta = _with_provenance(
         meta, magnetogram, loaded, ensemble, estimate, n_samples, num_steps, seed, target_wcs
     )
     if target_wcs is not None:
-        meta, members, predicted = _on_grid(target_wcs, meta, grid, members, predicted)
-        on_disk = np.isfinite(members[0])
-    field, uncertainty = summarise(members, estimate, loaded.config["calibration"], predicted)
+        meta, stack = _on_grid(target_wcs, meta, grid, stack)
+        on_disk = np.isfinite(stack[0])
+    members, regression, predicted = stack[:-2], stack[-2], stack[-1]
+    field, uncertainty = summarise(
+        members, estimate, loaded.config["calibration"], regression, predicted
+    )
     maps = [
         _as_map(field, meta, "HMI-like magnetogram super-resolved from MDI", on_disk),
         _as_map(uncertainty, meta, "Standard error of HMI-like magnetogram", on_disk),
@@ -191,7 +193,7 @@ def super_resolve(
     return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
 
 
-def _check_options(estimate, n_samples, num_steps, tile_size, batch_size):
+def _check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed):
     if estimate not in ESTIMATES:
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
     for name, value, smallest in (
@@ -204,6 +206,8 @@ def _check_options(estimate, n_samples, num_steps, tile_size, batch_size):
             continue
         if not isinstance(value, int | np.integer) or value < smallest:
             raise ValueError(f"{name} must be an integer of at least {smallest}, not {value!r}.")
+    if seed is not None and not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}.")
 
 
 def _with_provenance(
@@ -259,8 +263,8 @@ _GRID_CARDS = (
 ).split()
 
 
-def _on_grid(target_wcs, meta, grid, members, predicted):
-    """Ensemble and metadata on another grid."""
+def _on_grid(target_wcs, meta, grid, stack):
+    """Metadata and images on another grid."""
     from reproject import reproject_adaptive
 
     shape = target_wcs.array_shape
@@ -269,15 +273,19 @@ def _on_grid(target_wcs, meta, grid, members, predicted):
 
     def resampled(image):
         return reproject_adaptive(
-            (image, grid.wcs), target_wcs, shape, return_footprint=False,
-            bad_value_mode="ignore", boundary_mode="ignore",
+            (image, grid.wcs),
+            target_wcs,
+            shape,
+            return_footprint=False,
+            bad_value_mode="ignore",
+            boundary_mode="ignore",
         ).astype(np.float32)
 
-    members = np.stack([resampled(member) for member in members])
+    stack = np.stack([resampled(image) for image in stack])
     header = {k.lower(): v for k, v in target_wcs.to_header().items()}
     meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
     meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
-    return meta, members, resampled(predicted)
+    return meta, stack
 
 
 def _as_cube(members, reference):

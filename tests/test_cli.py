@@ -196,13 +196,11 @@ def test_no_such_model(frame, results, tmp_path, capsys):
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.xfail(reason="bug in cli: torch's RuntimeError ends the run with a traceback")
 def test_no_such_device(frame, results, capsys):
     assert run(frame, "-o", results, "--device", "abacus") == 1
     assert f"failed: {frame}: " in capsys.readouterr().err
 
 
-@pytest.mark.xfail(reason="bug in cli: a RuntimeError, as of a full GPU, ends the whole run")
 def test_a_full_gpu_leaves_the_other_file_done(frame, tmp_path, results, monkeypatch, capsys):
     from sunpy_superres import files
 

@@ -22,13 +22,8 @@ CONFIG = ResidualLDMConfig(
     regression=RegressionConfig(widths=(8, 16), blocks=(1, 1, 1)),
     denoiser=DenoiserConfig(widths=(8, 16), blocks=(1, 1, 1), embedding=8),
 )
-SAMPLER = {"num_steps": 3, "sigma_min": 0.02, "sigma_max": 20.0, "rho": 7.0}
+SAMPLER = {"num_steps": 3, "sigma_max": 40.0, "power": 1.75}
 CALIBRATION = {"field": [0.0, 3000.0], "factor": [1.0, 1.1]}
-
-
-escapes = pytest.mark.xfail(
-    reason="bug in hub._load_folder: AttributeError and ValueError are no ModelError"
-)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +171,7 @@ def test_unknown_architecture(folder):
 @pytest.mark.parametrize("declared", [None, 5])
 def test_no_sha(folder, declared):
     edit(folder, lambda config: config["files"].update({"model.safetensors": declared}))
-    refused(folder, "declares no SHA-256")
+    refused(folder, "no SHA-256")
 
 
 def test_no_weights(folder):
@@ -233,9 +228,9 @@ def test_tensor_of_another_shape(folder):
     [
         lambda model: model.update(surprise=1),
         lambda model: model["denoiser"].update(surprise=1),
-        pytest.param(lambda model: model.update(denoiser=None), marks=escapes),
+        lambda model: model.update(denoiser=None),
         lambda model: model["denoiser"].update(widths=[8, 12]),
-        pytest.param(lambda model: model["denoiser"].update(widths=[8]), marks=escapes),
+        lambda model: model["denoiser"].update(widths=[8]),
         lambda model: model["autoencoder"].update(width="wide"),
     ],
 )
@@ -246,10 +241,9 @@ def test_sizes_that_cannot_be_right(folder, change):
 
 def test_no_sizes_at_all(folder):
     edit(folder, lambda config: config.pop("model"))
-    refused(folder, "do not fit its configuration")
+    refused(folder, "damaged")
 
 
-@pytest.mark.xfail(reason="bug in hub: found out only when the model is used, as KeyError")
 @pytest.mark.parametrize("part", ["sampler", "calibration"])
 def test_no_sampler_or_calibration(folder, part):
     edit(folder, lambda config: config.pop(part))

@@ -14,11 +14,6 @@ COARSE = (24, 30)
 SCALE = 1.9860081672668457 / 4
 
 
-not_converted = pytest.mark.xfail(
-    reason="bug in simulate_mdi: BUNIT is taken for Gauss whatever it says"
-)
-
-
 @pytest.fixture
 def hmi(mdi_header):
     """``hmi(data, **changes)``: HMI Map near disk centre on pixels of 0.4965 arcsec."""
@@ -237,7 +232,6 @@ def test_a_block_half_missing_is_missing(hmi):
     assert simulated.meta["datavals"] == 24 * 30 - 1
 
 
-@pytest.mark.xfail(reason="bug in simulate_mdi: what is missing is averaged in as 0 G")
 def test_a_hole_does_not_weaken_the_field_beside_it(hmi):
     """Missing pixels are unknown, not zero."""
     field = np.full(SHAPE, 100.0)
@@ -297,8 +291,8 @@ def test_input_is_not_changed(hmi):
 @pytest.mark.parametrize(
     ("unit", "gauss"),
     [
-        pytest.param("kG", 1e3, marks=not_converted),
-        pytest.param("T", 1e4, marks=not_converted),
+        ("kG", 1e3),
+        ("T", 1e4),
         ("Mx/cm^2", 1.0),
     ],
 )

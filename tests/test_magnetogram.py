@@ -224,7 +224,7 @@ def test_a_unit_that_nobody_knows_is_refused(cutout):
 
 @pytest.mark.parametrize("changes", [{"interval": None}, {"interval": 30.0}])
 def test_missing_unit_is_refused_without_proof(cutout, changes):
-    with pytest.raises(ValueError, match=r"BUNIT is 'missing'.*set meta\['bunit'\]"):
+    with pytest.raises(ValueError, match=r"BUNIT is missing.*set meta\['bunit'\]"):
         read_magnetogram(cutout(bunit=None, **changes))
 
 

@@ -76,8 +76,9 @@ def test_linear_basis_is_the_best_for_its_number_of_channels():
         errors.append(float((small(fields) - fields).square().mean().detach()))
     blocks = torch.nn.functional.pixel_unshuffle(fields.double(), 4).movedim(1, -1).reshape(-1, 16)
     values = torch.linalg.eigvalsh(blocks.T @ blocks / len(blocks))
-    assert errors == pytest.approx([float(values[:14].sum() / 16), float(values[:8].sum() / 16)],
-                                   rel=1e-3)
+    assert errors == pytest.approx(
+        [float(values[:14].sum() / 16), float(values[:8].sum() / 16)], rel=1e-3
+    )
 
 
 def test_preconditioner_returns_its_input_without_noise_and_zero_mean_far_away():

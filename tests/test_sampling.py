@@ -190,10 +190,28 @@ def test_calibration_scales_the_spread_by_field_strength():
     np.testing.assert_allclose(sigma, 2 * np.sqrt(200 * 1.5), rtol=1e-5)
 
 
+def test_mean_moves_toward_the_regression_by_its_weight():
+    rng = np.random.default_rng(1)
+    members = rng.normal(0.0, 20.0, (4, 30, 30)).astype(np.float32)
+    regression = np.full((30, 30), 3.0, np.float32)
+    calibration = {**UNIT, "mean_weight": 0.75}
+    variance = members.var(0, ddof=1) * (1 + 0.25**2 / 4)
+    best = 0.25 * members.mean(0) + 0.75 * 3.0
+    mean, sigma = summarise(members, "mean", calibration, regression)
+    np.testing.assert_allclose(mean, best, atol=1e-4)
+    np.testing.assert_allclose(sigma**2, variance, rtol=1e-3)
+    sample, sigma = summarise(members, "sample", calibration, regression)
+    np.testing.assert_array_equal(sample, members[0])
+    np.testing.assert_allclose(sigma**2, variance + (sample - best) ** 2, rtol=1e-3)
+    median, _ = summarise(members, "median", calibration, regression)
+    expected = np.median(members, 0) + best - members.mean(0)
+    np.testing.assert_allclose(median, expected, atol=1e-4)
+
+
 def test_one_member_takes_the_predicted_spread():
     members = np.zeros((1, 4, 4), np.float32)
     predicted = np.full((4, 4), 5.0, np.float32)
-    _, sigma = summarise(members, "sample", UNIT, predicted)
+    _, sigma = summarise(members, "sample", UNIT, predicted=predicted)
     np.testing.assert_allclose(sigma, 5 * np.sqrt(2), rtol=1e-5)
     with pytest.raises(ValueError, match="spread"):
         summarise(members, "sample", UNIT)

@@ -107,14 +107,16 @@ def test_tiles_and_batches_change_nothing_but_rounding(small, result):
 def test_estimates_and_their_uncertainty(small, result):
     members = result.samples.data
     np.testing.assert_array_equal(result.hmi_like.data, members[0])
-    found = {
-        name: super_resolve(small, estimate=name, **QUICK) for name in ("mean", "median")
-    }
-    np.testing.assert_allclose(found["mean"].hmi_like.data, members.mean(0), atol=1e-2)
-    np.testing.assert_allclose(found["median"].hmi_like.data, np.median(members, 0), atol=1e-2)
-    distance = members[0] - members.mean(0)
+    found = {name: super_resolve(small, estimate=name, **QUICK) for name in ("mean", "median")}
+    mean = found["mean"].hmi_like.data
+    # The mean lies within its sampling error of the members' own.
+    off = (mean - members.mean(0)) / (members.std(0, ddof=1) / np.sqrt(3))
+    assert np.sqrt(np.median(off**2)) < 2
+    middle = np.median(members, 0) - members.mean(0)
+    np.testing.assert_allclose(found["median"].hmi_like.data - mean, middle, atol=1e-2)
+    distance = members[0] - mean
     np.testing.assert_allclose(
-        result.uncertainty.data**2, found["mean"].uncertainty.data**2 + distance**2, rtol=1e-3
+        result.uncertainty.data**2, found["mean"].uncertainty.data ** 2 + distance**2, rtol=1e-3
     )
 
 
@@ -296,6 +298,8 @@ def test_float32_and_bfloat16_agree(small, result):
         ("tile_size", 4, "tile_size"),
         ("batch_size", 1.5, "batch_size"),
         ("dtype", "int8", "dtype"),
+        ("seed", -1, "seed"),
+        ("device", "abacus", "device"),
     ],
 )
 def test_wrong_options_name_themselves(small, option, value, message):

@@ -134,14 +134,16 @@ def test_resampled_frames_stay_registered_and_are_told_less_noise():
 
 def test_limb_and_gaps_are_masked_and_empty():
     config = DegradationConfig(**{**EXACT.__dict__, "limb": 1.0, "gaps": 1.0})
-    batch = degrade(torch.full((6, 1, 160, 160), 100.0), config,
-                    torch.Generator().manual_seed(3), 16)
+    batch = degrade(
+        torch.full((6, 1, 160, 160), 100.0), config, torch.Generator().manual_seed(3), 16
+    )
     assert 0.2 < float(batch.mask.mean()) < 0.9
     assert float(batch.frame[batch.mask == 0].abs().max()) == 0
     assert float(batch.target.min()) == 0
     inside = torch.nn.functional.max_pool2d(1 - batch.mask, 9, 1, 4) == 0
-    torch.testing.assert_close(batch.frame[inside], torch.full_like(batch.frame[inside], 140.0),
-                               atol=0.1, rtol=0)
+    torch.testing.assert_close(
+        batch.frame[inside], torch.full_like(batch.frame[inside], 140.0), atol=0.1, rtol=0
+    )
 
 
 def test_beta_nll_is_minimal_at_mean_and_standard_deviation():
@@ -223,12 +225,18 @@ def test_training_lowers_the_loss_and_averages(tmp_path):
     module, loss = _problem()
     before = float(loss(999).detach())
     seen = []
-    averaged, _ = fit(module, loss, LoopConfig(steps=150, warmup=5, learning_rate=2e-2),
-                      report=lambda step, value: seen.append(value))
+    averaged, _ = fit(
+        module,
+        loss,
+        LoopConfig(steps=150, warmup=5, learning_rate=2e-2),
+        report=lambda step, value: seen.append(value),
+    )
     assert float(loss(999).detach()) < 0.2 * before
     assert len(seen) == 150
-    differs = [not torch.equal(a, b)
-               for a, b in zip(module.parameters(), averaged.parameters(), strict=True)]
+    differs = [
+        not torch.equal(a, b)
+        for a, b in zip(module.parameters(), averaged.parameters(), strict=True)
+    ]
     assert any(differs)
 
 
@@ -260,15 +268,27 @@ def test_recipe_trains_all_stages_and_goes_on(pack, tmp_path, capsys):
     out = tmp_path / "run"
     model = recipe.train(pack, out, settings=settings, config=TINY, device="cpu")
     assert sorted(p.name for p in out.iterdir()) == [
-        "autoencoder.checkpoint", "diffusion.checkpoint", "model.safetensors",
+        "autoencoder.checkpoint",
+        "diffusion.checkpoint",
+        "model.safetensors",
         "regression.checkpoint",
     ]
-    assert "diffusion step 4/4" in capsys.readouterr().err
+    assert "4/4" in capsys.readouterr().err
     again = recipe.train(pack, out, ("diffusion",), settings=settings, config=TINY, device="cpu")
     for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
     fresh = ResidualLDM(TINY)
     assert not torch.equal(fresh.latent_std, model.latent_std)
+
+
+def test_progress_without_tqdm(monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "tqdm", None)
+    with recipe._progress_bar(60, "diffusion", True) as bar:
+        for _ in range(60):
+            bar.set_postfix(loss="0.5")
+            bar.update(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["diffusion 50/60 loss 0.5", "diffusion 60/60 loss 0.5"]
 
 
 def test_squeezing_follows_foreshortening():
@@ -283,19 +303,37 @@ def test_squeezing_follows_foreshortening():
 def test_frames_of_a_manifest(tmp_path, capsys):
     records = []
     for number, (harp, longitude, noise) in enumerate(
-        [(377, 0, 7), (377, 1, 7), (1449, -20, 9), (1425, 69, 9), (9, 50, 9), (10, 80, 9),
-         (11, 0, 50)]
+        [
+            (377, 0, 7),
+            (377, 1, 7),
+            (1449, -20, 9),
+            (1425, 69, 9),
+            (9, 50, 9),
+            (10, 80, 9),
+            (11, 0, 50),
+        ]
     ):
         name = f"frame{number}.fits"
         fits.writeto(tmp_path / name, field(number, (60, 80)))
-        records.append({"file": name, "kind": "hmi_sharp_cea_los", "harpnum": harp,
-                        "lon_fwt": longitude, "lat_fwt": 10.0, "mad_sigma": noise})
+        records.append(
+            {
+                "file": name,
+                "kind": "hmi_sharp_cea_los",
+                "harpnum": harp,
+                "lon_fwt": longitude,
+                "lat_fwt": 10.0,
+                "mad_sigma": noise,
+            }
+        )
     records.append({"file": "missing.fits", "kind": "mdi_fulldisk"})
     (tmp_path / "MANIFEST.json").write_text(json.dumps(records))
     frames = list(frames_of_manifest(tmp_path))
     assert [(f.name, f.split) for f in frames] == [
-        ("frame1.fits", "train"), ("frame2.fits", "test"), ("frame3.fits", "validation"),
-        ("frame3.fits#ccd", "validation"), ("frame4.fits", "train"),
+        ("frame1.fits", "train"),
+        ("frame2.fits", "test"),
+        ("frame3.fits", "validation"),
+        ("frame3.fits#ccd", "validation"),
+        ("frame4.fits", "train"),
         ("frame4.fits#ccd", "train"),
     ]
     assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
@@ -307,8 +345,12 @@ def test_calibration_is_error_over_spread_by_field():
     scores = Scores()
     pixels = np.array([5000.0, 4000, 3000, 100, 2500, 0, 0, 0, 0, 0])
     strength = np.array([5.0, 20, 40, 80, 150, 250, 400, 600, 1000, 2000])
-    scores.add(field_pixels=pixels, field_strength=pixels * strength,
-               field_spread=pixels * 4.0, field_error=pixels * 4.0 * np.linspace(1, 2, 10) ** 2)
+    scores.add(
+        field_pixels=pixels,
+        field_strength=pixels * strength,
+        field_spread=pixels * 4.0,
+        field_error=pixels * 4.0 * np.linspace(1, 2, 10) ** 2,
+    )
     table = calibrate(scores)
     assert table["field"][:2] == [5.0, 20.0]
     assert len(table["factor"]) == 4  # the small bin joined its neighbour, empty ones are left out

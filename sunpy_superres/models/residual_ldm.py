@@ -148,7 +148,8 @@ class ResidualLDM(nn.Module):
                 level,
                 torch.asinh(4 * level),
                 mask.to(level),
-                torch.log(noise.clamp(min=1.0) / self.config.noise_scale).to(level)
+                torch.log(noise.clamp(min=1.0) / self.config.noise_scale)
+                .to(level)
                 .expand_as(level),
             ],
             dim=1,

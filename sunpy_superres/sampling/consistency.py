@@ -8,7 +8,6 @@ frame is not drawn into the result (Morozov's discrepancy principle, locally).
 
 from __future__ import annotations
 
-import torch
 from torch.nn import functional as F
 
 from sunpy_superres.forward import blur, inverse_gain_response, observe
@@ -27,7 +26,7 @@ def _local_mean(values, weight, sigma=2.0):
     return blur(values * weight, sigma) / blur(weight, sigma).clamp(min=1e-3)
 
 
-def reduced_chi_square(field, frame, good, noise, instrument, plate_scale):
+def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, coverage=None):
     """
     Mean of ((frame - observed field) / tolerance) squared over the good pixels.
 
@@ -40,6 +39,8 @@ def reduced_chi_square(field, frame, good, noise, instrument, plate_scale):
     instrument : sunpy_superres.instruments.Instrument
     plate_scale : float
         Of ``field``, in arcsec per pixel.
+    coverage : torch.Tensor, optional
+        See `sunpy_superres.forward.observe`.
 
     Returns
     -------
@@ -47,11 +48,15 @@ def reduced_chi_square(field, frame, good, noise, instrument, plate_scale):
         ``(n,)``.
     """
     used = good * (frame.abs() < instrument.saturation)
-    deviation = (frame - observe(field, instrument, plate_scale)) / _tolerance(frame, noise)
+    deviation = (frame - observe(field, instrument, plate_scale, coverage)) / _tolerance(
+        frame, noise
+    )
     return (deviation.square() * used).sum(dim=(1, 2, 3)) / used.sum().clamp(min=1)
 
 
-def enforce_consistency(field, frame, good, noise, instrument, plate_scale, iterations=4):
+def enforce_consistency(
+    field, frame, good, noise, instrument, plate_scale, coverage=None, iterations=4
+):
     """
     Add to ``field`` what it takes for its observation to agree with ``frame``.
 
@@ -67,7 +72,7 @@ def enforce_consistency(field, frame, good, noise, instrument, plate_scale, iter
     tolerance = _tolerance(frame, noise)
     calibration = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
     for _ in range(iterations):
-        reading = observe(field, instrument, plate_scale)
+        reading = observe(field, instrument, plate_scale, coverage)
         deviation = frame - reading
         excess = _local_mean((deviation / tolerance).square(), used)
         share = (1 - excess.clamp(min=1).rsqrt()) * used

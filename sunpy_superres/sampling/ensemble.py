@@ -23,12 +23,15 @@ def calibration_factor(strength, calibration) -> np.ndarray:
     return np.interp(strength, calibration["field"], calibration["factor"]).astype(np.float32)
 
 
-def summarise(members, estimate, calibration, predicted=None):
+def summarise(members, estimate, calibration, regression=None, predicted=None):
     """
     One field and its uncertainty from an ensemble.
 
-    The square of the uncertainty is the calibrated ensemble variance times
-    (1 + 1/n), plus the squared distance of the returned field from the mean.
+    The best estimate of the mean is the ensemble mean, moved by the share ``w``
+    ("mean_weight" of the calibration) toward the mean that the regression foretells,
+    which has no sampling noise.  The square of the uncertainty is the calibrated
+    variance times (1 + (1 - w)^2 / n), plus the squared distance of the returned field
+    from that mean.  Without a regression ``w`` is 0: the ensemble mean and (1 + 1/n).
 
     Parameters
     ----------
@@ -37,7 +40,9 @@ def summarise(members, estimate, calibration, predicted=None):
     estimate : str
         "sample", "mean" or "median".
     calibration : dict
-        See `calibration_factor`.
+        See `calibration_factor`; also "mean_weight".
+    regression : numpy.ndarray, optional
+        Mean field of the regression, in Gauss, ``(ny, nx)``.
     predicted : numpy.ndarray, optional
         Standard deviation foretold by the regression, in Gauss, ``(ny, nx)``: what takes
         the place of the ensemble's where there is one member only.
@@ -46,24 +51,35 @@ def summarise(members, estimate, calibration, predicted=None):
     -------
     field, uncertainty : numpy.ndarray
         Gauss, float32, ``(ny, nx)``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown estimate, or one member and nothing predicted.
     """
     if estimate not in ESTIMATES:
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
     n = len(members)
-    mean = members.mean(axis=0, dtype=np.float32)
-    field = {
-        "sample": lambda: members[0].astype(np.float32),
-        "mean": lambda: mean,
-        "median": lambda: np.median(members, axis=0).astype(np.float32),
-    }[estimate]()
+    if n == 1 and predicted is None:
+        raise ValueError("One member has no spread; give the predicted standard deviation.")
+    ensemble_mean = members.mean(axis=0, dtype=np.float32)
+    weight = 0.0 if regression is None else calibration.get("mean_weight", 0.0)
+    mean = ensemble_mean
+    if weight:
+        mean = mean + np.float32(weight) * (regression - ensemble_mean)
+    if estimate == "sample":
+        field = members[0].astype(np.float32)
+    elif estimate == "mean":
+        field = mean
+    else:
+        field = np.median(members, axis=0).astype(np.float32) + (mean - ensemble_mean)
     if n == 1:
-        if predicted is None:
-            raise ValueError("One member has no spread; give the predicted standard deviation.")
         variance = np.square(predicted)
     else:
         variance = np.zeros_like(mean)
         for member in members:
-            variance += np.square(member - mean)
+            variance += np.square(member - ensemble_mean)
         variance /= n - 1
-    variance *= np.square(calibration_factor(np.abs(mean), calibration)) * (1 + 1 / n)
+    variance *= np.square(calibration_factor(np.abs(mean), calibration))
+    variance *= 1 + (1 - weight) ** 2 / n
     return field, np.sqrt(variance + np.square(field - mean))

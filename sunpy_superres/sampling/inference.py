@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from sunpy_superres.forward import blurred_mean
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
 from sunpy_superres.sampling.schedule import angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
@@ -26,13 +27,14 @@ class Ensemble(NamedTuple):
     ----------
     members : numpy.ndarray
         ``(n, 4 ny, 4 nx)``, float32.
-    predicted : numpy.ndarray
-        Standard deviation foretold by the regression, ``(4 ny, 4 nx)``.
+    regression, predicted : numpy.ndarray
+        Mean and standard deviation foretold by the regression, ``(4 ny, 4 nx)``.
     chi_square : float
         Mean reduced chi-square of the members observed through MDI.
     """
 
     members: np.ndarray
+    regression: np.ndarray
     predicted: np.ndarray
     chi_square: float
 
@@ -49,7 +51,14 @@ def default_dtype(device) -> torch.dtype:
 
 
 def _resolve(device, dtype):
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The device {device!r} cannot be used ({str(error).splitlines()[0]}); "
+            "give 'cpu', or 'cuda' where there is a GPU."
+        ) from error
     if dtype is None:
         return device, default_dtype(device)
     resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
@@ -68,7 +77,9 @@ def _member_noise(seed, member, shape):
 def _to_even(values, fill=0):
     """As a (1, 1, ny, nx) tensor with even sides, filled up at the upper and right edge."""
     pad = [(0, n % 2) for n in values.shape]
-    return torch.from_numpy(np.pad(values, pad, constant_values=fill).astype(np.float32))[None, None]
+    return torch.from_numpy(np.pad(values, pad, constant_values=fill).astype(np.float32))[
+        None, None
+    ]
 
 
 @torch.inference_mode()
@@ -117,9 +128,10 @@ def draw_ensemble(
         for a, fill in ((magnetogram.frame, 0), (magnetogram.good, 0), (magnetogram.noise, 1))
     )
     size = frame.shape[-2:]
-    disk = _to_even(on_disk)  # already even; as a tensor
-    disk = torch.nn.functional.pad(disk, (0, factor * size[1] - disk.shape[-1],
-                                          0, factor * size[0] - disk.shape[-2]))
+    disk = _to_even(on_disk)
+    disk = torch.nn.functional.pad(
+        disk, (0, factor * size[1] - disk.shape[-1], 0, factor * size[0] - disk.shape[-2])
+    )
     needed = torch.nn.functional.max_pool2d(disk, factor)[0, 0].numpy() > 0
     tile_size = (tile_size or _TILE) // 2 * 2
     batch_size = batch_size or (n_samples if device.type == "cuda" else 1)
@@ -129,8 +141,11 @@ def draw_ensemble(
     denoise_tiles = tiles_of(needed, tile_size, network.denoiser_halo)
     decode_tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.autoencoder.decoder_halo)
     bar = tqdm(
-        total=n_samples * (num_steps * len(denoise_tiles) + len(decode_tiles)),
-        desc="super-resolving", unit="tile", disable=not progress, leave=False,
+        total=n_samples * num_steps * len(denoise_tiles) + (n_samples + 1) * len(decode_tiles),
+        desc="super-resolving",
+        unit="tile",
+        disable=not progress,
+        leave=False,
     )
 
     def condition_of(*inputs):
@@ -142,50 +157,58 @@ def draw_ensemble(
         width = 2 * channels + network.config.denoiser.widths[0]
         store = torch.zeros((1, width, *size)).to(memory_format=torch.channels_last)
         halo = network.condition_halo + 2
-        apply_tiled(condition_of, [frame, good, noise],
-                    tiles_of(needed, tile_size, halo), store)
+        apply_tiled(condition_of, [frame, good, noise], tiles_of(needed, tile_size, halo), store)
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
         members = np.empty((n_samples, factor * ny, factor * nx), np.float32)
         chi_squares = []
         sampler = model.config["sampler"]
         sigmas = angle_schedule(num_steps, sampler["sigma_max"], sampler["power"])
+        coverage = blurred_mean(disk, instrument, plate_scale)
+        observation = (frame, good, noise, instrument, plate_scale, coverage)
+
+        def decode(z):
+            bar.update(1)
+            return network.decode(z.to(device))
+
+        def field_of(latent):
+            """Decoded, zero off the disk, and in agreement with the frame."""
+            field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
+            apply_tiled(decode, [latent], decode_tiles, field, factor)
+            return enforce_consistency(field * disk, *observation) * disk
+
         for first in range(0, n_samples, batch_size):
             chosen = range(first, min(first + batch_size, n_samples))
             start = torch.stack([_member_noise(seed, i, (channels, *size)) for i in chosen])
             start = start.to(memory_format=torch.channels_last)
 
+            def one_tile(noisy, features, level):
+                bar.update(len(noisy))
+                features = features.to(device).expand(len(noisy), -1, -1, -1)
+                return network.denoiser(noisy.to(device), level.flatten().to(device), features)
+
             def denoise(x, sigma):
-                def one_tile(noisy, features):
-                    noisy, features = noisy.to(device), features.to(device)
-                    level = torch.full((len(noisy),), sigma, device=device)
-                    bar.update(len(noisy))
-                    return network.denoiser(noisy, level, features.expand(len(noisy), -1, -1, -1))
-
-                return apply_tiled(one_tile, [x, prepared], denoise_tiles, torch.zeros_like(x))
-
-            residual = solve(denoise, start, sigmas)
-            latent = mean + scale * residual
-            for row, number in enumerate(chosen):
-                field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
-
-                def decode(z):
-                    bar.update(1)
-                    return network.decode(z.to(device))
-
-                apply_tiled(decode, [latent[row : row + 1]], decode_tiles, field, factor)
-                field = field * disk
-                field = enforce_consistency(
-                    field, frame, good, noise, instrument, plate_scale
-                ) * disk
-                chi_squares.append(
-                    float(reduced_chi_square(field, frame, good, noise, instrument, plate_scale))
+                level = torch.full((len(x), 1, 1, 1), sigma)
+                return apply_tiled(
+                    one_tile, [x, prepared, level], denoise_tiles, torch.zeros_like(x)
                 )
-                members[number] = field[0, 0, : factor * ny, : factor * nx].numpy()
+
+            latent = mean + scale * solve(denoise, start, sigmas)
+            for row, number in enumerate(chosen):
+                field = field_of(latent[row : row + 1])
+                chi_squares.append(float(reduced_chi_square(field, *observation)))
+                members[number] = _cropped(field, factor, ny, nx)
+        regression = _cropped(field_of(mean), factor, ny, nx)
     return Ensemble(
         members,
+        regression,
         _predicted_std(network, scale)[: factor * ny, : factor * nx],
         float(np.mean(chi_squares)),
     )
+
+
+def _cropped(field, factor, ny, nx):
+    """Without the pixels that made the sides even, as an array."""
+    return field[0, 0, : factor * ny, : factor * nx].float().numpy()
 
 
 def _predicted_std(network, scale):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 __all__ = ["Tile", "apply_tiled", "tiles_of"]
 
@@ -74,8 +73,10 @@ def tiles_of(needed, tile_size, halo) -> list[Tile]:
             # Shrink to the needed pixels, on even positions.
             low = where.min(0) // 2 * 2
             high = (where.max(0) // 2 + 1) * 2
-            inner = (slice(y + int(low[0]), y + int(high[0])),
-                     slice(x + int(low[1]), x + int(high[1])))
+            inner = (
+                slice(y + int(low[0]), y + int(high[0])),
+                slice(x + int(low[1]), x + int(high[1])),
+            )
             outer = tuple(
                 slice(max(0, s.start - halo), min(n, s.stop + halo))
                 for s, n in zip(inner, (ny, nx), strict=True)

@@ -115,7 +115,9 @@ class CropSampler:
             pad = [(0, max(0, size + 8 - n)) for n in frame.field.shape]
             field = frame.field
             while any(after for _, after in pad):
-                step = [(0, min(after, n - 1)) for (_, after), n in zip(pad, field.shape)]
+                step = [
+                    (0, min(after, n - 1)) for (_, after), n in zip(pad, field.shape, strict=True)
+                ]
                 field = np.pad(field, step, mode="reflect")
                 pad = [(0, max(0, size + 8 - n)) for n in field.shape]
             regions.setdefault(frame.region, []).append(len(self._fields))
@@ -127,7 +129,7 @@ class CropSampler:
         self._weights = weights / weights.sum()
 
     def _draw(self, rng):
-        for attempt in range(1000):
+        for _ in range(1000):
             region = rng.choice(len(self._members), p=self._weights)
             field = self._fields[rng.choice(self._members[region], p=self._shares[region])]
             y, x = (int(rng.integers(n - self.size + 1)) for n in field.shape)

@@ -142,9 +142,7 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
     lines = torch.rand(n, 1, 1, size // 4, generator=rng) < 0.1
 
     moved = torch.rand(n, 1, 1, 1, generator=rng) < config.resampled
-    quarter = [
-        torch.randint(0, 4, (n, 1, 1, 1), generator=rng) * moved for _ in range(2)
-    ]
+    quarter = [torch.randint(0, 4, (n, 1, 1, 1), generator=rng) * moved for _ in range(2)]
 
     target = crops * disk
     image = block_mean(_shifted(blur(target, sigma), quarter))

@@ -17,14 +17,22 @@ from pathlib import Path
 import numpy as np
 import sunpy.map
 from astropy.io import fits
-from scipy import ndimage
-from skimage.registration import phase_cross_correlation
+from scipy import ndimage, optimize
 
 from sunpy_superres.hub import load_model
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
 from sunpy_superres.super_resolution import super_resolve
 
-__all__ = ["SPLITS", "Scores", "calibrate", "evaluate_pairs", "evaluate_regions", "main"]
+__all__ = [
+    "SPLITS",
+    "Scores",
+    "calibrate",
+    "evaluate_pairs",
+    "evaluate_regions",
+    "main",
+    "native_frame",
+    "registered_origin",
+]
 
 #: Regions held out; the same everywhere in the project.
 SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
@@ -73,8 +81,11 @@ class Scores:
             out[f"gradient ratio {name}"] = s[f"gradient_{name}"] / s["gradient_truth"]
             out[f"unsigned flux ratio {name}"] = s[f"unsigned_{name}"] / s["unsigned_truth"]
         for low, high, ratio, flat in zip(
-            BANDS[:-1], BANDS[1:], s["power_sample"] / s["power_truth"],
-            s["power_bicubic"] / s["power_truth"], strict=True,
+            BANDS[:-1],
+            BANDS[1:],
+            s["power_sample"] / s["power_truth"],
+            s["power_bicubic"] / s["power_truth"],
+            strict=True,
         ):
             out[f'power ratio {low:g}-{high:g}" sample (bicubic)'] = f"{ratio:.3f} ({flat:.3f})"
         out["spread / skill of mean"] = np.sqrt(s["variance_mean"] / s["error_mean"])
@@ -119,15 +130,17 @@ def _score(truth, bicubic, result, scale, margin=8) -> Scores:
     fields = {"bicubic": bicubic, "mean": mean, "sample": sample, "truth": truth}
     for name, values in fields.items():
         inside = values[mask]
-        scores.add(**{
-            f"sum_{name}": inside.sum(),
-            f"square_{name}": np.square(inside).sum(),
-            f"cross_{name}": (inside * truth[mask]).sum(),
-            f"error_{name}": np.square(inside - truth[mask]).sum(),
-            f"unsigned_{name}": np.abs(inside).sum(),
-            f"gradient_{name}": _gradient(np.where(mask, values, np.nan)),
-            f"power_{name}": _power(values, scale, mask),
-        })
+        scores.add(
+            **{
+                f"sum_{name}": inside.sum(),
+                f"square_{name}": np.square(inside).sum(),
+                f"cross_{name}": (inside * truth[mask]).sum(),
+                f"error_{name}": np.square(inside - truth[mask]).sum(),
+                f"unsigned_{name}": np.abs(inside).sum(),
+                f"gradient_{name}": _gradient(np.where(mask, values, np.nan)),
+                f"power_{name}": _power(values, scale, mask),
+            }
+        )
     for name, values, sigma in (("mean", mean, sigma_mean), ("sample", sample, sigma_sample)):
         off = np.abs(values - truth)[mask]
         scores.add(**{f"within{k}_{name}": (off <= k * sigma[mask]).sum() for k in (1, 2)})
@@ -166,7 +179,14 @@ def _records(data, split):
 
 
 def evaluate_regions(
-    data, split="test", model="default", *, n_samples=8, num_steps=None, noise=12.0, seed=0,
+    data,
+    split="test",
+    model="default",
+    *,
+    n_samples=8,
+    num_steps=None,
+    noise=12.0,
+    seed=0,
     progress=True,
 ):
     """
@@ -193,8 +213,13 @@ def evaluate_regions(
         hmi_map = sunpy.map.Map(Path(data) / record["file"])
         mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise)
         result = super_resolve(
-            mdi_map, model=loaded, n_samples=n_samples, num_steps=num_steps, seed=seed + number,
-            progress=progress, return_samples=True,
+            mdi_map,
+            model=loaded,
+            n_samples=n_samples,
+            num_steps=num_steps,
+            seed=seed + number,
+            progress=progress,
+            return_samples=True,
         )
         ny, nx = result.hmi_like.data.shape
         truth = np.asarray(hmi_map.data, np.float64)[:ny, :nx]
@@ -204,14 +229,123 @@ def evaluate_regions(
     return {**regions, "all": everything}
 
 
-#: Plate scale of the real pairs, arcsec per pixel.
-_PAIR_SCALE = 0.73
+def _linear_interpolation(size, period, phase):
+    """Matrix that interpolates nodes ``period`` pixels apart to ``size`` pixels; first node."""
+    position = (np.arange(size) - phase) / period
+    first = np.floor(position[0])
+    node = np.floor(position - first).astype(int)
+    fraction = position - first - node
+    matrix = np.zeros((size, node[-1] + 2))
+    matrix[np.arange(size), node] = 1 - fraction
+    matrix[np.arange(size), node + 1] += fraction
+    return matrix, phase + first * period
 
 
-def _pair_header(shape, scale):
+def _native_axis(image):
+    """Period and phase, in rows, of the grid that ``image`` was linearly interpolated from."""
+
+    def misfit(parameters, image=image):
+        matrix, _ = _linear_interpolation(len(image), *parameters)
+        basis, _ = np.linalg.qr(matrix)
+        return np.sqrt(np.mean((image - basis @ (basis.T @ image)) ** 2))
+
+    coarse = image[:, ::4]
+    start = min(
+        (
+            (period, phase)
+            for period in np.arange(2.69, 2.76, 0.004)
+            for phase in np.arange(0, period, period / 10)
+        ),
+        key=lambda parameters: misfit(parameters, coarse),
+    )
+    found = optimize.minimize(
+        misfit, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6}
+    )
+    return found.x, found.fun
+
+
+def native_frame(image):
+    """
+    The MDI pixels behind a frame that was bilinearly interpolated to HMI's grid.
+
+    Bilinear interpolation is piecewise linear: its kinks show where the pixels were,
+    and least squares give back what they held.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        ``(ny, nx)`` on the finer grid.
+
+    Returns
+    -------
+    frame : numpy.ndarray
+        On MDI's own pixels.
+    period, origin : numpy.ndarray
+        Along rows and columns: fine pixels for each MDI pixel, and the fine position of
+        MDI pixel 0.
+    misfit : float
+        Root mean square, in the image's unit, of what the frame does not explain.
+    """
+    matrices, period, origin, misfits = [], [], [], []
+    for axis in (image, image.T):
+        (step, phase), misfit = _native_axis(axis)
+        matrix, first = _linear_interpolation(len(axis), step, phase)
+        matrices.append(np.linalg.pinv(matrix, rcond=1e-2))
+        period.append(step)
+        origin.append(first)
+        misfits.append(misfit)
+    frame = matrices[0] @ image @ matrices[1].T
+    return frame, np.array(period), np.array(origin), max(misfits)
+
+
+def registered_origin(hmi, frame, period, origin):
+    """
+    Origin of the MDI frame on HMI's grid at which HMI, observed by MDI, fits it best.
+
+    The shift of highest correlation between the frame and HMI blurred and averaged over
+    MDI's pixel, to a hundredth of a pixel.
+
+    Parameters
+    ----------
+    hmi, frame : numpy.ndarray
+    period, origin : numpy.ndarray
+        From `native_frame`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Along rows and columns.
+    """
+    edge = 6
+    inner = [np.arange(edge, n - edge) for n in frame.shape]
+    image = ndimage.gaussian_filter(hmi, MDI.blur_sigma(MDI.plate_scale / period.mean()))
+    image = ndimage.uniform_filter(image, int(round(period.mean())))
+    seen = frame[np.ix_(*inner)].ravel()
+
+    def mismatch(shift):
+        where = [
+            i * step + first + moved
+            for i, step, first, moved in zip(inner, period, origin, shift, strict=True)
+        ]
+        there = ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
+        return -np.corrcoef(there.ravel(), seen)[0, 1]
+
+    steps = np.arange(-8.0, 8.5, 1.0)
+    start = min(((y, x) for y in steps for x in steps), key=mismatch)
+    simplex = np.add(start, [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
+    found = optimize.minimize(
+        mismatch,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-7},
+    )
+    return origin + found.x
+
+
+def _pair_header(shape):
     return {
         "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec",
-        "cdelt1": scale, "cdelt2": scale, "crval1": 0.0, "crval2": 0.0,
+        "cdelt1": MDI.plate_scale, "cdelt2": MDI.plate_scale, "crval1": 0.0, "crval2": 0.0,
         "crpix1": (shape[1] + 1) / 2, "crpix2": (shape[0] + 1) / 2,
         "date-obs": "2010-08-30T17:36:00", "dsun_obs": 1.496e11, "hgln_obs": 0.0,
         "hglt_obs": 0.0, "rsun_ref": 6.96e8, "bunit": "Gauss", "camera": "MDI",
@@ -219,25 +353,13 @@ def _pair_header(shape, scale):
     }  # fmt: skip
 
 
-def _resampled(image, shape, ratio):
-    """Spline resampling about the centre; ``ratio`` output pixels for each input pixel."""
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
-    centre_in = [(n - 1) / 2 for n in image.shape]
-    centre_out = [(n - 1) / 2 for n in shape]
-    where = [
-        (index - middle) / ratio + centre
-        for index, middle, centre in zip((rows, columns), centre_out, centre_in, strict=True)
-    ]
-    return ndimage.map_coordinates(image, where, order=3, mode="nearest")
-
-
 def evaluate_pairs(data, model="default", *, n_samples=8, num_steps=None, seed=0, progress=True):
     """
     Scores on the real MDI/HMI pairs of the data folder.
 
-    MDI, which the source had interpolated, is brought back to 1.98 arcsec pixels,
-    super-resolved, and compared with HMI on HMI's grid after a sub-pixel registration
-    of the two observations.
+    The source had interpolated MDI bilinearly onto HMI's grid; the MDI pixels are
+    recovered (`native_frame`), super-resolved, and compared with HMI on HMI's grid after
+    a sub-pixel registration of the two observations.
 
     Parameters
     ----------
@@ -256,28 +378,34 @@ def evaluate_pairs(data, model="default", *, n_samples=8, num_steps=None, seed=0
         stamp = mdi_path.name.split("_")[1]
         hmi = fits.getdata(next(folder.glob(f"hmi*{stamp}*.fits"))).astype(float)
         mdi = fits.getdata(mdi_path).astype(float)
-        shift, *_ = phase_cross_correlation(
-            ndimage.gaussian_filter(hmi, 3.3 / 2.355 / _PAIR_SCALE), mdi / MDI.gain,
-            upsample_factor=50,
-        )
-        mdi = ndimage.shift(mdi, shift, order=3, mode="nearest")
-        ratio = _PAIR_SCALE / MDI.plate_scale
-        shape = tuple(int(n * ratio) // 2 * 2 for n in mdi.shape)
-        frame = _resampled(mdi, shape, ratio)
-        mdi_map = sunpy.map.Map(frame, _pair_header(shape, MDI.plate_scale))
+        frame, period, origin, _ = native_frame(mdi)
+        scale = MDI.plate_scale / period.mean()
+        registered = registered_origin(hmi, frame, period, origin)
+        mdi_map = sunpy.map.Map(frame, _pair_header(frame.shape))
         result = super_resolve(
-            mdi_map, model=loaded, n_samples=n_samples, num_steps=num_steps, seed=seed,
-            progress=progress, return_samples=True,
+            mdi_map,
+            model=loaded,
+            n_samples=n_samples,
+            num_steps=num_steps,
+            seed=seed,
+            progress=progress,
+            return_samples=True,
         )
-        # HMI was binned to its grid: average ours over the same pixel before resampling.
-        back = FACTOR * ratio
+        # Where the pixels of HMI's grid lie on ours.
+        where = [
+            FACTOR * ((np.arange(n) - first) / step + 0.5) - 0.5
+            for n, first, step in zip(hmi.shape, registered, period, strict=True)
+        ]
+        where = np.meshgrid(*where, indexing="ij")
 
-        def on_hmi_grid(image, back=back, hmi=hmi):
-            return _resampled(ndimage.gaussian_filter(image, 0.35 / back), hmi.shape, 1 / back)
+        def on_hmi_grid(image, where=where):
+            return ndimage.map_coordinates(image, where, order=1, mode="nearest")
 
         members = np.stack([on_hmi_grid(member) for member in result.samples.data])
+        regridded = _regridded(result, members, on_hmi_grid, loaded)
         bicubic = on_hmi_grid(_bicubic(mdi_map, loaded.network))
-        scores = _score(hmi, bicubic, _regridded(result, members, loaded), _PAIR_SCALE)
+        scores = _score(hmi, bicubic, regridded, scale)
+        shift = registered - origin
         table[f"{mdi_path.stem} (shift {shift[0]:+.2f}, {shift[1]:+.2f} px)"] = scores
         everything.merge(scores)
     return {**table, "all": everything}

@@ -69,17 +69,26 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
         "calibration": "validation regions",
     }
     with tempfile.TemporaryDirectory() as raw:
-        save_model(raw, network, sampler=SAMPLER, calibration=_NONE, training=training,
-                   revision=revision)
+        save_model(
+            raw, network, sampler=SAMPLER, calibration=_NONE, training=training, revision=revision
+        )
         scores = Scores()
         for noise in _NOISE:
             scores.merge(
-                evaluate_regions(data, "validation", raw, n_samples=n_samples, noise=noise,
-                                 progress=progress)["all"]
+                evaluate_regions(
+                    data, "validation", raw, n_samples=n_samples, noise=noise, progress=progress
+                )["all"]
             )
     calibration = calibrate(scores)
-    save_model(folder, network, sampler=SAMPLER, calibration=calibration, training=training,
-               revision=revision, card=card)
+    save_model(
+        folder,
+        network,
+        sampler=SAMPLER,
+        calibration=calibration,
+        training=training,
+        revision=revision,
+        card=card,
+    )
     return calibration
 
 
@@ -97,7 +106,11 @@ def main(arguments=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         calibration = export(
-            options.run, options.model, options.data, revision=options.revision, card=card,
+            options.run,
+            options.model,
+            options.data,
+            revision=options.revision,
+            card=card,
             n_samples=options.samples,
         )
     print(json.dumps(calibration))

@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+
+try:
+    from tqdm.auto import tqdm
+except ImportError:  # a bare GPU machine
+    tqdm = None
 
 from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
 from sunpy_superres.training.data import CropSampler, load_pack
@@ -42,8 +46,45 @@ def _write(path, state, metadata):
     partial.replace(path)
 
 
-def train(pack, out, stages=tuple(STAGES), *, settings=None, config=None, device=None,
-          seconds=None, seed=0, log=sys.stderr):
+class _Lines:
+    """Stands in for a progress bar where tqdm is missing: a line now and then."""
+
+    def __init__(self, total, name, progress):
+        self.total, self.name, self.progress, self.n, self.text = total, name, progress, 0, ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def set_postfix(self, refresh=False, **values):
+        self.text = " ".join(f"{key} {value}" for key, value in values.items())
+
+    def update(self, steps):
+        self.n += steps
+        if self.progress and (self.n % 50 == 0 or self.n == self.total):
+            print(f"{self.name} {self.n}/{self.total} {self.text}", file=sys.stderr, flush=True)
+
+
+def _progress_bar(total, name, progress):
+    if tqdm is None:
+        return _Lines(total, name, progress)
+    return tqdm(total=total, desc=name, unit="step", disable=not progress, mininterval=5)
+
+
+def train(
+    pack,
+    out,
+    stages=tuple(STAGES),
+    *,
+    settings=None,
+    config=None,
+    device=None,
+    seconds=None,
+    seed=0,
+    progress=True,
+):
     """
     Train the stages one after the other; each goes on from what it finds in ``out``.
 
@@ -62,8 +103,8 @@ def train(pack, out, stages=tuple(STAGES), *, settings=None, config=None, device
     seconds : float, optional
         Time for each stage; what is left is done at the next call.
     seed : int
-    log : file
-        Where a line goes now and then.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -93,20 +134,20 @@ def train(pack, out, stages=tuple(STAGES), *, settings=None, config=None, device
         checkpoint = out / f"{name}.checkpoint"
         if name == "autoencoder" and not checkpoint.exists():
             latent_statistics(model, sampler)
-        started = time.monotonic()
+        with _progress_bar(loop.steps, name, progress) as bar:
 
-        def report(step, loss, name=name, started=started, total=loop.steps):
-            if step % 50 == 0 or step == total:
-                minutes = (time.monotonic() - started) / 60
-                print(f"{name} step {step}/{total} loss {loss:.5f} {minutes:.1f} min",
-                      file=log, flush=True)
+            def report(step, loss, bar=bar):
+                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                bar.update(step - bar.n)
 
-        averaged, done = fit(
-            part, make_loss(model, sampler, device), loop, checkpoint, report, seconds
-        )
+            loss_of_step = make_loss(model, sampler, device)
+            averaged, done = fit(part, loss_of_step, loop, checkpoint, report, seconds)
         part.load_state_dict(averaged.state_dict())
-        _write(weights, model.state_dict(), {"stage": name, "steps": str(done),
-                                             "config": json.dumps(model.config.to_dict())})
+        _write(
+            weights,
+            model.state_dict(),
+            {"stage": name, "steps": str(done), "config": json.dumps(model.config.to_dict())},
+        )
     return model
 
 
@@ -125,8 +166,14 @@ def main(arguments=None):
         for name in options.stages:
             loop, size, batch = STAGES[name]
             settings[name] = (LoopConfig(**{**loop.__dict__, "steps": options.steps}), size, batch)
-    train(options.pack, options.out, options.stages, settings=settings,
-          seconds=options.seconds, seed=options.seed)
+    train(
+        options.pack,
+        options.out,
+        options.stages,
+        settings=settings,
+        seconds=options.seconds,
+        seed=options.seed,
+    )
 
 
 if __name__ == "__main__":
