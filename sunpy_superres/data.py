@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import sunpy.map
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from sunpy_superres.geometry import rebinned_meta
 from sunpy_superres.instruments import FACTOR, simulate_mdi
@@ -47,36 +48,40 @@ _CORNER, _SIDE = (560, 600), 128
 _SEED = 20101015
 
 
-def _flux_tubes(rng, shape, number, spread, centre, peak, width):
-    """Sum of Gaussian flux tubes scattered about a centre."""
-    field = np.zeros(shape)
-    positions = rng.normal(centre, spread, (number, 2))
-    strengths = peak * rng.gamma(2.0, 0.5, number)
-    rows, columns = np.round(positions).astype(int).T
-    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
-    np.add.at(field, (rows[inside], columns[inside]), strengths[inside])
-    return ndimage.gaussian_filter(field, width) * (2 * np.pi * width**2)
+def _smooth_noise(rng, shape, width):
+    """Gaussian noise of unit variance, smooth over ``width`` pixels."""
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape), width, mode="wrap")
+    return noise / noise.std()
 
 
-def _network(rng, shape, cell=48.0):
-    """Mixed-polarity elements along the borders of supergranules."""
-    points = rng.uniform(-cell, np.array(shape) + cell, (int(np.prod(shape) / cell**2 * 1.3), 2))
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    # Nearest and second-nearest cell centre: borders are where they are equally far.
-    from scipy.spatial import cKDTree
+def _clumps(rng, shape, contrast):
+    """Clumps of flux as granulation leaves them: log-normal, of mean 1, on two scales."""
+    noise = 0.8 * _smooth_noise(rng, shape, 1.6) + 0.6 * _smooth_noise(rng, shape, 5.0)
+    return np.exp(contrast * noise - contrast**2 / 2)
 
-    distance, _ = cKDTree(points).query(np.column_stack([rows.ravel(), columns.ravel()]), k=2)
-    border = np.exp(-(((distance[:, 1] - distance[:, 0]) / 4.0) ** 2)).reshape(shape)
-    elements = rng.random(shape) < 0.012 * border
-    field = np.where(elements, rng.choice([-1.0, 1.0], shape) * rng.gamma(1.5, 60.0, shape), 0.0)
-    return ndimage.gaussian_filter(field, 1.6) * (2 * np.pi * 1.6**2)
+
+def _lanes(rng, shape, cell=56.0):
+    """Borders of supergranules: 1 where two cell centres are equally near, 0 inside."""
+    count = int(np.prod([n + 2 * cell for n in shape]) / cell**2)
+    points = np.column_stack([rng.uniform(-cell, n + cell, count) for n in shape])
+    warp = [6.0 * _smooth_noise(rng, shape, 9.0) for _ in shape]
+    where = np.stack([i + w for i, w in zip(np.indices(shape), warp, strict=True)], axis=-1)
+    distance, _ = cKDTree(points).query(where, k=2)
+    return np.exp(-(((distance[..., 1] - distance[..., 0]) / 5.0) ** 2))
+
+
+def _bump(shape, centre, radii, power=2):
+    """exp(-r^power) about a centre, r in units of the two radii."""
+    rows, columns = np.indices(shape)
+    distance = np.hypot((rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1])
+    return np.exp(-(distance**power))
 
 
 def example_hmi_map():
     """
     A simulated active region as HMI would see it, 512 x 512 pixels.
 
-    A bipole of fragmented flux tubes with two spots, network of mixed polarity,
+    A bipole of clumped plage with three spots, network of mixed polarity,
     and noise: **not an observation**.  It lies on the header of a real frame.
 
     Returns
@@ -91,26 +96,26 @@ def example_hmi_map():
     (512, 512)
     """
     rng = np.random.default_rng(_SEED)
-    side = _SIDE * FACTOR
-    shape = (side, side)
-    field = 0.6 * _network(rng, shape)
-    for sign, centre, number in ((-1, (270, 330), 260), (1, (235, 190), 330)):
-        field += sign * _flux_tubes(rng, shape, number, (38, 48), centre, 320.0, 2.2)
-        field += sign * _flux_tubes(rng, shape, 60, (14, 16), centre, 520.0, 3.5)
-    rows, columns = np.mgrid[:side, :side]
-    for sign, (row, column), radius, peak in (
-        (-1, (272, 345), 17, 2300.0),
-        (1, (228, 168), 12, 1900.0),
-        (1, (252, 205), 7, 1500.0),
+    shape = (_SIDE * FACTOR, _SIDE * FACTOR)
+    lanes = _lanes(rng, shape)
+    polarity = np.tanh(2 * _smooth_noise(rng, shape, 12.0))
+    field = 45.0 * polarity * lanes * _clumps(rng, shape, 1.6)
+    for sign, centre, radii in ((-1, (275, 325), (75, 95)), (1, (228, 190), (80, 110))):
+        plage = _bump(shape, centre, radii) * (0.35 + 0.65 * lanes)
+        field += sign * 330.0 * plage * _clumps(rng, shape, 1.2)
+    for sign, centre, radius, peak in (
+        (-1, (278, 345), 24, 2300.0),
+        (1, (230, 165), 16, 1900.0),
+        (1, (262, 215), 9, 1500.0),
     ):
-        distance = np.hypot(rows - row, (columns - column) * 0.9)
-        angle = np.arctan2(rows - row, columns - column)
-        filaments = 1 + 0.25 * np.sin(23 * angle + 3 * np.sin(5 * angle))
-        umbra = np.exp(-((distance / radius) ** 4))
-        penumbra = 0.45 * filaments * np.exp(-((distance / (1.9 * radius)) ** 6))
-        inside = np.exp(-((distance / (2.0 * radius)) ** 8))
+        rows, columns = np.indices(shape)
+        angle = np.arctan2(rows - centre[0], columns - centre[1])
+        filaments = 1 + 0.3 * np.sin(26 * angle + 2 * _smooth_noise(rng, shape, 8.0))
+        umbra = _bump(shape, centre, (radius, 0.9 * radius), 4)
+        penumbra = 0.42 * filaments * _bump(shape, centre, (1.9 * radius, 1.75 * radius), 6)
+        inside = _bump(shape, centre, (2.1 * radius, 1.9 * radius), 8)
         field = field * (1 - inside) + sign * peak * np.maximum(umbra, penumbra)
-    field = ndimage.gaussian_filter(3000 * np.tanh(field / 3000), 0.8)
+    field = ndimage.gaussian_filter(2600 * np.tanh(field / 2600), 0.7)
     field += ndimage.gaussian_filter(rng.standard_normal(shape), 0.6) * 14.0
     meta = dict(_MDI_HEADER)
     for axis, corner in zip("12", _CORNER, strict=True):
