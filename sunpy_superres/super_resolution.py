@@ -171,8 +171,7 @@ def super_resolve(
     )
     missing = np.kron(magnetogram.on_disk & ~magnetogram.good, np.ones((FACTOR, FACTOR), bool))
     visible = on_disk & ~missing
-    # One stack, so that all of it goes to another grid together: members, mean, spread.
-    stack = np.concatenate([ensemble.members, ensemble.regression[None], ensemble.predicted[None]])
+    stack = ensemble.images
     stack[:, ~visible] = np.nan
     meta = _with_provenance(
         meta, magnetogram, loaded, ensemble, estimate, n_samples, num_steps, seed, target_wcs

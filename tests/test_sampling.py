@@ -233,3 +233,12 @@ def test_dtype_follows_the_processor(monkeypatch):
 def test_block_mean_keeps_the_mean():
     field = torch.arange(64.0).reshape(1, 1, 8, 8)
     assert float(block_mean(field).mean()) == float(field.mean())
+
+
+def test_blurred_mean_is_the_mean_of_the_blur():
+    from sunpy_superres.forward import blurred_mean
+
+    generator = torch.Generator().manual_seed(3)
+    field = torch.randn(2, 1, 40, 52, generator=generator, dtype=torch.float64)
+    expected = block_mean(blur(field, MDI.blur_sigma(SCALE)))
+    torch.testing.assert_close(blurred_mean(field, MDI, SCALE), expected)

@@ -341,18 +341,37 @@ def test_frames_of_a_manifest(tmp_path, capsys):
     assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 3
 
 
+def _bins(values):
+    return np.array([*values, *[0.0] * (10 - len(values))])
+
+
 def test_calibration_is_error_over_spread_by_field():
+    pixels, strength = _bins([5000, 4000, 3000, 100, 2500]), _bins([5, 20, 40, 80, 150])
+    error = pixels * 4.0 * np.linspace(1, 2, 10) ** 2
     scores = Scores()
-    pixels = np.array([5000.0, 4000, 3000, 100, 2500, 0, 0, 0, 0, 0])
-    strength = np.array([5.0, 20, 40, 80, 150, 250, 400, 600, 1000, 2000])
     scores.add(
-        field_pixels=pixels,
-        field_strength=pixels * strength,
-        field_spread=pixels * 4.0,
-        field_error=pixels * 4.0 * np.linspace(1, 2, 10) ** 2,
-    )
+        maps=1, members=8, field_pixels=pixels, field_strength=pixels * strength,
+        field_variance=pixels * 4.0, field_mean_error=error, field_ensemble_error=9 * error,
+        field_cross_error=error,
+    )  # fmt: skip
     table = calibrate(scores)
+    assert table["mean_weight"] == 1.0  # the ensemble's additional error is noise
     assert table["field"][:2] == [5.0, 20.0]
     assert len(table["factor"]) == 4  # the small bin joined its neighbour, empty ones are left out
     assert table["factor"][0] == pytest.approx(1.0)
     assert table["factor"][1] == pytest.approx(1 + 1 / 9, abs=1e-3)
+
+
+def test_calibrated_mean_weight_has_the_least_error():
+    """Regression and ensemble with independent errors of 1 and 2: weights 4/5 and 1/5."""
+    pixels = _bins([5000.0])
+    scores = Scores()
+    scores.add(
+        maps=2, members=16, field_pixels=pixels, field_strength=pixels, field_variance=pixels,
+        field_mean_error=pixels * 1.0, field_ensemble_error=pixels * 4.0,
+        field_cross_error=pixels * 0.0,
+    )  # fmt: skip
+    table = calibrate(scores)
+    assert table["mean_weight"] == pytest.approx(0.8)
+    expected = np.sqrt(0.8 / (1 + 0.2**2 / 8))
+    assert table["factor"] == [pytest.approx(expected, abs=1e-4)]

@@ -21,21 +21,18 @@ _TILE = 512
 
 class Ensemble(NamedTuple):
     """
-    What `draw_ensemble` returns; fields in HMI Gauss.
+    What `draw_ensemble` returns.
 
     Parameters
     ----------
-    members : numpy.ndarray
-        ``(n, 4 ny, 4 nx)``, float32.
-    regression, predicted : numpy.ndarray
-        Mean and standard deviation foretold by the regression, ``(4 ny, 4 nx)``.
+    images : numpy.ndarray
+        HMI Gauss, float32, ``(n + 2, 4 ny, 4 nx)``: the members, then the mean and the
+        standard deviation that the regression foretells.
     chi_square : float
         Mean reduced chi-square of the members observed through MDI.
     """
 
-    members: np.ndarray
-    regression: np.ndarray
-    predicted: np.ndarray
+    images: np.ndarray
     chi_square: float
 
 
@@ -159,7 +156,7 @@ def draw_ensemble(
         halo = network.condition_halo + 2
         apply_tiled(condition_of, [frame, good, noise], tiles_of(needed, tile_size, halo), store)
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
-        members = np.empty((n_samples, factor * ny, factor * nx), np.float32)
+        images = np.empty((n_samples + 2, factor * ny, factor * nx), np.float32)
         chi_squares = []
         sampler = model.config["sampler"]
         sigmas = angle_schedule(num_steps, sampler["sigma_max"], sampler["power"])
@@ -196,14 +193,10 @@ def draw_ensemble(
             for row, number in enumerate(chosen):
                 field = field_of(latent[row : row + 1])
                 chi_squares.append(float(reduced_chi_square(field, *observation)))
-                members[number] = _cropped(field, factor, ny, nx)
-        regression = _cropped(field_of(mean), factor, ny, nx)
-    return Ensemble(
-        members,
-        regression,
-        _predicted_std(network, scale)[: factor * ny, : factor * nx],
-        float(np.mean(chi_squares)),
-    )
+                images[number] = _cropped(field, factor, ny, nx)
+        images[-2] = _cropped(field_of(mean), factor, ny, nx)
+        images[-1] = _cropped(_predicted_std(network, scale), factor, ny, nx)
+    return Ensemble(images, float(np.mean(chi_squares)))
 
 
 def _cropped(field, factor, ny, nx):
@@ -217,4 +210,4 @@ def _predicted_std(network, scale):
     weight = autoencoder.from_latent.weight.square().to(scale.device)
     variance = torch.nn.functional.conv2d(scale.square(), weight)
     fine = torch.nn.functional.pixel_shuffle(variance, autoencoder.config.factor)
-    return (fine[0, 0].sqrt() * network.config.field_scale).float().cpu().numpy()
+    return fine.sqrt() * network.config.field_scale

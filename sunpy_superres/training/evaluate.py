@@ -20,7 +20,7 @@ from astropy.io import fits
 from scipy import ndimage, optimize
 
 from sunpy_superres.hub import load_model
-from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
+from sunpy_superres.instruments import FACTOR, HMI, MDI, simulate_mdi
 from sunpy_superres.super_resolution import super_resolve
 
 __all__ = [
@@ -114,15 +114,12 @@ def _power(image, scale, mask):
     )
 
 
-def _score(truth, bicubic, result, scale, margin=8) -> Scores:
-    """Scores of one result against the truth on the same grid."""
-    members = result.samples.data
+def _score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8) -> Scores:
+    """Scores of one ensemble, and of its mean, against the truth on the same grid."""
     n = len(members)
-    mean = members.mean(0)
-    sample, sigma_sample = result.hmi_like.data, result.uncertainty.data
-    spread = members.std(0, ddof=1)
-    # What super_resolve would have given for estimate="mean".
-    sigma_mean = np.sqrt(np.clip(sigma_sample**2 - (sample - mean) ** 2, 0, None))
+    sample, ensemble_mean = members[0], members.mean(0)
+    sigma_sample = np.hypot(sigma_mean, sample - mean)
+    variance = members.var(0, ddof=1)
     inner = np.zeros(truth.shape, bool)
     inner[margin:-margin, margin:-margin] = True
     mask = inner & np.isfinite(truth) & np.isfinite(mean) & np.isfinite(bicubic)
@@ -150,15 +147,19 @@ def _score(truth, bicubic, result, scale, margin=8) -> Scores:
     def binned(values):
         return np.bincount(which, values, bins)
 
+    off, off_ensemble = (mean - truth)[mask], (ensemble_mean - truth)[mask]
     scores.add(
         pixels=mask.sum(),
         maps=1,
+        members=n,
         variance_mean=np.square(sigma_mean[mask]).sum(),
-        chi_square=result.hmi_like.meta.get("srchisq", np.nan),
+        chi_square=chi_square,
         field_strength=binned(np.abs(mean[mask])),
         field_pixels=binned(np.ones(which.size)),
-        field_error=binned(np.square(mean - truth)[mask]),
-        field_spread=binned(np.square(spread[mask]) * (1 + 1 / n)),
+        field_mean_error=binned(off**2),
+        field_ensemble_error=binned(off_ensemble**2),
+        field_cross_error=binned(off * off_ensemble),
+        field_variance=binned(variance[mask]),
     )
     return scores
 
@@ -215,6 +216,7 @@ def evaluate_regions(
         result = super_resolve(
             mdi_map,
             model=loaded,
+            estimate="mean",
             n_samples=n_samples,
             num_steps=num_steps,
             seed=seed + number,
@@ -223,7 +225,15 @@ def evaluate_regions(
         )
         ny, nx = result.hmi_like.data.shape
         truth = np.asarray(hmi_map.data, np.float64)[:ny, :nx]
-        scores = _score(truth, _bicubic(mdi_map, loaded.network), result, scale=0.504)
+        scores = _score(
+            truth,
+            _bicubic(mdi_map, loaded.network),
+            result.hmi_like.data,
+            result.uncertainty.data,
+            result.samples.data,
+            result.hmi_like.meta["srchisq"],
+            scale=HMI.plate_scale,
+        )
         regions.setdefault(f"HARP {record['harpnum']}", Scores()).merge(scores)
         everything.merge(scores)
     return {**regions, "all": everything}
@@ -385,6 +395,7 @@ def evaluate_pairs(data, model="default", *, n_samples=8, num_steps=None, seed=0
         result = super_resolve(
             mdi_map,
             model=loaded,
+            estimate="mean",
             n_samples=n_samples,
             num_steps=num_steps,
             seed=seed,
@@ -401,57 +412,57 @@ def evaluate_pairs(data, model="default", *, n_samples=8, num_steps=None, seed=0
         def on_hmi_grid(image, where=where):
             return ndimage.map_coordinates(image, where, order=1, mode="nearest")
 
-        members = np.stack([on_hmi_grid(member) for member in result.samples.data])
-        regridded = _regridded(result, members, on_hmi_grid, loaded)
-        bicubic = on_hmi_grid(_bicubic(mdi_map, loaded.network))
-        scores = _score(hmi, bicubic, regridded, scale)
+        scores = _score(
+            hmi,
+            on_hmi_grid(_bicubic(mdi_map, loaded.network)),
+            on_hmi_grid(result.hmi_like.data),
+            on_hmi_grid(result.uncertainty.data),
+            np.stack([on_hmi_grid(member) for member in result.samples.data]),
+            result.hmi_like.meta["srchisq"],
+            scale,
+        )
         shift = registered - origin
         table[f"{mdi_path.stem} (shift {shift[0]:+.2f}, {shift[1]:+.2f} px)"] = scores
         everything.merge(scores)
     return {**table, "all": everything}
 
 
-def _regridded(result, members, model):
-    """The result on another grid, as `_score` wants it."""
-    from types import SimpleNamespace
-
-    from sunpy_superres.sampling.ensemble import summarise
-
-    sample, sigma = summarise(members, "sample", model.config["calibration"])
-    return SimpleNamespace(
-        samples=SimpleNamespace(data=members),
-        hmi_like=SimpleNamespace(data=sample, meta=result.hmi_like.meta),
-        uncertainty=SimpleNamespace(data=sigma),
-    )
-
-
 def calibrate(scores: Scores, smallest_bin=2000) -> dict:
     """
-    Factors on the ensemble spread, by field strength, that make it match the error.
+    What makes the mean best, and the uncertainty as large as the error.
 
     Parameters
     ----------
     scores : Scores
-        Of validation regions, made with any calibration.
+        Of validation regions, made with a model whose "mean_weight" is 1, so that the
+        mean is the regression's.
     smallest_bin : int
-        Bins with fewer pixels are joined with their lower neighbour.
+        Bins of field strength with fewer pixels are joined with their lower neighbour.
 
     Returns
     -------
     dict
-        "field" in Gauss and "factor", for
-        `~sunpy_superres.sampling.ensemble.calibration_factor`.
+        "mean_weight", and "field" in Gauss with "factor", for
+        `~sunpy_superres.sampling.ensemble.summarise`.
     """
-    names = ("field_strength", "field_pixels", "field_error", "field_spread")
+    s = scores.sums
+    own, other, cross = (s[f"field_{name}_error"] for name in ("mean", "ensemble", "cross"))
+    # The weight w of least error of (1 - w) ensemble + w regression.
+    apart = (own + other - 2 * cross).sum()
+    weight = float(np.clip((other - cross).sum() / apart, 0, 1)) if apart > 0 else 1.0
+    error = (1 - weight) ** 2 * other + 2 * weight * (1 - weight) * cross + weight**2 * own
+    n = s["members"] / s["maps"]
+    spread = s["field_variance"] * (1 + (1 - weight) ** 2 / n)
     rows = []
-    for row in zip(*(scores.sums[name] for name in names), strict=True):
+    for row in zip(s["field_strength"], s["field_pixels"], error, spread, strict=True):
         if rows and (row[1] < smallest_bin or rows[-1][1] < smallest_bin):
             rows[-1] = tuple(a + b for a, b in zip(rows[-1], row, strict=True))
         elif row[1]:
             rows.append(row)
     return {
+        "mean_weight": round(weight, 3),
         "field": [round(float(strength / pixels), 1) for strength, pixels, *_ in rows],
-        "factor": [round(float(np.sqrt(error / spread)), 4) for *_, error, spread in rows],
+        "factor": [round(float(np.sqrt(e / v)), 4) for *_, e, v in rows],
     }
 
 
@@ -464,7 +475,6 @@ def main(arguments=None):
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--noise", type=float, default=12.0)
-    parser.add_argument("--calibrate", action="store_true", help="print the calibration")
     options = parser.parse_args(arguments)
     common = {"n_samples": options.samples, "num_steps": options.steps}
     with warnings.catch_warnings():
@@ -480,8 +490,6 @@ def main(arguments=None):
         for label, value in entry.table().items():
             text = value if isinstance(value, str | int) else f"{float(value):.4f}"
             print(f"{label:44} {text}")
-    if options.calibrate:
-        print(json.dumps(calibrate(scores["all"])))
     return 0
 
 
