@@ -95,9 +95,9 @@ def test_weak_flux_is_conserved_within_the_gain(hmi):
 
 
 def test_width_of_a_point_source(hmi):
-    """Second moment: the Gaussian of 3.3 arcsec, and the box of 4 pixels, of which the source
+    """Second moment: the Gaussian of the PSF, and the box of 4 pixels, of which the source
     is one: variance (4^2 - 1) / 12 from the sixteen places in the block, all tried."""
-    sigma = 3.3 / 2.3548 / SCALE
+    sigma = MDI.blur_fwhm / 2.3548 / SCALE
     moments = []
     for row in range(4):
         for column in range(4):
@@ -262,7 +262,7 @@ def test_result_says_that_it_is_simulated(hmi):
     simulated = simulate_mdi(hmi(spots()), seed=4)
     assert simulated.meta["siminst"] == "MDI"
     assert "simulated" in simulated.meta["content"]
-    assert simulated.meta["simfwhm"] == 3.3
+    assert simulated.meta["simfwhm"] == MDI.blur_fwhm
     assert simulated.unit == u.G
     # Not dressed up as another instrument.
     assert simulated.meta["instrume"] == "HMI_SIDE1"

@@ -15,11 +15,12 @@ from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
 from sunpy_superres.training import recipe
 from sunpy_superres.training.data import CropSampler, Frame, load_pack, save_pack
 from sunpy_superres.training.degradation import DegradationConfig, degrade
-from sunpy_superres.training.evaluate import Scores, calibrate
 from sunpy_superres.training.loop import LoopConfig, fit, save_checkpoint
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
 from sunpy_superres.training.pack import as_seen_on_ccd, frames_of_manifest
 from sunpy_superres.training.pack import main as pack_main
+from sunpy_superres.training.pairs import native_frame, registered_origin
+from sunpy_superres.training.scores import Scores, calibrate
 
 TINY = ResidualLDMConfig(
     autoencoder=AutoencoderConfig(4, 4, 8, 1, 1),
@@ -375,3 +376,38 @@ def test_calibrated_mean_weight_has_the_least_error():
     assert table["mean_weight"] == pytest.approx(0.8)
     expected = np.sqrt(0.8 / (1 + 0.2**2 / 8))
     assert table["factor"] == [pytest.approx(expected, abs=1e-4)]
+
+
+def interpolated(frame, size, period, phase):
+    """Bilinear interpolation of ``frame`` to finer pixels."""
+    from scipy import ndimage
+
+    where = [(np.arange(size) - phase[axis]) / period for axis in (0, 1)]
+    return ndimage.map_coordinates(frame, np.meshgrid(*where, indexing="ij"), order=1)
+
+
+def test_native_pixels_are_recovered_from_an_interpolated_frame():
+    rng = np.random.default_rng(0)
+    frame = rng.normal(0, 30, (60, 60))
+    fine = interpolated(frame, 120, 2.7317, (-1.2, -0.4))
+    found, period, origin, misfit = native_frame(fine)
+    np.testing.assert_allclose(period, 2.7317, atol=1e-4)
+    assert misfit < 1e-2
+    # Pixel 0 of the result is some pixel of the frame: the first one that is seen.
+    first = np.round((origin - (-1.2, -0.4)) / period).astype(int)
+    inner = found[3:-3, 3:-3]
+    rows, columns = (slice(f + 3, f + 3 + n) for f, n in zip(first, inner.shape, strict=True))
+    np.testing.assert_allclose(inner, frame[rows, columns], atol=0.5)
+
+
+def test_registration_finds_a_known_shift():
+    """HMI at 0.73 arcsec, seen by MDI with its origin two and a half pixels off."""
+    from scipy import ndimage
+
+    hmi = field(3, (200, 200)).astype(float)
+    period, origin = np.array([2.7, 2.7]), np.array([-1.0, 0.5])
+    image = ndimage.uniform_filter(ndimage.gaussian_filter(hmi, 1.7), 3)
+    true = origin + (2.5, -1.25)
+    where = [np.arange(70) * step + first for step, first in zip(period, true, strict=True)]
+    frame = 1.4 * ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
+    np.testing.assert_allclose(registered_origin(hmi, frame, period, origin), true, atol=0.05)

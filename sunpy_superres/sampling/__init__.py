@@ -1,0 +1,1 @@
+"""From a frame to an ensemble: schedule, solver, tiles, consistency, statistics."""

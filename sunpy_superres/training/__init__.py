@@ -1,0 +1,1 @@
+"""Data, losses and recipes that make the weights."""

@@ -20,7 +20,7 @@ class DegradationConfig:
     Parameters
     ----------
     blur : tuple of float
-        Gaussian sigma in HMI pixels; 2.78 is 3.3" FWHM.
+        Gaussian sigma in HMI pixels; 2.55 is 3.0" FWHM.
     gain, weak_excess : tuple of float
         See `sunpy_superres.forward.gain_response`.
     weak_scale : float
@@ -40,7 +40,7 @@ class DegradationConfig:
         interpolation after the observation, as remapped frames are.
     """
 
-    blur: tuple[float, float] = (2.3, 3.4)
+    blur: tuple[float, float] = (2.0, 3.1)
     gain: tuple[float, float] = (1.28, 1.52)
     weak_excess: tuple[float, float] = (0.0, 0.16)
     weak_scale: float = 400.0
@@ -146,6 +146,8 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
 
     target = crops * disk
     image = block_mean(_shifted(blur(target, sigma), quarter))
+    coverage = block_mean(_shifted(blur(disk, sigma), quarter))
+    image = image / coverage.clamp(min=0.05)
     reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
     frame = saturate(reading, level.to(device), fold.to(device))
     frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from sunpy_superres.hub import save_model
 from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
-from sunpy_superres.training.evaluate import SPLITS, Scores, calibrate, evaluate_regions
+from sunpy_superres.training.evaluate import SPLITS, evaluate_regions
+from sunpy_superres.training.scores import Scores, calibrate
 
 __all__ = ["SAMPLER", "export", "main"]
 

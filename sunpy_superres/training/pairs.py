@@ -1,0 +1,123 @@
+"""Real MDI/HMI pairs: MDI's own pixels behind an interpolated frame, and registration."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from sunpy_superres.instruments import MDI
+
+__all__ = ["native_frame", "registered_origin"]
+
+
+def _linear_interpolation(size, period, phase):
+    """Matrix that interpolates nodes ``period`` pixels apart to ``size`` pixels; first node."""
+    position = (np.arange(size) - phase) / period
+    first = np.floor(position[0])
+    node = np.floor(position - first).astype(int)
+    fraction = position - first - node
+    matrix = np.zeros((size, node[-1] + 2))
+    matrix[np.arange(size), node] = 1 - fraction
+    matrix[np.arange(size), node + 1] += fraction
+    return matrix, phase + first * period
+
+
+def _native_axis(image):
+    """Period and phase, in rows, of the grid that ``image`` was linearly interpolated from."""
+
+    def misfit(parameters, image=image):
+        matrix, _ = _linear_interpolation(len(image), *parameters)
+        basis, _ = np.linalg.qr(matrix)
+        return np.sqrt(np.mean((image - basis @ (basis.T @ image)) ** 2))
+
+    coarse = image[:, ::4]
+    start = min(
+        (
+            (period, phase)
+            for period in np.arange(2.69, 2.76, 0.004)
+            for phase in np.arange(0, period, period / 10)
+        ),
+        key=lambda parameters: misfit(parameters, coarse),
+    )
+    found = optimize.minimize(
+        misfit, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6}
+    )
+    return found.x, found.fun
+
+
+def native_frame(image):
+    """
+    The MDI pixels behind a frame that was bilinearly interpolated to HMI's grid.
+
+    Bilinear interpolation is piecewise linear: its kinks show where the pixels were,
+    and least squares give back what they held.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        ``(ny, nx)`` on the finer grid.
+
+    Returns
+    -------
+    frame : numpy.ndarray
+        On MDI's own pixels.
+    period, origin : numpy.ndarray
+        Along rows and columns: fine pixels for each MDI pixel, and the fine position of
+        MDI pixel 0.
+    misfit : float
+        Root mean square, in the image's unit, of what the frame does not explain.
+    """
+    matrices, period, origin, misfits = [], [], [], []
+    for axis in (image, image.T):
+        (step, phase), misfit = _native_axis(axis)
+        matrix, first = _linear_interpolation(len(axis), step, phase)
+        matrices.append(np.linalg.pinv(matrix, rcond=1e-2))
+        period.append(step)
+        origin.append(first)
+        misfits.append(misfit)
+    frame = matrices[0] @ image @ matrices[1].T
+    return frame, np.array(period), np.array(origin), max(misfits)
+
+
+def registered_origin(hmi, frame, period, origin):
+    """
+    Origin of the MDI frame on HMI's grid at which HMI, observed by MDI, fits it best.
+
+    The shift of highest correlation between the frame and HMI blurred and averaged over
+    MDI's pixel, to a hundredth of a pixel.
+
+    Parameters
+    ----------
+    hmi, frame : numpy.ndarray
+    period, origin : numpy.ndarray
+        From `native_frame`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Along rows and columns.
+    """
+    edge = 6
+    inner = [np.arange(edge, n - edge) for n in frame.shape]
+    image = ndimage.gaussian_filter(hmi, MDI.blur_sigma(MDI.plate_scale / period.mean()))
+    image = ndimage.uniform_filter(image, int(round(period.mean())))
+    seen = frame[np.ix_(*inner)].ravel()
+
+    def mismatch(shift):
+        where = [
+            i * step + first + moved
+            for i, step, first, moved in zip(inner, period, origin, shift, strict=True)
+        ]
+        there = ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
+        return -np.corrcoef(there.ravel(), seen)[0, 1]
+
+    steps = np.arange(-8.0, 8.5, 1.0)
+    start = min(((y, x) for y in steps for x in steps), key=mismatch)
+    simplex = np.add(start, [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
+    found = optimize.minimize(
+        mismatch,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-7},
+    )
+    return origin + found.x
