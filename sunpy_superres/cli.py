@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -72,16 +73,23 @@ def _outputs(folder, stem, plot):
 
 
 def _save(outputs, mdi_map, result):
-    """Write all outputs of one input, each whole or not at all."""
+    """Write all outputs of one input, or none of them."""
     from sunpy_superres.files import write_whole
     from sunpy_superres.plotting import plot_result
 
-    for kind in ("hmi_like", "uncertainty"):
-        smap = getattr(result, kind)
-        write_whole(outputs[kind], lambda name, smap=smap: smap.save(name, overwrite=True))
+    writers = {
+        kind: lambda name, kind=kind: getattr(result, kind).save(name, overwrite=True)
+        for kind in ("hmi_like", "uncertainty")
+    }
     if "plot" in outputs:
         figure = plot_result(mdi_map, result)
-        write_whole(outputs["plot"], lambda name: figure.savefig(name, dpi=110, format="png"))
+        writers["plot"] = lambda name: figure.savefig(name, dpi=110, format="png")
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=outputs["hmi_like"].parent) as folder:
+        finished = {kind: Path(folder) / path.name for kind, path in outputs.items()}
+        for kind, path in finished.items():
+            write_whole(path, writers[kind])
+        for kind, path in finished.items():
+            path.replace(outputs[kind])
 
 
 def _one(source, outputs, options, model):

@@ -35,7 +35,7 @@ _STATISTICS = {
     "datamax": np.max,
     "datamean": np.mean,
     "datamedn": np.median,
-    "datarms": lambda x: np.sqrt(np.mean(np.square(x, dtype=np.float64))),
+    "datarms": lambda x: np.std(x, dtype=np.float64),  # JSOC's is about the mean
 }
 
 

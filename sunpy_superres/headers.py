@@ -49,7 +49,8 @@ def repaired(meta) -> tuple[dict, list[str]]:
         meta["date-obs"] = meta["date_obs"]
         changes.append("DATE-OBS: from DATE_OBS")
     radius = meta.get("solar_r")
-    if _is_finite(radius) and radius > 900 and "dsun_obs" not in meta and "rsun_obs" not in meta:
+    known = {"dsun_obs", "rsun_obs"} & set(meta)
+    if _is_finite(radius) and radius > 900 and not known and meta.get("date-obs"):
         meta["rsun_obs"] = float(radius)
         distance = R_sun.to_value("m") / np.sin(float(radius) * u.arcsec.to(u.rad))
         earth = get_earth(meta["date-obs"])

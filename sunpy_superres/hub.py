@@ -82,6 +82,7 @@ def _read_config(folder: Path) -> dict:
 
 
 def _load_folder(folder: Path, name: str, revision: str) -> Model:
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -113,7 +114,8 @@ def _load_folder(folder: Path, name: str, revision: str) -> Model:
             f"The weights in {folder} do not fit its configuration ({error}); "
             "download the model again."
         ) from error
-    return Model(network.eval().requires_grad_(False), config, name, revision, digest)
+    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return Model(network, config, name, revision, digest)
 
 
 def load_model(model="default") -> Model:

@@ -122,9 +122,17 @@ def check_observable(meta):
     )
 
 
+def _interval(meta):
+    """INTERVAL in seconds, or None."""
+    try:
+        return float(meta.get("interval"))
+    except (ValueError, TypeError):
+        return None
+
+
 def _check_missing_unit(smap, frame, good):
     """Without BUNIT, believe in Gauss only if the noise is what INTERVAL promises."""
-    interval = smap.meta.get("interval")
+    interval = _interval(smap.meta)
     measured = estimate_noise(frame, good)
     low, high = MDI.noise_range(interval)
     if interval not in (30, 300) or not low / 1.5 < measured < high * 1.5:
@@ -155,6 +163,11 @@ def _check_geometry(smap):
         raise ValueError(
             f"The axes are {names[0]} and {names[1]}, not helioprojective (HPLN, HPLT) or "
             "heliographic longitude and latitude; set CTYPE1 and CTYPE2."
+        )
+    if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
+        raise ValueError(
+            "The header holds no usable WCS (CRPIX1 or CRPIX2 is missing); "
+            "set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
         )
     try:
         scale = plate_scale(smap).to_value(u.arcsec / u.pix)
@@ -203,7 +216,7 @@ def _check_quality(smap):
     quality = smap.meta.get("quality") or 0
     try:
         bits = _bits(quality) & 0xFFFFFFFF
-    except ValueError:
+    except (ValueError, TypeError):  # text, or a card without a value
         return
     if bits & _NO_DATA:
         raise ValueError(f"QUALITY = {bits:#010x} marks a record without data; use another frame.")
@@ -255,8 +268,8 @@ def estimate_noise(frame, good, block: int = 16):
 
 def _noise_map(smap, frame, good):
     """Noise level of each pixel: INTERVAL's, checked against and refined by the data."""
-    interval = smap.meta.get("interval")
-    expected = MDI.noise_range(interval if isinstance(interval, int | float) else None)
+    interval = _interval(smap.meta)
+    expected = MDI.noise_range(interval)
     measured = estimate_noise(frame, good)
     low, high = expected
     if not np.isfinite(measured) or measured <= 0:

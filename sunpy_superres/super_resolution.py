@@ -142,6 +142,8 @@ def super_resolve(
     """
     magnetogram = read_magnetogram(mdi_map)
     _check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed)
+    if target_wcs is not None:
+        target_wcs = _checked_target(target_wcs, magnetogram.map)
     if seed is None:
         seed = secrets.randbits(31)
     from sunpy_superres.sampling.inference import draw_ensemble
@@ -177,8 +179,7 @@ def super_resolve(
         meta, magnetogram, loaded, ensemble, estimate, n_samples, num_steps, seed, target_wcs
     )
     if target_wcs is not None:
-        meta, stack = _on_grid(target_wcs, meta, grid, stack)
-        on_disk = np.isfinite(stack[0])
+        meta, stack, on_disk = _on_grid(target_wcs, meta, grid, stack)
     members, regression, predicted = stack[:-2], stack[-2], stack[-1]
     field, uncertainty = summarise(
         members, estimate, loaded.config["calibration"], regression, predicted
@@ -239,7 +240,9 @@ def _with_provenance(
         *(f"input header repaired: {change}" for change in magnetogram.changes),
     ]
     if target_wcs is not None:
-        steps.append("resampled to another grid (reproject, adaptive)")
+        steps.append(
+            f"resampled to another grid (reproject, adaptive); observed {source.get('date-obs')}"
+        )
     before = str(meta.get("history", "")).strip()
     # A HISTORY card holds 72 characters; longer lines would come back broken.
     lines = [line for step in steps for line in textwrap.wrap(step, 72)]
@@ -253,38 +256,73 @@ def _as_map(data, meta, content, expected):
     return sunpy.map.Map(data, meta)
 
 
-#: Cards of the old grid, which a target WCS replaces.
+#: Cards of the old grid and its observer, which a target WCS replaces.
 _GRID_CARDS = (
-    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota2 crota1 "
+    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota crota1 crota2 "
     "pc1_1 pc1_2 pc2_1 pc2_2 cd1_1 cd1_2 cd2_1 cd2_2 r_sun x0 y0 crop_rad radius xcen ycen "
     "crln_obs crlt_obs hgln_obs hglt_obs dsun_obs rsun_obs rsun_ref lonpole latpole wcsname "
-    "solar_p0 p_angle im_scale fd_scale xscale yscale imscl_mp"
+    "obs_l0 obs_b0 obs_dist obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot "
+    "im_scale fd_scale xscale yscale imscl_mp"
 ).split()
 
 
+def _checked_target(target_wcs, source):
+    """A copy of the target WCS, with observer and time of the source where it has none."""
+    if not isinstance(target_wcs, WCS):
+        raise ValueError(
+            f"target_wcs must be an astropy WCS, not {type(target_wcs).__name__}; "
+            "take the .wcs of a Map."
+        )
+    if target_wcs.array_shape is None or target_wcs.naxis != 2:
+        raise ValueError(
+            "target_wcs has no array_shape of two axes; set target_wcs.array_shape = (ny, nx)."
+        )
+    if not target_wcs.has_celestial:
+        raise ValueError(
+            "target_wcs has no celestial axes; its CTYPEs must be a longitude and a latitude."
+        )
+    target = target_wcs.deepcopy()
+    target.array_shape = target_wcs.array_shape
+    known = source.wcs.wcs
+    if target.wcs.aux.dsun_obs is None:
+        for name in ("rsun_ref", "dsun_obs", "crln_obs", "hgln_obs", "hglt_obs"):
+            setattr(target.wcs.aux, name, getattr(known.aux, name))
+    if not target.wcs.dateobs:
+        target.wcs.dateobs = known.dateobs
+    return target
+
+
 def _on_grid(target_wcs, meta, grid, stack):
-    """Metadata and images on another grid."""
-    from reproject import reproject_adaptive
+    """Metadata, images and the disk on another grid."""
+    from reproject import reproject_adaptive, reproject_interp
 
     shape = target_wcs.array_shape
-    if shape is None:
-        raise ValueError("target_wcs has no array_shape; set target_wcs.array_shape = (ny, nx).")
-
-    def resampled(image):
-        return reproject_adaptive(
+    known = np.isfinite(stack[0])
+    there = reproject_interp(
+        (known.astype(np.float32), grid.wcs),
+        target_wcs,
+        shape,
+        order="nearest-neighbor",
+        return_footprint=False,
+    )
+    header = {k.lower(): v for k, v in target_wcs.to_header().items()}
+    meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
+    meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
+    on_disk = on_disk_mask(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
+    visible = on_disk & (there == 1)
+    images = np.empty((len(stack), *shape), np.float32)
+    for image, out in zip(stack, images, strict=True):
+        # What is missing does not count; how far it reaches is set by ``visible``.
+        out[:] = reproject_adaptive(
             (image, grid.wcs),
             target_wcs,
             shape,
             return_footprint=False,
             bad_value_mode="ignore",
             boundary_mode="ignore",
-        ).astype(np.float32)
-
-    stack = np.stack([resampled(image) for image in stack])
-    header = {k.lower(): v for k, v in target_wcs.to_header().items()}
-    meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
-    meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
-    return meta, stack
+        )
+        out[~visible] = np.nan
+    return meta, images, on_disk
 
 
 def _as_cube(members, reference):

@@ -209,6 +209,48 @@ def test_missing_pixels_stay_missing(small):
     np.testing.assert_array_equal(np.isnan(hmi_like.data), expected)
 
 
+def test_tiles_do_not_show_at_the_limb():
+    mdi_map = limb_cutout()
+    whole = super_resolve(mdi_map, return_samples=True, **QUICK)
+    tiled = super_resolve(mdi_map, tile_size=16, return_samples=True, **QUICK)
+    np.testing.assert_allclose(tiled.samples.data, whole.samples.data, atol=0.05)
+
+
+def test_another_grid_is_filled_where_the_disk_is_known():
+    mdi_map = limb_cutout()
+    upright = super_resolve(mdi_map, **QUICK)
+    target = upright.hmi_like.wcs.deepcopy()
+    target.array_shape = (190, 175)
+    moved, _ = super_resolve(mdi_map, target_wcs=target, **QUICK)
+    inside = on_disk_mask(moved)
+    assert not np.isfinite(moved.data[~inside]).any()
+    known = np.isfinite(upright.hmi_like.data)
+    np.testing.assert_array_equal(np.isfinite(moved.data[:176, :160]), known)
+    assert not np.isfinite(moved.data[176:]).any()
+    assert moved.meta["missvals"] == (inside & ~np.isfinite(moved.data)).sum() > 0
+
+
+def test_another_grid_takes_the_observer_of_the_target(small):
+    source = sunpy.map.Map(small.data, dict(small.meta, obs_b0=5.9, obs_l0=203.4, obs_dist=0.97))
+    target = small.wcs.deepcopy()
+    target.array_shape = (40, 44)
+    target.wcs.aux.dsun_obs = 1.496e11
+    moved, _ = super_resolve(source, target_wcs=target, **QUICK)
+    assert moved.observer_coordinate.radius.to_value("m") == pytest.approx(1.496e11)
+    assert "observed 2010-10-15" in moved.meta["history"].replace("\n", " ")
+
+
+def test_another_grid_without_an_observer_takes_the_input_s(small):
+    header = small.wcs.to_header()
+    names = ("CTYPE", "CUNIT", "CRVAL", "CRPIX", "CDELT")
+    target = WCS({n + a: header[n + a] for n in names for a in "12"})
+    target.array_shape = small.data.shape
+    moved, _ = super_resolve(small, target_wcs=target, **QUICK)
+    assert moved.dsun.to_value("m") == pytest.approx(small.dsun.to_value("m"))
+    assert target.wcs.aux.dsun_obs is None
+    assert np.isfinite(moved.data).mean() > 0.9
+
+
 @pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
 @pytest.mark.parametrize("shape", [(16, 16), (17, 31), (24, 19)])
 def test_any_size(small, shape):

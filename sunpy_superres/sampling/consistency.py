@@ -55,13 +55,13 @@ def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, cover
 
 
 def enforce_consistency(
-    field, frame, good, noise, instrument, plate_scale, coverage=None, iterations=4
+    field, frame, good, noise, instrument, plate_scale, coverage=None, disk=None, iterations=4
 ):
     """
     Add to ``field`` what it takes for its observation to agree with ``frame``.
 
-    Parameters are those of `reduced_chi_square`; ``iterations`` is the number of
-    corrections.  Saturated pixels are left out.
+    Parameters are those of `reduced_chi_square`; ``disk`` is 1 where ``field`` may be other
+    than zero, and ``iterations`` the number of corrections.  Saturated pixels are left out.
 
     Returns
     -------
@@ -81,7 +81,6 @@ def enforce_consistency(
         # In HMI Gauss: the calibrated frame less the calibrated observation.
         correction = inverse_gain_response(reading + share * deviation, *calibration)
         correction = (correction - inverse_gain_response(reading, *calibration)) * used
-        field = field + F.interpolate(
-            correction, scale_factor=4, mode="bicubic", align_corners=False
-        )
+        correction = F.interpolate(correction, scale_factor=4, mode="bicubic", align_corners=False)
+        field = field + (correction if disk is None else correction * disk)
     return field

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["Ensemble", "default_dtype", "draw_ensemble"]
 
 #: MDI pixels along the side of a tile.
 _TILE = 512
+#: MDI pixels beyond the limb in which the latent is still drawn.
+_MARGIN = 8
 
 
 class Ensemble(NamedTuple):
@@ -117,7 +120,9 @@ def draw_ensemble(
     Ensemble
     """
     device, dtype = _resolve(device, dtype)
-    network = model.network.to(device=device, memory_format=torch.channels_last)
+    network = model.network
+    if device != torch.device("cpu"):
+        network = copy.deepcopy(network).to(device)
     factor = network.config.autoencoder.factor
     ny, nx = magnetogram.frame.shape
     frame, good, noise = (
@@ -129,7 +134,11 @@ def draw_ensemble(
     disk = torch.nn.functional.pad(
         disk, (0, factor * size[1] - disk.shape[-1], 0, factor * size[0] - disk.shape[-2])
     )
-    needed = torch.nn.functional.max_pool2d(disk, factor)[0, 0].numpy() > 0
+    # The disk and a margin, as the training had it.  Outside everything is zero, whatever
+    # the tiles, so that what one tile sees of another does not depend on them.
+    inside = torch.nn.functional.max_pool2d(disk, factor)
+    inside = torch.nn.functional.max_pool2d(inside, 2 * _MARGIN + 1, 1, _MARGIN)
+    needed = inside[0, 0].numpy() > 0
     tile_size = (tile_size or _TILE) // 2 * 2
     batch_size = batch_size or (n_samples if device.type == "cuda" else 1)
     channels = network.latent_channels
@@ -146,15 +155,17 @@ def draw_ensemble(
     )
 
     def condition_of(*inputs):
-        condition = network.condition(*(x.to(device) for x in inputs))
-        prepared = network.denoiser.network.prepare(condition.features)
+        with autocast:
+            condition = network.condition(*(x.to(device) for x in inputs))
+            prepared = network.denoiser.network.prepare(condition.features)
         return torch.cat([condition.mean, condition.scale, prepared.float()], dim=1)
 
-    with bar, autocast:
+    with bar:
         width = 2 * channels + network.config.denoiser.widths[0]
         store = torch.zeros((1, width, *size)).to(memory_format=torch.channels_last)
         halo = network.condition_halo + 2
         apply_tiled(condition_of, [frame, good, noise], tiles_of(needed, tile_size, halo), store)
+        store *= inside
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
         images = np.empty((n_samples + 2, factor * ny, factor * nx), np.float32)
         chi_squares = []
@@ -165,13 +176,14 @@ def draw_ensemble(
 
         def decode(z):
             bar.update(1)
-            return network.decode(z.to(device))
+            with autocast:
+                return network.decode(z.to(device))
 
         def field_of(latent):
             """Decoded, zero off the disk, and in agreement with the frame."""
             field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
             apply_tiled(decode, [latent], decode_tiles, field, factor)
-            return enforce_consistency(field * disk, *observation) * disk
+            return enforce_consistency(field * disk, *observation, disk=disk)
 
         for first in range(0, n_samples, batch_size):
             chosen = range(first, min(first + batch_size, n_samples))
@@ -181,13 +193,14 @@ def draw_ensemble(
             def one_tile(noisy, features, level):
                 bar.update(len(noisy))
                 features = features.to(device).expand(len(noisy), -1, -1, -1)
-                return network.denoiser(noisy.to(device), level.flatten().to(device), features)
+                with autocast:
+                    return network.denoiser(noisy.to(device), level.flatten().to(device), features)
 
             def denoise(x, sigma):
                 level = torch.full((len(x), 1, 1, 1), sigma)
-                return apply_tiled(
-                    one_tile, [x, prepared, level], denoise_tiles, torch.zeros_like(x)
-                )
+                clean = torch.zeros_like(x)
+                apply_tiled(one_tile, [x, prepared, level], denoise_tiles, clean)
+                return clean * inside
 
             latent = mean + scale * solve(denoise, start, sigmas)
             for row, number in enumerate(chosen):

@@ -134,6 +134,8 @@ def train(
         checkpoint = out / f"{name}.checkpoint"
         if name == "autoencoder" and not checkpoint.exists():
             latent_statistics(model, sampler)
+            # Before the first checkpoint: a resumed training finds them here.
+            _write(weights, model.state_dict(), {"stage": "statistics"})
         with _progress_bar(loop.steps, name, progress) as bar:
 
             def report(step, loss, bar=bar):
