@@ -16,7 +16,7 @@ from sunpy_superres.forward import (
 )
 from sunpy_superres.instruments import MDI
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
-from sunpy_superres.sampling.ensemble import calibration_factor, summarise
+from sunpy_superres.sampling.ensemble import calibration_factor, pooled_variance, summarise
 from sunpy_superres.sampling.inference import default_dtype
 from sunpy_superres.sampling.schedule import angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
@@ -188,6 +188,18 @@ def test_calibration_scales_the_spread_by_field_strength():
     members = np.stack([np.full((3, 3), 90.0), np.full((3, 3), 110.0)]).astype(np.float32)
     _, sigma = summarise(members, "mean", calibration)
     np.testing.assert_allclose(sigma, 2 * np.sqrt(200 * 1.5), rtol=1e-5)
+
+
+def test_pooled_variance_is_as_large_and_less_uncertain():
+    rng = np.random.default_rng(2)
+    members = rng.normal(0.0, 20.0, (8, 80, 90)).astype(np.float32)
+    members[:, :10] = np.nan
+    plain, pooled = (pooled_variance(members, width) for width in (0.0, 1.5))
+    np.testing.assert_allclose(plain[10:], members[:, 10:].var(0, ddof=1), rtol=1e-4)
+    np.testing.assert_array_equal(np.isnan(pooled), np.isnan(plain))
+    assert np.nanmean(pooled) == pytest.approx(400, rel=0.03)
+    assert np.nanmean(pooled[10:13]) == pytest.approx(400, rel=0.1)  # not drawn down by the gap
+    assert np.nanstd(pooled) < 0.4 * np.nanstd(plain)
 
 
 def test_mean_moves_toward_the_regression_by_its_weight():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
-__all__ = ["ESTIMATES", "calibration_factor", "summarise"]
+__all__ = ["ESTIMATES", "calibration_factor", "pooled_variance", "summarise"]
 
 ESTIMATES = ("sample", "mean", "median")
 
@@ -21,6 +22,33 @@ def calibration_factor(strength, calibration) -> np.ndarray:
         "field" in Gauss, ascending, and "factor"; linear between, constant beyond.
     """
     return np.interp(strength, calibration["field"], calibration["factor"]).astype(np.float32)
+
+
+def pooled_variance(members, width) -> np.ndarray:
+    """
+    Ensemble variance, pooled with that of the neighbours.
+
+    The variance of a few members is itself uncertain, and 2 sigma then cover too little;
+    the spread changes slowly from pixel to pixel, so that the neighbours' is worth as much.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        Gauss, ``(n, ny, nx)`` with ``n`` of at least 2; NaN where missing.
+    width : float
+        Standard deviation, in pixels, of the Gaussian weights of the neighbours; 0 for none.
+    """
+    mean = members.mean(axis=0, dtype=np.float32)
+    variance = np.zeros_like(mean)
+    for member in members:
+        variance += np.square(member - mean)
+    variance /= len(members) - 1
+    if not width:
+        return variance
+    there = np.isfinite(variance)
+    weight = ndimage.gaussian_filter(there.astype(np.float32), width)
+    pooled = ndimage.gaussian_filter(np.where(there, variance, np.float32(0)), width)
+    return np.where(there, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
 def summarise(members, estimate, calibration, regression=None, predicted=None):
@@ -40,7 +68,7 @@ def summarise(members, estimate, calibration, regression=None, predicted=None):
     estimate : str
         "sample", "mean" or "median".
     calibration : dict
-        See `calibration_factor`; also "mean_weight".
+        See `calibration_factor`; also "mean_weight", and "pooling" for `pooled_variance`.
     regression : numpy.ndarray, optional
         Mean field of the regression, in Gauss, ``(ny, nx)``.
     predicted : numpy.ndarray, optional
@@ -76,10 +104,7 @@ def summarise(members, estimate, calibration, regression=None, predicted=None):
     if n == 1:
         variance = np.square(predicted)
     else:
-        variance = np.zeros_like(mean)
-        for member in members:
-            variance += np.square(member - ensemble_mean)
-        variance /= n - 1
+        variance = pooled_variance(members, calibration.get("pooling", 0.0))
     variance *= np.square(calibration_factor(np.abs(mean), calibration))
     variance *= 1 + (1 - weight) ** 2 / n
     return field, np.sqrt(variance + np.square(field - mean))

@@ -26,7 +26,7 @@ __all__ = ["SAMPLER", "export", "main"]
 #: Settings of the solver that go into config.json.
 SAMPLER = {"num_steps": 6, "sigma_max": 40.0, "power": 1.75}
 #: Calibration that changes nothing, with the regression's mean as the mean.
-_NONE = {"mean_weight": 1.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
+_NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
 #: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
 _NOISE = (12.0, 24.0)
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sunpy_superres.sampling.ensemble import pooled_variance
+
 __all__ = ["BANDS", "FIELD_EDGES", "Scores", "calibrate", "score"]
 
 #: Edges, in Gauss of the ensemble mean, of the bins of the calibration.
 FIELD_EDGES = np.array([0, 15, 30, 60, 100, 200, 300, 500, 800, 1200, np.inf])
+#: Width, in pixels, of the pooling of the variance; of 0 to 3, the likelihood of the
+#: validation regions is highest at 1.5 to 2.
+POOLING = 1.5
 #: Edges, in arcsec, of the bands of the power ratio.
 BANDS = np.array([1.2, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0])
 
@@ -86,12 +91,12 @@ def _power(image, scale, mask):
     )
 
 
-def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8) -> Scores:
+def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8):
     """Scores of one ensemble, and of its mean, against the truth on the same grid."""
     n = len(members)
     sample, ensemble_mean = members[0], members.mean(0)
     sigma_sample = np.hypot(sigma_mean, sample - mean)
-    variance = members.var(0, ddof=1)
+    variance = pooled_variance(members, POOLING)
     inner = np.zeros(truth.shape, bool)
     inner[margin:-margin, margin:-margin] = True
     mask = inner & np.isfinite(truth) & np.isfinite(mean) & np.isfinite(bicubic)
@@ -151,7 +156,7 @@ def calibrate(scores: Scores, smallest_bin=2000) -> dict:
     Returns
     -------
     dict
-        "mean_weight", and "field" in Gauss with "factor", for
+        "mean_weight", "pooling", and "field" in Gauss with "factor", for
         `~sunpy_superres.sampling.ensemble.summarise`.
     """
     s = scores.sums
@@ -170,6 +175,7 @@ def calibrate(scores: Scores, smallest_bin=2000) -> dict:
             rows.append(row)
     return {
         "mean_weight": round(weight, 3),
+        "pooling": POOLING,
         "field": [round(float(strength / pixels), 1) for strength, pixels, *_ in rows],
         "factor": [round(float(np.sqrt(e / v)), 4) for *_, e, v in rows],
     }
