@@ -45,9 +45,25 @@ def _bicubic(mdi_map, network):
 
 
 def _records(data, split):
-    for record in json.loads((Path(data) / "MANIFEST.json").read_text()):
-        if record.get("harpnum") in SPLITS[split] and "los" in str(record.get("kind")):
-            yield record
+    """
+    Manifest entries of a split.
+
+    "calibration" is the validation regions and, of each training region, the frame
+    nearest to the central meridian: the validation regions alone hold no field above 1 kG.
+    """
+    manifest = json.loads((Path(data) / "MANIFEST.json").read_text())
+    records = [r for r in manifest if r.get("harpnum") and "los" in str(r.get("kind"))]
+    wanted = SPLITS["validation" if split == "calibration" else split]
+    yield from (r for r in records if r["harpnum"] in wanted)
+    if split != "calibration":
+        return
+    held_out = {number for numbers in SPLITS.values() for number in numbers}
+    nearest = {}
+    for record in records:
+        number, longitude = record["harpnum"], abs(record.get("lon_fwt") or 90.0)
+        if number not in held_out and longitude < nearest.get(number, (60.0, None))[0]:
+            nearest[number] = (longitude, record)
+    yield from (record for _, record in nearest.values())
 
 
 def evaluate_regions(
@@ -68,7 +84,7 @@ def evaluate_regions(
     ----------
     data : path-like
         Folder with MANIFEST.json.
-    split : {"test", "validation"}
+    split : {"test", "validation", "calibration"}
     model, n_samples, num_steps, seed, progress
         As in `~sunpy_superres.super_resolve`.
     noise : float

@@ -33,7 +33,7 @@ _NOISE = (12.0, 24.0)
 
 def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True):
     """
-    Calibrate a trained run on the validation regions and write it as a model folder.
+    Calibrate a trained run and write it as a model folder.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
     folder : path-like
         Where the model goes.
     data : path-like
-        Folder with MANIFEST.json; only its validation regions are used.
+        Folder with MANIFEST.json; its test regions are not used.
     revision : str
         Name of this version of the weights.
     card : str, optional
@@ -67,7 +67,7 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
         "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
         "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
         "diffusion steps": int(steps),
-        "calibration": "validation regions",
+        "calibration": "validation regions, and one frame of each training region within 60 deg",
     }
     with tempfile.TemporaryDirectory() as raw:
         save_model(
@@ -77,7 +77,7 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
         for noise in _NOISE:
             scores.merge(
                 evaluate_regions(
-                    data, "validation", raw, n_samples=n_samples, noise=noise, progress=progress
+                    data, "calibration", raw, n_samples=n_samples, noise=noise, progress=progress
                 )["all"]
             )
     calibration = calibrate(scores)
