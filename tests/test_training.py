@@ -411,3 +411,15 @@ def test_registration_finds_a_known_shift():
     where = [np.arange(70) * step + first for step, first in zip(period, true, strict=True)]
     frame = 1.4 * ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
     np.testing.assert_allclose(registered_origin(hmi, frame, period, origin), true, atol=0.05)
+
+
+def test_calibration_goes_on_where_the_held_out_regions_end():
+    from sunpy_superres.training.export import extended
+
+    held_out = {"mean_weight": 0.9, "field": [5.0, 400.0], "factor": [1.0, 1.1]}
+    trained = {"mean_weight": 0.5, "field": [5.0, 500.0, 700.0], "factor": [3.0, 2.0, 0.8]}
+    assert extended(held_out, trained) == {
+        "mean_weight": 0.9,
+        "field": [5.0, 400.0, 700.0],
+        "factor": [1.0, 1.1, 0.8],
+    }

@@ -48,14 +48,12 @@ def _records(data, split):
     """
     Manifest entries of a split.
 
-    "calibration" is the validation regions and, of each training region, the frame
-    nearest to the central meridian: the validation regions alone hold no field above 1 kG.
+    "calibration" is, of each training region, the frame nearest to the central meridian.
     """
     manifest = json.loads((Path(data) / "MANIFEST.json").read_text())
     records = [r for r in manifest if r.get("harpnum") and "los" in str(r.get("kind"))]
-    wanted = SPLITS["validation" if split == "calibration" else split]
-    yield from (r for r in records if r["harpnum"] in wanted)
     if split != "calibration":
+        yield from (r for r in records if r["harpnum"] in SPLITS[split])
         return
     held_out = {number for numbers in SPLITS.values() for number in numbers}
     nearest = {}

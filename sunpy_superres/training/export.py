@@ -31,6 +31,33 @@ _NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [
 _NOISE = (12.0, 24.0)
 
 
+def _scores(data, split, model, n_samples, progress):
+    """Scores of a split at all noise levels."""
+    scores = Scores()
+    for noise in _NOISE:
+        regions = evaluate_regions(
+            data, split, model, n_samples=n_samples, noise=noise, progress=progress
+        )
+        scores.merge(regions["all"])
+    return scores
+
+
+def extended(held_out, trained) -> dict:
+    """
+    A calibration on held-out regions, continued where they have no field as strong.
+
+    Parameters
+    ----------
+    held_out, trained : dict
+        Of `~sunpy_superres.training.scores.calibrate`, on validation and training regions.
+    """
+    end = 1.5 * held_out["field"][-1]
+    beyond = [i for i, field in enumerate(trained["field"]) if field > end]
+    return held_out | {
+        name: held_out[name] + [trained[name][i] for i in beyond] for name in ("field", "factor")
+    }
+
+
 def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True):
     """
     Calibrate a trained run and write it as a model folder.
@@ -67,20 +94,18 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
         "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
         "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
         "diffusion steps": int(steps),
-        "calibration": "validation regions, and one frame of each training region within 60 deg",
+        "calibration": "validation regions; above their strongest bin, one frame of each "
+        "training region within 60 deg",
     }
     with tempfile.TemporaryDirectory() as raw:
         save_model(
             raw, network, sampler=SAMPLER, calibration=_NONE, training=training, revision=revision
         )
-        scores = Scores()
-        for noise in _NOISE:
-            scores.merge(
-                evaluate_regions(
-                    data, "calibration", raw, n_samples=n_samples, noise=noise, progress=progress
-                )["all"]
-            )
-    calibration = calibrate(scores)
+        tables = [
+            calibrate(_scores(data, split, raw, n_samples, progress))
+            for split in ("validation", "calibration")
+        ]
+    calibration = extended(*tables)
     save_model(
         folder,
         network,
