@@ -18,7 +18,7 @@ _HOMES = {
     "super_resolve": "super_resolution",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of _HOMES
 
 
 def __getattr__(name):
