@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from scipy import ndimage
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.geometry import heliocentric_mu, is_helioprojective, on_disk_mask, plate_scale
+from sunpy_superres.geometry import on_disk_mask, plate_scale
 from sunpy_superres.headers import repaired
 from sunpy_superres.instruments import MDI
+from sunpy_superres.noise import estimate_noise, noise_map, observed_interval
 from sunpy_superres.units import field_unit
 
-__all__ = ["Magnetogram", "check_observable", "estimate_noise", "read_magnetogram"]
+__all__ = ["Magnetogram", "check_observable", "read_magnetogram"]
 
 #: QUALITY bit of JSOC for a record without data.
 _NO_DATA = 0x80000000
@@ -26,11 +26,6 @@ _HARMLESS = 0x00000200
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
 #: Pixels along a side.
 _SMALLEST = 16
-#: Gauss.  A frame with less noise than the best of MDI's was smoothed or remapped on its
-#: way; taken at its word, the model would sharpen it beyond what it holds.
-_NOISE_LIMITS = (9.0, 60.0)
-#: Gauss, of the field over 5 x 5 pixels, below which the noise is looked for.
-_QUIET = 30.0
 #: Gauss; what is larger counts as missing.
 _LARGEST = 2e4
 
@@ -122,17 +117,9 @@ def check_observable(meta):
     )
 
 
-def _interval(meta):
-    """INTERVAL in seconds, or None."""
-    try:
-        return float(meta.get("interval"))
-    except (ValueError, TypeError):
-        return None
-
-
 def _check_missing_unit(smap, frame, good):
     """Without BUNIT, believe in Gauss only if the noise is what INTERVAL promises."""
-    interval = _interval(smap.meta)
+    interval = observed_interval(smap.meta)
     measured = estimate_noise(frame, good)
     low, high = MDI.noise_range(interval)
     if interval not in (30, 300) or not low / 1.5 < measured < high * 1.5:
@@ -228,82 +215,6 @@ def _check_quality(smap):
         )
 
 
-def estimate_noise(frame, good, block: int = 16):
-    """
-    Noise of a frame from its quietest parts.
-
-    The diagonal second difference of white noise has the noise's own standard
-    deviation and little of the Sun's structure.  Its robust spread is taken in
-    blocks, leaving out pixels in strong field, and of the blocks the 0.4 quantile.
-
-    Parameters
-    ----------
-    frame : numpy.ndarray
-        Gauss, ``(ny, nx)``.
-    good : numpy.ndarray of bool
-    block : int
-        Side of a block in pixels.
-
-    Returns
-    -------
-    float
-        Gauss; NaN if there is no quiet Sun to see it in.
-    """
-    weight = ndimage.uniform_filter(good.astype(np.float32), 5)
-    smooth = ndimage.uniform_filter(np.where(good, frame, 0.0), 5) / np.maximum(weight, 0.04)
-    quiet = good & (np.abs(smooth) < _QUIET)
-    difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
-    usable = quiet[:-1, :-1] & quiet[1:, :-1] & quiet[:-1, 1:] & quiet[1:, 1:]
-    difference = np.where(usable, np.abs(difference), np.nan)
-    pad = [(0, -n % block) for n in difference.shape]
-    difference = np.pad(difference, pad, constant_values=np.nan)
-    rows, columns = (n // block for n in difference.shape)
-    blocks = difference.reshape(rows, block, columns, block).swapaxes(1, 2)
-    blocks = blocks.reshape(-1, block * block)
-    blocks = blocks[np.isfinite(blocks).sum(1) >= block * block // 4]
-    if not len(blocks):
-        return float("nan")
-    return float(1.4826 * np.quantile(np.nanmedian(blocks, axis=1), 0.4))
-
-
-def _noise_map(smap, frame, good):
-    """Noise level of each pixel: INTERVAL's, checked against and refined by the data."""
-    interval = _interval(smap.meta)
-    expected = MDI.noise_range(interval)
-    measured = estimate_noise(frame, good)
-    low, high = expected
-    if not np.isfinite(measured) or measured <= 0:
-        return np.full(frame.shape, np.sqrt(low * high), np.float32)
-    if interval is not None and not low / 1.5 < measured < high * 1.5:
-        warnings.warn(
-            f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
-            f"{measured:.1f} G; what the data show is used, but never less than "
-            f"{_NOISE_LIMITS[0]:.0f} G.",
-            SuperResWarning,
-            stacklevel=4,
-        )
-    noise = np.full(frame.shape, np.clip(measured, *_NOISE_LIMITS), np.float32)
-    if not is_helioprojective(smap):
-        return noise
-    # Toward the limb the noise grows: fit a + b sin^2 over annuli where there are enough.
-    mu = heliocentric_mu(smap)
-    sine = 1 - mu**2
-    edges = np.linspace(0, 0.98, 6)
-    rings = [(good & (sine >= a) & (sine < b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    values = np.array([estimate_noise(frame, r) if r.sum() > 5000 else np.nan for r in rings])
-    usable = np.isfinite(values)
-    if usable.sum() < 3:
-        return noise
-    centres = 0.5 * (edges[:-1] + edges[1:])
-    slope, level = np.polyfit(centres[usable], values[usable], 1)
-    fitted = np.clip(
-        level + slope * np.nan_to_num(sine, nan=1.0),
-        values[usable].min() * 0.9,
-        values[usable].max() * 1.2,
-    )
-    return np.clip(fitted, *_NOISE_LIMITS).astype(np.float32)
-
-
 def read_magnetogram(mdi_map) -> Magnetogram:
     """
     Check a Map and take from it what the model needs.
@@ -369,5 +280,5 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     frame = np.where(good, values, np.float32(0))
     if unit is None:
         _check_missing_unit(mdi_map, frame, good)
-    noise = _noise_map(mdi_map, frame, good)
+    noise = noise_map(mdi_map, frame, good)
     return Magnetogram(mdi_map, frame, good, on_disk, noise, changes)

@@ -6,7 +6,8 @@ import pytest
 import sunpy.map
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.magnetogram import check_observable, estimate_noise, read_magnetogram
+from sunpy_superres.magnetogram import check_observable, read_magnetogram
+from sunpy_superres.noise import estimate_noise
 
 SHAPE = (40, 48)
 #: FITS knows no maxwell, so sunpy warns of the unit that SMARP and SHARP files have.

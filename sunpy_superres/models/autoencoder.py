@@ -53,6 +53,12 @@ class _Refinement(nn.Module):
         return self.head(F.silu(x))
 
 
+def _in_full_precision(linear, x):
+    """Outside of autocast: eight bits would round a strong field to steps of 8 or 16 G."""
+    with torch.autocast(x.device.type, enabled=False):
+        return linear(x.to(linear.weight.dtype))
+
+
 class Autoencoder(nn.Module):
     """
     Magnetogram to latent and back, factor 4, all convolutions on the MDI grid.
@@ -111,11 +117,11 @@ class Autoencoder(nn.Module):
     def encode(self, field):
         """Latent of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, c, ny, nx)``."""
         blocks = F.pixel_unshuffle(field, self.config.factor)
-        return self.to_latent(blocks) + self.encoder(blocks)
+        return _in_full_precision(self.to_latent, blocks) + self.encoder(blocks)
 
     def decode(self, latent):
         """Field of a latent, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
-        blocks = self.from_latent(latent) + self.decoder(latent)
+        blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
         return F.pixel_shuffle(blocks, self.config.factor)
 
     def forward(self, field):

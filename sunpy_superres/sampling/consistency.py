@@ -2,11 +2,15 @@
 The super-resolved field, observed through MDI, must give the MDI frame back.
 
 Where it misses the frame by more than the noise explains, a smooth correction is
-added; where the difference is noise, nothing is changed, so that the noise of the
-frame is not drawn into the result (Morozov's discrepancy principle, locally).
+added; where the difference may be noise, nothing is changed, so that the noise of the
+frame is not drawn into the result.  What the Sun can do to the frame is as wide as the
+point-spread function, noise is not: the difference is looked at through a filter of
+that width, in which the noise averages out and a true misfit does not.
 """
 
 from __future__ import annotations
+
+import math
 
 from torch.nn import functional as F
 
@@ -16,14 +20,12 @@ __all__ = ["enforce_consistency", "reduced_chi_square"]
 
 #: Relative uncertainty of the MDI/HMI ratio, counted as noise in strong field.
 GAIN_UNCERTAINTY = 0.03
+#: Standard deviations below which a misfit is taken for noise.
+SIGNIFICANCE = 3.0
 
 
 def _tolerance(frame, noise):
     return (noise.square() + (GAIN_UNCERTAINTY * frame).square()).sqrt()
-
-
-def _local_mean(values, weight, sigma=2.0):
-    return blur(values * weight, sigma) / blur(weight, sigma).clamp(min=1e-3)
 
 
 def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, coverage=None):
@@ -60,6 +62,10 @@ def enforce_consistency(
     """
     Add to ``field`` what it takes for its observation to agree with ``frame``.
 
+    The misfit, filtered with the width of the instrument's point-spread function, is
+    shrunk by its significance (the non-negative garrote of Breiman 1995): nothing is
+    left of it below `SIGNIFICANCE` standard deviations, nearly all of it far above.
+
     Parameters are those of `reduced_chi_square`; ``disk`` is 1 where ``field`` may be other
     than zero, and ``iterations`` the number of corrections.  Saturated pixels are left out.
 
@@ -69,17 +75,23 @@ def enforce_consistency(
         As ``field``.
     """
     used = good * (frame.abs() < instrument.saturation)
-    tolerance = _tolerance(frame, noise)
+    # The point-spread function with the pixel, in MDI pixels.
+    width = math.sqrt(instrument.blur_sigma(4 * plate_scale) ** 2 + 1 / 12)
+    weight = blur(used, width).clamp(min=1e-3)
+    # White noise after the filter: the kernel's squares add up to 1 / (4 pi width^2).  The
+    # ratio of the instruments is off over wide areas: no multiple of it is needed.
+    filtered_noise = noise / (2 * math.sqrt(math.pi) * width)
+    tolerated = (SIGNIFICANCE * filtered_noise).square() / weight
+    tolerated = tolerated + (GAIN_UNCERTAINTY * frame).square()
     calibration = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
     for _ in range(iterations):
         reading = observe(field, instrument, plate_scale, coverage)
-        deviation = frame - reading
-        excess = _local_mean((deviation / tolerance).square(), used)
-        share = (1 - excess.clamp(min=1).rsqrt()) * used
+        misfit = blur((frame - reading) * used, width) / weight
+        share = (1 - tolerated / misfit.square().clamp(min=1e-9)).clamp(min=0) * used
         if not bool((share > 0).any()):
             break
         # In HMI Gauss: the calibrated frame less the calibrated observation.
-        correction = inverse_gain_response(reading + share * deviation, *calibration)
+        correction = inverse_gain_response(reading + share * misfit, *calibration)
         correction = (correction - inverse_gain_response(reading, *calibration)) * used
         correction = F.interpolate(correction, scale_factor=4, mode="bicubic", align_corners=False)
         field = field + (correction if disk is None else correction * disk)

@@ -16,7 +16,7 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sunpy_superres.hub import save_model
+from sunpy_superres.hub import load_model, save_model
 from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
 from sunpy_superres.training.evaluate import SPLITS, evaluate_regions
 from sunpy_superres.training.scores import Scores, calibrate
@@ -58,14 +58,37 @@ def extended(held_out, trained) -> dict:
     }
 
 
-def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True):
+def _trained(source):
+    """Network and training record of a run, or of a model that is to be calibrated anew."""
+    source = Path(source)
+    if (source / "config.json").exists() or str(source) == "default":
+        model = load_model(str(source))
+        return model.network, model.config["training"]
+    weights = source / "model.safetensors"
+    with safe_open(str(weights), framework="pt") as file:
+        config = ResidualLDMConfig.from_dict(json.loads(file.metadata()["config"]))
+        steps = file.metadata()["steps"]
+    network = ResidualLDM(config)
+    network.load_state_dict(load_file(weights))
+    return network, {
+        "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
+        "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
+        "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
+        "diffusion steps": int(steps),
+        "calibration": "validation regions; above their strongest bin, one frame of each "
+        "training region within 60 deg",
+    }
+
+
+def export(source, folder, data, *, revision, card=None, n_samples=8, progress=True):
     """
-    Calibrate a trained run and write it as a model folder.
+    Calibrate a trained network and write it as a model folder.
 
     Parameters
     ----------
-    run : path-like
-        Folder of `~sunpy_superres.training.recipe.train`.
+    source : path-like
+        Folder of `~sunpy_superres.training.recipe.train`; or a model folder, or "default",
+        whose weights are calibrated anew (after a change of the sampler, say).
     folder : path-like
         Where the model goes.
     data : path-like
@@ -83,45 +106,23 @@ def export(run, folder, data, *, revision, card=None, n_samples=8, progress=True
     dict
         The calibration.
     """
-    weights = Path(run) / "model.safetensors"
-    with safe_open(str(weights), framework="pt") as file:
-        config = ResidualLDMConfig.from_dict(json.loads(file.metadata()["config"]))
-        steps = file.metadata()["steps"]
-    network = ResidualLDM(config)
-    network.load_state_dict(load_file(weights))
-    training = {
-        "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
-        "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
-        "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
-        "diffusion steps": int(steps),
-        "calibration": "validation regions; above their strongest bin, one frame of each "
-        "training region within 60 deg",
-    }
+    network, training = _trained(source)
+    common = {"sampler": SAMPLER, "training": training, "revision": revision}
     with tempfile.TemporaryDirectory() as raw:
-        save_model(
-            raw, network, sampler=SAMPLER, calibration=_NONE, training=training, revision=revision
-        )
+        save_model(raw, network, calibration=_NONE, **common)
         tables = [
             calibrate(_scores(data, split, raw, n_samples, progress))
             for split in ("validation", "calibration")
         ]
     calibration = extended(*tables)
-    save_model(
-        folder,
-        network,
-        sampler=SAMPLER,
-        calibration=calibration,
-        training=training,
-        revision=revision,
-        card=card,
-    )
+    save_model(folder, network, calibration=calibration, card=card, **common)
     return calibration
 
 
 def main(arguments=None):
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run")
+    parser.add_argument("run", help="folder of a training, a model folder, or 'default'")
     parser.add_argument("model")
     parser.add_argument("--data", required=True)
     parser.add_argument("--revision", default="local")

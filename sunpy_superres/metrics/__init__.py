@@ -1,0 +1,85 @@
+"""
+Metrics of magnetograms: Maps in, Quantities out.
+
+Where two Maps come in, the second is brought to the grid of the first with
+`reproject <https://reproject.readthedocs.io>`__ if it has another one, units are converted to
+Gauss, and what is missing or off the disk in either does not count.
+"""
+
+from sunpy_superres.metrics.comparison import compare
+from sunpy_superres.metrics.image import correlation, gradient_ratio, mae, psnr, rmse, ssim
+from sunpy_superres.metrics.inversion_line import PolarityInversionLine, polarity_inversion_line
+from sunpy_superres.metrics.perceptual import fid, frechet_distance, lpips
+from sunpy_superres.metrics.physics import (
+    flux_centre_shift,
+    net_flux,
+    signed_flux,
+    unsigned_flux,
+    wasserstein_distance,
+)
+from sunpy_superres.metrics.probabilistic import (
+    coverage,
+    crps,
+    pit,
+    plot_reliability,
+    rank_histogram,
+    reliability,
+    spread_skill,
+)
+from sunpy_superres.metrics.regions import (
+    ActiveRegions,
+    Bipole,
+    active_regions,
+    bipole,
+    dice,
+    jaccard,
+)
+from sunpy_superres.metrics.spectrum import (
+    Spectrum,
+    coherence,
+    plot_spectra,
+    power_ratio,
+    power_spectrum,
+    resolved_scale,
+    split_scales,
+)
+
+__all__ = [
+    "ActiveRegions",
+    "Bipole",
+    "PolarityInversionLine",
+    "Spectrum",
+    "active_regions",
+    "bipole",
+    "coherence",
+    "compare",
+    "correlation",
+    "coverage",
+    "crps",
+    "dice",
+    "fid",
+    "flux_centre_shift",
+    "frechet_distance",
+    "gradient_ratio",
+    "jaccard",
+    "lpips",
+    "mae",
+    "net_flux",
+    "pit",
+    "plot_reliability",
+    "plot_spectra",
+    "polarity_inversion_line",
+    "power_ratio",
+    "power_spectrum",
+    "psnr",
+    "rank_histogram",
+    "reliability",
+    "resolved_scale",
+    "rmse",
+    "signed_flux",
+    "split_scales",
+    "spread_skill",
+    "ssim",
+    "unsigned_flux",
+    "wasserstein_distance",
+]

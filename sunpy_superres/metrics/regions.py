@@ -1,0 +1,361 @@
+"""Active regions: where they are, how large, and whether two Maps agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable
+from scipy import ndimage
+
+from sunpy_superres.geometry import sphere_vectors
+from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics.physics import MX
+
+__all__ = [
+    "ActiveRegions",
+    "Bipole",
+    "active_regions",
+    "bipole",
+    "dice",
+    "heliographic_of",
+    "jaccard",
+]
+
+_FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
+
+
+@dataclass(frozen=True)
+class ActiveRegions:
+    """
+    Active regions of a magnetogram; see `active_regions`.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray of int
+        0 outside, else the number of the region, ``(ny, nx)``.
+    table : `~astropy.table.QTable`
+        A row for each, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
+        ``msh``, the same in millionths of a solar hemisphere; ``unsigned_flux``,
+        ``net_flux`` (Mx); ``longitude`` from the central meridian and ``latitude`` of the
+        centre of unsigned flux (deg, heliographic); ``peak``, the largest |B| (G).
+    """
+
+    labels: np.ndarray
+    table: QTable
+
+    def __len__(self):
+        return len(self.table)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """True inside of any region."""
+        return self.labels > 0
+
+    @property
+    def area(self) -> u.Quantity:
+        """Of all regions, Mm^2."""
+        return self.table["area"].sum() if len(self) else 0 * u.Mm**2
+
+
+@dataclass(frozen=True)
+class Bipole:
+    """
+    Separation and tilt of the two polarities; see `bipole`.
+
+    Parameters
+    ----------
+    separation : `~astropy.units.Quantity`
+        Along the great circle between the centres of flux, Mm.
+    tilt : `~astropy.units.Quantity`
+        From the east-west direction, -90 to 90 deg; positive where the leading polarity is
+        nearer to the equator (Joy's law).
+    leading_sign : int
+        1 or -1, of the western polarity.
+    positive, negative : `~astropy.units.Quantity`
+        Longitude from the central meridian and latitude of the centres, deg.
+    """
+
+    separation: u.Quantity
+    tilt: u.Quantity
+    leading_sign: int
+    positive: u.Quantity
+    negative: u.Quantity
+
+
+def active_regions(
+    smap,
+    *,
+    method="smoothed",
+    threshold=100 * u.G,
+    smoothing=7 * u.Mm,
+    grouping=10 * u.Mm,
+    minimum_area=250 * u.Mm**2,
+    max_angle=None,
+    region=None,
+):
+    """
+    Find the active regions of a magnetogram.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
+    method : {"smoothed", "pixels"}
+        "smoothed": where |B|, smoothed by a Gaussian, exceeds the threshold, as in automated
+        detection since Higgins et al. (2011); areas include the weak field between strong
+        patches.  "pixels": the pixels in which |B| itself exceeds the threshold, gathered
+        into one region where they are closer than ``grouping``, in the manner of HMI's
+        active region patches (Bobra et al. 2014); areas count the strong pixels only.
+    threshold : `~astropy.units.Quantity`
+        Gauss.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum of the Gaussian of "smoothed", on the Sun at disk centre.
+    grouping : `~astropy.units.Quantity`
+        Largest gap inside one region of "pixels".
+    minimum_area : `~astropy.units.Quantity`
+        On the sphere, Mm^2; smaller regions are left out.
+    max_angle : `~astropy.units.Quantity`, optional
+        Leave out what is farther from disk centre; 70 deg keeps the noise of the limb out.
+    region : optional
+        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+
+    Returns
+    -------
+    ActiveRegions
+
+    Raises
+    ------
+    TypeError
+        If it is not a Map of a magnetic field.
+    ValueError
+        If the unit or the coordinates cannot be right, or an option has a wrong unit.
+
+    References
+    ----------
+    Higgins et al. (2011), Advances in Space Research 47, 2105; Bobra et al. (2014), Solar
+    Physics 289, 3549.
+    """
+    options = {
+        "method": method, "threshold": threshold, "smoothing": smoothing,
+        "grouping": grouping, "minimum_area": minimum_area, "max_angle": max_angle,
+    }  # fmt: skip
+    return regions_of(Field(smap, region), **options)
+
+
+def _value(name, quantity, unit, smallest=0.0):
+    quantity = u.Quantity(quantity)
+    if not quantity.unit.is_equivalent(unit) or not quantity.to_value(unit) >= smallest:
+        raise ValueError(f"{name} must be a non-negative quantity in {unit}, not {quantity}.")
+    return quantity.to_value(unit)
+
+
+def _smoothed_above(field, mask, level, width):
+    """Where |B|, smoothed over what is known, exceeds a level."""
+    size = np.where(mask, np.abs(field.values), np.float32(0))
+    sigma = width / _FWHM_PER_SIGMA / field.grid.pixel_length
+    smooth = ndimage.gaussian_filter(size, sigma, mode="constant", truncate=3)
+    if not mask.all():
+        weight = ndimage.gaussian_filter(
+            mask.astype(np.float32), sigma, mode="constant", truncate=3
+        )
+        smooth /= np.maximum(weight, np.float32(0.1))
+    return mask & (smooth > level)
+
+
+def regions_of(
+    field,
+    method="smoothed",
+    threshold=100 * u.G,
+    smoothing=7 * u.Mm,
+    grouping=10 * u.Mm,
+    minimum_area=250 * u.Mm**2,
+    max_angle=None,
+):
+    """`active_regions` of a `Field`."""
+    level = _value("threshold", threshold, u.G)
+    width = _value("smoothing", smoothing, u.Mm)
+    gap = _value("grouping", grouping, u.Mm)
+    smallest = _value("minimum_area", minimum_area, u.Mm**2)
+    mask = field.within(max_angle)
+    eight = np.ones((3, 3), bool)
+    if method == "smoothed":
+        active = _smoothed_above(field, mask, level, width)
+        labels, number = ndimage.label(active, eight)
+    elif method == "pixels":
+        active = mask & (np.abs(field.values) > level)
+        # A pixel alone is noise.
+        active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.34
+        reach = max(1, round(gap / 2 / field.grid.pixel_length))
+        joined = ndimage.maximum_filter(active, 2 * reach + 1)
+        labels, number = ndimage.label(joined, eight)
+        labels[~active] = 0
+    else:
+        raise ValueError(f"method must be 'smoothed' or 'pixels', not {method!r}.")
+    area = np.bincount(labels[active], field.grid.area[active], number + 1)
+    kept = [n for n in np.argsort(-area, kind="stable") if n and area[n] >= max(smallest, 1e-9)]
+    renumber = np.zeros(number + 1, np.int32)
+    renumber[kept] = np.arange(1, len(kept) + 1)
+    labels = renumber[labels]
+    return ActiveRegions(labels, _table(field, labels, len(kept)))
+
+
+def _table(field, labels, number):
+    rows, columns = np.nonzero(labels)
+    which = labels[rows, columns]
+    values = field.values[rows, columns].astype(float)
+    area = field.grid.area[rows, columns].astype(float)
+    flux = np.abs(values) * area
+
+    def total(weight):
+        return np.bincount(which, weight, number + 1)[1:]
+
+    peak = np.zeros(number + 1)
+    np.maximum.at(peak, which, np.abs(values))
+    vectors = sphere_vectors(field.grid.map, columns, rows) if which.size else np.zeros((3, 0))
+    centres = np.stack([total(np.nan_to_num(component) * flux) for component in vectors])
+    longitude, latitude = heliographic_of(centres, field.grid.map)
+    hemisphere = 2 * np.pi * field.grid.map.rsun_meters.to_value(u.Mm) ** 2
+    return QTable(
+        {
+            "label": np.arange(1, number + 1),
+            "area": total(area) * u.Mm**2,
+            "msh": total(area) / hemisphere * 1e6,
+            "unsigned_flux": total(flux) * MX * u.Mx,
+            "net_flux": total(values * area) * MX * u.Mx,
+            "longitude": longitude,
+            "latitude": latitude,
+            "peak": peak[1:] * u.G,
+        }
+    )
+
+
+def heliographic_of(vectors, smap):
+    """
+    Longitude from the central meridian and latitude of vectors of any length.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        As `~sunpy_superres.geometry.sphere_vectors`, ``(3, ...)``.
+    smap : `~sunpy.map.GenericMap`
+        For the observer's latitude.
+
+    Returns
+    -------
+    longitude, latitude : `~astropy.units.Quantity`
+        Degrees.
+    """
+    west, north, toward = vectors
+    tilt = smap.heliographic_latitude.to_value(u.rad)
+    axis = north * np.cos(tilt) + toward * np.sin(tilt)
+    meridian = toward * np.cos(tilt) - north * np.sin(tilt)
+    longitude = np.arctan2(west, meridian)
+    latitude = np.arctan2(axis, np.hypot(west, meridian))
+    return np.rad2deg(longitude) * u.deg, np.rad2deg(latitude) * u.deg
+
+
+def jaccard(smap, reference, *, region=None, **options):
+    """
+    Overlap of the active regions of two Maps: common area over the area of either.
+
+    Parameters
+    ----------
+    smap, reference, region
+        As `~sunpy_superres.metrics.rmse`.
+    **options
+        Of `active_regions`.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN if neither Map has an active region.
+    """
+    return overlap(*_pair_of_regions(smap, reference, region, options))[0]
+
+
+def dice(smap, reference, *, region=None, **options):
+    """
+    Dice coefficient of the active regions: twice the common area over the sum of both.
+
+    Parameters and errors are those of `jaccard`.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN if neither Map has an active region.
+    """
+    return overlap(*_pair_of_regions(smap, reference, region, options))[1]
+
+
+def _pair_of_regions(smap, reference, region, options):
+    pair = Pair(smap, reference, region)
+    return pair, regions_of(pair.first, **options), regions_of(pair.second, **options)
+
+
+def overlap(pair, first, second):
+    """Jaccard index and Dice coefficient, by area on the sphere."""
+    area = pair.grid.area
+    common = area[first.mask & second.mask].sum(dtype=np.float64)
+    either = area[first.mask | second.mask].sum(dtype=np.float64)
+    if not either:
+        return float("nan"), float("nan")
+    return float(common / either), float(2 * common / (either + common))
+
+
+def bipole(smap, *, threshold=100 * u.G, region=None):
+    """
+    Separation and tilt of a bipolar region.
+
+    The centre of each polarity is the mean position on the sphere, weighted by its flux.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Line-of-sight field.
+    threshold : `~astropy.units.Quantity`
+        Pixels below this |B| do not count.
+    region : optional
+        As `unsigned_flux`; of a Map with more than one region, give one of them, for example
+        ``active_regions(smap).labels == 1``.
+
+    Returns
+    -------
+    Bipole
+
+    Raises
+    ------
+    ValueError
+        If one of the polarities does not exceed the threshold.
+
+    References
+    ----------
+    Howard (1991), Solar Physics 136, 251, for tilt angles.
+    """
+    return bipole_of(Field(smap, region), threshold)
+
+
+def bipole_of(field, threshold=100 * u.G, mask=True):
+    """`bipole` of a `Field`, inside of a further mask."""
+    level = _value("threshold", threshold, u.G)
+    smap = field.grid.map
+    centres, names = [], ("positive", "negative")
+    for name, sign in zip(names, (1, -1), strict=True):
+        rows, columns = np.nonzero((sign * field.values > level) & mask)
+        weight = np.abs(field.values[rows, columns]) * field.grid.area[rows, columns]
+        if not weight.size:
+            raise ValueError(f"No {name} field above {level:g} G; lower the threshold.")
+        vector = np.nansum(sphere_vectors(smap, columns, rows) * weight, axis=1)
+        centres.append(vector / np.linalg.norm(vector))
+    angle = np.arctan2(np.linalg.norm(np.cross(*centres)), np.dot(*centres))
+    positions = [u.Quantity(heliographic_of(centre, smap)) for centre in centres]
+    leading = 0 if positions[0][0] >= positions[1][0] else 1
+    lead, follow = positions[leading], positions[1 - leading]
+    middle = 0.5 * (lead[1] + follow[1])
+    eastward = (lead[0] - follow[0]) * np.cos(middle)
+    north = 1.0 if middle >= 0 else -1.0  # in the south, nearer to the equator is northward
+    tilt = np.arctan2(north * (follow[1] - lead[1]), eastward).to(u.deg)
+    return Bipole(
+        angle * smap.rsun_meters.to(u.Mm), tilt, 1 - 2 * leading, positions[0], positions[1]
+    )

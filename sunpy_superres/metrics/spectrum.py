@@ -1,0 +1,435 @@
+"""Power, coherence and resolution by spatial scale."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+import scipy.fft
+import sunpy.map
+from scipy import ndimage
+
+from sunpy_superres.geometry import plate_scale, refresh_statistics
+from sunpy_superres.metrics._fields import Field, Pair, checked
+from sunpy_superres.metrics.probabilistic import members_of
+
+__all__ = [
+    "Spectrum",
+    "coherence",
+    "plot_spectra",
+    "power_ratio",
+    "power_spectrum",
+    "resolved_scale",
+    "split_scales",
+]
+
+#: Rings on a spectrum by default, for an image large enough.
+_RINGS = 40
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """
+    A quantity by spatial scale, averaged over rings of wavenumber.
+
+    Parameters
+    ----------
+    scale : `~astropy.units.Quantity`
+        Wavelength in arcsec, descending: the inverse of the mean wavenumber of a ring.
+    value : `~astropy.units.Quantity`
+        Power in G^2 arcsec^2, or a ratio or a coherence without unit.
+    modes : numpy.ndarray of int
+        Fourier modes in the ring; few make an uncertain value.
+    name : str
+        Of the quantity, for plots.
+    """
+
+    scale: u.Quantity
+    value: u.Quantity
+    modes: np.ndarray
+    name: str = ""
+
+    def at(self, scale) -> u.Quantity:
+        """Interpolated value at a scale; linear in the logarithm of the scale."""
+        where = np.log(u.Quantity(scale).to_value(u.arcsec))
+        known = np.log(self.scale.to_value(u.arcsec))
+        return np.interp(where, known[::-1], self.value.value[::-1]) * self.value.unit
+
+
+class _Transform:
+    """Fourier transforms of windowed fields on one mask, gathered by rings."""
+
+    def __init__(self, mask, scale, rings=None):
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        self.box = tuple(slice(int(w[0]), int(w[-1]) + 1) for w in (rows, columns))
+        mask = mask[self.box]
+        if min(mask.shape) < 8:
+            raise ValueError(
+                f"A spectrum needs at least 8 x 8 pixels, not {mask.shape[0]} x {mask.shape[1]}."
+            )
+        window = np.outer(*(_hann(n) for n in mask.shape)) * mask
+        self.window = window.astype(np.float32)
+        # Parseval: the integral of the power is the variance of the windowed field.
+        self.norm = scale**2 / np.square(self.window).sum(dtype=np.float64)
+        ny, nx = mask.shape
+        frequency = np.hypot(
+            np.fft.fftfreq(ny, scale)[:, None].astype(np.float32),
+            np.fft.rfftfreq(nx, scale)[None].astype(np.float32),
+        )
+        self.frequency = frequency
+        lowest, highest = 2 / (min(mask.shape) * scale), 0.5 / scale
+        if rings is None:
+            count = int(np.clip(min(mask.shape) // 4, 6, _RINGS))
+            edges = np.geomspace(lowest, highest, count + 1)
+        else:
+            scales = u.Quantity(rings).to_value(u.arcsec)
+            if scales.ndim != 1 or scales.size < 2 or not (scales > 0).all():
+                raise ValueError(f"bins must be two or more positive scales, not {rings}.")
+            edges = np.sort(1 / scales)
+        self.ring = np.digitize(frequency, edges, right=True).astype(np.int16)
+        self.ring[(frequency <= edges[0]) | (frequency > edges[-1])] = 0
+        self.count = len(edges)
+        # Each mode off the axis stands for its conjugate as well.
+        self.weight = np.full(nx // 2 + 1, 2.0, np.float32)
+        self.weight[0] = 1
+        if nx % 2 == 0:
+            self.weight[-1] = 1
+        ones = np.broadcast_to(self.weight, self.ring.shape)
+        self.modes = self.gather(ones)
+        filled = self.modes > 0
+        if not filled.any():
+            raise ValueError("No Fourier mode of the map lies in the bins; widen them.")
+        mean = self.gather(frequency * ones)[filled] / self.modes[filled]
+        self.filled, self.scale = filled, u.Quantity(1 / mean, u.arcsec)
+
+    def gather(self, values):
+        """Sum over the modes of each ring."""
+        return np.bincount(self.ring.ravel(), values.ravel(), self.count)[1:]
+
+    def __call__(self, values):
+        values = values[self.box]
+        mean = (values * self.window).sum(dtype=np.float64) / self.window.sum(dtype=np.float64)
+        return scipy.fft.rfft2((values - np.float32(mean)) * self.window, workers=-1)
+
+    def power(self, transform):
+        """Mean power of the rings, G^2 arcsec^2."""
+        squared = np.square(transform.real) + np.square(transform.imag)
+        return self.gather(squared * self.weight)[self.filled] / self._modes * self.norm
+
+    def cross(self, first, second):
+        """Mean real cross power of the rings, G^2 arcsec^2."""
+        product = first.real * second.real + first.imag * second.imag
+        return self.gather(product * self.weight)[self.filled] / self._modes * self.norm
+
+    @property
+    def _modes(self):
+        return self.modes[self.filled]
+
+    def spectrum(self, value, name, unit=u.one):
+        """The rings, from coarse to fine, as a `Spectrum`."""
+        return Spectrum(self.scale, u.Quantity(value, unit), self._modes.astype(int), name)
+
+
+def _hann(n):
+    """Hann window that is not zero at the outermost pixels."""
+    return np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
+
+
+def power_spectrum(smap, *, bins=None, region=None):
+    """
+    Radially averaged power spectrum.
+
+    The field less its mean, under a Hann window over the bounding box of what is known;
+    missing pixels are zero.  Normalised so that the integral of the power over the plane
+    of wavenumbers is the variance of the field under the window.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Line-of-sight field in Gauss or Mx/cm^2.
+    bins : `~astropy.units.Quantity`, optional
+        Edges of the rings, as scales in arcsec; 6 to 40 rings, of equal width in the
+        logarithm, down to two pixels by default.
+    region : optional
+        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+
+    Returns
+    -------
+    Spectrum
+        G^2 arcsec^2.
+
+    Raises
+    ------
+    TypeError
+        If it is not a Map of a magnetic field.
+    ValueError
+        If the unit or the coordinates cannot be right, or less than 8 x 8 pixels are left.
+    """
+    field = Field(smap, region)
+    transform = _Transform(field.mask, field.grid.scale, bins)
+    power = transform.power(transform(field.values))
+    return transform.spectrum(power, "power", u.G**2 * u.arcsec**2)
+
+
+def power_ratio(smap, reference, *, bins=None, region=None):
+    """
+    Power of a Map over a reference's, by scale: 1 where it has as much structure.
+
+    It says how much structure there is, not whether it is in the right place: see
+    `coherence`.
+
+    Parameters
+    ----------
+    smap, reference, region
+        As `~sunpy_superres.metrics.rmse`.
+    bins
+        As `power_spectrum`.
+
+    Returns
+    -------
+    Spectrum
+        Without unit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `~sunpy_superres.metrics.rmse` and `power_spectrum`.
+    """
+    return ratio_of(Pair(smap, reference, region), bins)
+
+
+def transforms_of(pair, bins=None):
+    """What `ratio_of` and `coherence_of` start from; computed once for both."""
+    transform = _Transform(pair.mask, pair.grid.scale, bins)
+    return transform, transform(pair.first.values), transform(pair.second.values)
+
+
+def ratio_of(pair, bins=None, transforms=None):
+    transform, first, second = transforms or transforms_of(pair, bins)
+    ratio = transform.power(first) / np.maximum(transform.power(second), 1e-30)
+    return transform.spectrum(ratio, "power ratio")
+
+
+def band_ratio(transforms, low, high):
+    """Power of the first over the second between two scales; NaN where no mode lies between."""
+    transform, first, second = transforms
+    low, high = low.to_value(u.arcsec), high.to_value(u.arcsec)
+    chosen = (transform.frequency > 1 / high) & (transform.frequency <= 1 / low)
+    sums = [
+        float((np.square(np.abs(t)) * transform.weight).sum(where=chosen, dtype=np.float64))
+        for t in (first, second)
+    ]
+    return sums[0] / sums[1] if sums[1] else np.nan
+
+
+def coherence(smap, reference, *, bins=None, region=None):
+    """
+    Coherence of a Map with a reference, by scale.
+
+    The correlation of their Fourier modes, ring by ring: 1 where structure is the same in
+    both and in the same place, 0 where it is unrelated.  Known as Fourier ring correlation.
+
+    Parameters
+    ----------
+    smap, reference, region
+        As `~sunpy_superres.metrics.rmse`.
+    bins
+        As `power_spectrum`.
+
+    Returns
+    -------
+    Spectrum
+        -1 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `~sunpy_superres.metrics.rmse` and `power_spectrum`.
+
+    References
+    ----------
+    Saxton & Baumeister (1982), Journal of Microscopy 127, 127.
+    """
+    return coherence_of(Pair(smap, reference, region), bins)
+
+
+def coherence_of(pair, bins=None, transforms=None):
+    transform, first, second = transforms or transforms_of(pair, bins)
+    return transform.spectrum(_coherence(transform, first, second), "coherence")
+
+
+def _coherence(transform, first, second):
+    norm = np.sqrt(transform.power(first) * transform.power(second))
+    return transform.cross(first, second) / np.maximum(norm, 1e-30)
+
+
+def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
+    """
+    Finest scale down to which structure is in the right place.
+
+    Where the `coherence`, going from coarse to fine, first falls below a half.  With a
+    reference: what a Map resolves of it.  Of an ensemble, without one: what its members
+    agree on, which needs no truth.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap` or `~ndcube.NDCube`
+        A Map; or an ensemble, as `~sunpy_superres.super_resolve` returns it or as a
+        sequence of Maps.
+    reference : `~sunpy.map.GenericMap`, optional
+        Not with an ensemble.
+    level : float
+        Of the coherence.
+    bins, region
+        As `power_spectrum`.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Arcsec.  The finest ring's scale if the coherence never falls so low, NaN if it is
+        nowhere above.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `coherence`; `ValueError` for one Map without a reference or both.
+    """
+    ensemble = not isinstance(smap, sunpy.map.GenericMap)
+    if ensemble == (reference is not None):
+        raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
+    if not ensemble:
+        return crossing(coherence(smap, reference, bins=bins, region=region), level)
+    members, grid = members_of(smap)
+    field = Field(grid, region)
+    mask = field.mask & np.isfinite(members).all(axis=0)
+    transform = _Transform(mask, field.grid.scale, bins)
+    transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
+    mean = np.mean(
+        [
+            _coherence(transform, a, b)
+            for i, a in enumerate(transforms)
+            for b in transforms[i + 1 :]
+        ],
+        axis=0,
+    )
+    return crossing(transform.spectrum(mean, "coherence"), level)
+
+
+def crossing(spectrum, level=0.5):
+    """Scale at which a spectrum, from coarse to fine, first falls below a level."""
+    scale, value = spectrum.scale.to_value(u.arcsec), spectrum.value.value
+    below = np.flatnonzero(value < level)
+    if not below.size:
+        return scale[-1] * u.arcsec
+    first = below[0]
+    if first == 0:
+        return np.nan * u.arcsec
+    share = (value[first - 1] - level) / (value[first - 1] - value[first])
+    logs = np.log(scale[first - 1 : first + 1])
+    return float(np.exp(logs[0] + share * (logs[1] - logs[0]))) * u.arcsec
+
+
+def split_scales(smap, scale=2 * u.arcsec):
+    """
+    Split a Map into what is coarser and what is finer than a scale.
+
+    The coarse part is the Map under a Gaussian filter that lets half of a wave of that
+    wavelength pass (nothing rings, as it would behind a sharp cut); the fine part is the
+    rest, so that the two add up to the Map exactly.  Missing pixels do not count.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Of any unit: a field, an uncertainty.
+    scale : `~astropy.units.Quantity`
+        Wavelength in arcsec; MDI's 2 by default, as in Ramunno et al. (2025).
+
+    Returns
+    -------
+    coarse, fine : `~sunpy.map.GenericMap`
+
+    Raises
+    ------
+    TypeError
+        If it is not a Map.
+    ValueError
+        If its coordinates cannot be right or the scale is not an angle.
+    """
+    checked(smap)
+    length = u.Quantity(scale)
+    if not length.unit.is_equivalent(u.arcsec) or not length > 0:
+        raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")
+    pixel = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
+    sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
+    data = np.asarray(smap.data)
+    data = data if data.dtype == np.float64 else data.astype(np.float32)
+    there = np.isfinite(data)
+    if smap.mask is not None:
+        there &= ~np.asarray(smap.mask, bool)
+    filled = np.where(there, data, data.dtype.type(0))
+    smooth = ndimage.gaussian_filter(filled, sigma)
+    if not there.all():
+        weight = ndimage.gaussian_filter(there.astype(data.dtype), sigma)
+        smooth /= np.maximum(weight, data.dtype.type(1e-6))
+    smooth = np.where(there, smooth, np.nan).astype(data.dtype)
+    parts = []
+    for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
+        meta = copy.deepcopy(smap.meta)
+        before = str(meta.get("history", "")).strip()
+        line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
+        meta["history"] = f"{before}\n{line}" if before else line
+        refresh_statistics(meta, values, there)
+        parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
+    return tuple(parts)
+
+
+def plot_spectra(spectra, axes=None):
+    """
+    Draw spectra against scale, coarse to fine.
+
+    Parameters
+    ----------
+    spectra : dict of str to Spectrum, or Spectrum
+        By label.
+    axes : `~matplotlib.axes.Axes`, optional
+        New ones by default.
+
+    Returns
+    -------
+    `~matplotlib.axes.Axes`
+    """
+    if axes is None:
+        from matplotlib.figure import Figure
+
+        axes = Figure(layout="constrained").add_subplot()
+    if isinstance(spectra, Spectrum):
+        spectra = {spectra.name: spectra}
+    if not spectra:
+        raise ValueError("There is no spectrum to draw; give at least one.")
+    for label, spectrum in spectra.items():
+        axes.plot(spectrum.scale.to_value(u.arcsec), spectrum.value.value, label=label)
+    some = next(iter(spectra.values()))
+    dimensionless = some.value.unit == u.one
+    axes.set_xscale("log")
+    if not axes.xaxis_inverted():
+        axes.invert_xaxis()
+    if some.name != "coherence":
+        axes.set_yscale("log")
+    if dimensionless:
+        axes.axhline(0.5 if some.name == "coherence" else 1.0, color="0.6", lw=0.8, zorder=0)
+    unit = "" if dimensionless else f" ({some.value.unit.to_string('unicode')})"
+    axes.set_xlabel("scale (arcsec)")
+    axes.set_ylabel((some.name or "value") + unit)
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if _within(t, spectra.values())]
+    axes.set_xticks(ticks, [str(t) for t in ticks])
+    axes.minorticks_off()
+    if len(spectra) > 1 or next(iter(spectra)) != some.name:
+        axes.legend()
+    return axes
+
+
+def _within(tick, spectra):
+    scales = np.concatenate([s.scale.to_value(u.arcsec) for s in spectra])
+    return scales.min() * 0.9 <= tick <= scales.max() * 1.1
