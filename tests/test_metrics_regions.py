@@ -212,7 +212,7 @@ def test_r_is_the_flux_under_the_smeared_strip(disk_map):
     from scipy import ndimage
 
     smap = disk_map(
-        spots((1200, -1.5, 3, 1.0), (-1200, 1.5, 3, 1.0), (900, -8, -9, 1), (-900, -6.5, -9, 1)),
+        spots((2500, -1.2, 3, 0.9), (-2500, 1.2, 3, 0.9), (1800, -8, -9, 1), (-1800, -6, -9, 1)),
         (500, 500), scale=1.0,
     )  # fmt: skip
     pixel = np.radians(1 / 3600) * (149597.8707 - RADIUS)
@@ -231,7 +231,7 @@ def test_r_is_the_flux_under_the_smeared_strip(disk_map):
 
 
 def test_lines_of_the_opposite_polarity_are_the_same(disk_map):
-    smap = disk_map(spots((1200, -1.5, 3, 1.0), (-1200, 1.5, 3, 1.0)))
+    smap = disk_map(spots((2500, -1.2, 3, 0.9), (-2500, 1.2, 3, 0.9)))
     one = metrics.polarity_inversion_line(smap)
     two = metrics.polarity_inversion_line(sunpy.map.Map(-smap.data, smap.meta))
     assert two.length.value == pytest.approx(one.length.value, rel=1e-6)

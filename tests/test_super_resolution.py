@@ -326,7 +326,7 @@ def test_on_another_grid_keeps_the_flux(small, result):
 
 
 def test_float32_and_bfloat16_agree(small, result):
-    half = super_resolve(small, dtype="bfloat16", **QUICK)
+    half = super_resolve(small, **{**QUICK, "dtype": "bfloat16"})
     difference = half.hmi_like.data - result.hmi_like.data
     assert np.sqrt(np.mean(difference**2)) < 0.3 * np.median(result.uncertainty.data)
 

@@ -29,7 +29,8 @@ TINY = ResidualLDMConfig(
 )
 EXACT = DegradationConfig(
     blur=(2.78, 2.78), gain=(1.4, 1.4), weak_excess=(0.0, 0.0), noise=(1e-3, 1e-3),
-    noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0, gaps=0.0, resampled=0.0,
+    noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0,
+    gaps=0.0, resampled=0.0,
 )  # fmt: skip
 
 
@@ -113,9 +114,23 @@ def test_noise_is_as_told():
     config = DegradationConfig(**{**EXACT.__dict__, "noise": (10.0, 30.0)})
     batch = degrade(torch.zeros(12, 1, 160, 160), config, torch.Generator().manual_seed(1), 16)
     measured = batch.frame.std(dim=(1, 2, 3))
-    np.testing.assert_allclose(measured, batch.noise.flatten(), rtol=0.12)
+    np.testing.assert_allclose(measured, batch.noise[..., 0, 0].flatten(), rtol=0.12)
     assert float(batch.noise.min()) >= 10
     assert float(batch.noise.max()) <= 30.1
+
+
+def test_noise_grows_across_a_crop_as_told():
+    """Frames of zero field, whose local spread follows the level that the network is told."""
+    config = DegradationConfig(**{**EXACT.__dict__, "noise": (20.0, 20.0), "noise_slope": 0.5})
+    batch = degrade(torch.zeros(24, 1, 288, 288), config, torch.Generator().manual_seed(3), 16)
+    assert batch.noise.shape == batch.frame.shape
+    edges = batch.noise[..., :16, :16].mean((1, 2, 3)) / batch.noise[..., -16:, -16:].mean(
+        (1, 2, 3)
+    )
+    assert float(edges.log().std()) > 0.4
+    scaled = batch.frame / batch.noise
+    for corner in (scaled[..., :16, :16], scaled[..., -16:, -16:]):
+        assert float(corner.std()) == pytest.approx(1, abs=0.05)
 
 
 def test_resampled_frames_stay_registered_and_are_told_less_noise():

@@ -274,18 +274,22 @@ def on_grid_of(smap, reference):
 
     shape = smap.data.shape
     filled = np.where(there, values, np.float32(0))
+    # The outermost pixels would be continued by half a pixel.
+    inner = np.zeros_like(there)
+    inner[1:-1, 1:-1] = there[1:-1, 1:-1]
     finer = np.mean(plate_scale(reference).to_value(u.arcsec / u.pix)) < _FINER * np.mean(
         plate_scale(smap).to_value(u.arcsec / u.pix)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the frames' transformation, off the disk
         known = reproject_interp(
-            (there.astype(np.float32), reference.wcs), smap.wcs, shape, return_footprint=False
+            (inner.astype(np.float32), reference.wcs), smap.wcs, shape, return_footprint=False
         )
         if finer:
             moved = reproject_adaptive(
                 (np.where(there, values, np.nan), reference.wcs), smap.wcs, shape,
-                return_footprint=False, bad_value_mode="ignore", boundary_mode="ignore",
+                return_footprint=False, kernel="hann", bad_value_mode="ignore",
+                boundary_mode="ignore",
             )  # fmt: skip
         else:
             moved = reproject_interp(

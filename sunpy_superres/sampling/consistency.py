@@ -62,9 +62,10 @@ def enforce_consistency(
     """
     Add to ``field`` what it takes for its observation to agree with ``frame``.
 
-    The misfit, filtered with the width of the instrument's point-spread function, is
-    shrunk by its significance (the non-negative garrote of Breiman 1995): nothing is
-    left of it below `SIGNIFICANCE` standard deviations, nearly all of it far above.
+    The misfit is filtered with the width of the instrument's point-spread function.  Which
+    share of it is corrected follows, once for all corrections, from its significance (the
+    non-negative garrote of Breiman 1995): none below `SIGNIFICANCE` standard deviations,
+    nearly all far above.
 
     Parameters are those of `reduced_chi_square`; ``disk`` is 1 where ``field`` may be other
     than zero, and ``iterations`` the number of corrections.  Saturated pixels are left out.
@@ -84,12 +85,14 @@ def enforce_consistency(
     tolerated = (SIGNIFICANCE * filtered_noise).square() / weight
     tolerated = tolerated + (GAIN_UNCERTAINTY * frame).square()
     calibration = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
+    share = None
     for _ in range(iterations):
         reading = observe(field, instrument, plate_scale, coverage)
         misfit = blur((frame - reading) * used, width) / weight
-        share = (1 - tolerated / misfit.square().clamp(min=1e-9)).clamp(min=0) * used
-        if not bool((share > 0).any()):
-            break
+        if share is None:
+            share = (1 - tolerated / misfit.square().clamp(min=1e-9)).clamp(min=0) * used
+            if not bool((share > 0).any()):
+                break
         # In HMI Gauss: the calibrated frame less the calibrated observation.
         correction = inverse_gain_response(reading + share * misfit, *calibration)
         correction = (correction - inverse_gain_response(reading, *calibration)) * used

@@ -26,7 +26,11 @@ class DegradationConfig:
     weak_scale : float
         Gauss.
     noise : tuple of float
-        Standard deviation in MDI Gauss, log-uniform.
+        Standard deviation in MDI Gauss, log-uniform: from the best frames of 300 s to the
+        limb of those of 30 s.
+    noise_slope : float
+        By how much the noise grows from one side of a crop to the other (standard deviation
+        of the logarithm): real frames have a noisy limb, and noisy parts.
     noise_misjudged : float
         Relative error (log-normal) of the noise level that the network is told.
     saturation : tuple of float
@@ -44,7 +48,8 @@ class DegradationConfig:
     gain: tuple[float, float] = (1.28, 1.52)
     weak_excess: tuple[float, float] = (0.0, 0.16)
     weak_scale: float = 400.0
-    noise: tuple[float, float] = (6.0, 30.0)
+    noise: tuple[float, float] = (6.0, 45.0)
+    noise_slope: float = 0.15
     noise_misjudged: float = 0.1
     saturation: tuple[float, float] = (2200.0, 4500.0)
     offset: float = 1.0
@@ -83,6 +88,13 @@ def _limb_mask(rng, n, size, share):
     along = angle.cos() * axis + angle.sin() * axis[:, None]
     cut = torch.rand(n, 1, 1, 1, generator=rng) < share
     return torch.where(cut, along < depth - size / 2, True).float()
+
+
+def _slope(rng, n, size, strength):
+    """Exponential slopes of a random direction, about 1 in the middle."""
+    tilt = strength * torch.randn(2, n, 1, 1, generator=rng)
+    axis = torch.linspace(-0.5, 0.5, size)
+    return torch.exp(tilt[0] * axis[:, None] + tilt[1] * axis)[:, None]
 
 
 def _resample(reading, quarter):
@@ -135,6 +147,7 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
     fold = _uniform(rng, n, 0.0, 0.3)
     low, high = config.noise
     noise = low * (high / low) ** torch.rand(n, 1, 1, 1, generator=rng)
+    noise = noise * _slope(rng, n, size // 4, config.noise_slope)
     offset = config.offset * torch.randn(n, 1, 1, 1, generator=rng)
     told = noise * torch.exp(config.noise_misjudged * torch.randn(n, 1, 1, 1, generator=rng))
     white = torch.randn(n, 1, size // 4, size // 4, generator=rng)
@@ -157,5 +170,8 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
     fine = slice(margin, size - margin)
     mask = mask[..., inner, inner]
     return DegradedBatch(
-        frame[..., inner, inner] * mask, mask, told.to(device), target[..., fine, fine]
+        frame[..., inner, inner] * mask,
+        mask,
+        told[..., inner, inner].to(device),
+        target[..., fine, fine],
     )
