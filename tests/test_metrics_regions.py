@@ -109,7 +109,7 @@ def test_small_weak_and_distant_regions_are_left_out(disk_map):
 def test_patches_closer_than_the_gap_are_one(disk_map):
     """Two patches with 20 Mm between their edges."""
     smap = disk_map(spots((900, -2.0, 0, 0.8), (900, 2.0, 0, 0.8)), (300, 300))
-    options = {"method": "pixels", "threshold": 400 * u.G}
+    options = {"method": "pixels", "threshold": 400 * u.G, "minimum_area": 100 * u.Mm**2}
     assert len(metrics.active_regions(smap, grouping=8 * u.Mm, **options)) == 2
     assert len(metrics.active_regions(smap, grouping=50 * u.Mm, **options)) == 1
 

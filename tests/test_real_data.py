@@ -8,7 +8,8 @@ import sunpy.map
 
 from sunpy_superres import SuperResWarning, read_map, super_resolve
 from sunpy_superres.geometry import on_disk_mask
-from sunpy_superres.training.evaluate import evaluate_pairs, evaluate_regions
+from sunpy_superres.training import cases
+from sunpy_superres.training.evaluate import evaluate
 
 pytestmark = pytest.mark.real_data
 QUICK = {"n_samples": 2, "num_steps": 3, "seed": 1, "progress": False}
@@ -78,10 +79,8 @@ def test_odd_files_that_are_refused(real_data, name):
 
 def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypatch):
     """The smallest test regions, one frame each; the full table is in the docs."""
-    from sunpy_superres.training import evaluate
-
-    monkeypatch.setitem(evaluate.SPLITS, "test", (13561, 71))
-    table = evaluate_regions(real_data, n_samples=4, progress=False)["all"].table()
+    monkeypatch.setitem(cases.SPLITS, "test", (13561, 71))
+    table = evaluate(real_data, n_samples=4, progress=False)["all"].table()
     assert table["RMSE mean / bicubic"] < 0.85
     assert table["RMSE sample (G)"] < 1.15 * table["RMSE bicubic (G)"]
     assert 0.75 < table["gradient ratio sample"] < 1.3
@@ -96,7 +95,7 @@ def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypat
 # One frame shows less noise than MDI has, since its source had resampled it.
 @pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
 def test_better_than_bicubic_on_real_pairs(real_data):
-    table = evaluate_pairs(real_data, n_samples=4, progress=False)["all"].table()
+    table = evaluate(real_data, "pairs", n_samples=4, progress=False)["all"].table()
     assert table["RMSE mean (G)"] < table["RMSE bicubic (G)"]
     assert table["correlation mean"] > table["correlation bicubic"]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+import scipy.fft
 from astropy.table import QTable
 from scipy import ndimage
 
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 _FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
+#: Default threshold of each method.
+_THRESHOLDS = {"smoothed": 50 * u.G, "pixels": 100 * u.G}
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ def active_regions(
     smap,
     *,
     method="smoothed",
-    threshold=100 * u.G,
-    smoothing=7 * u.Mm,
+    threshold=None,
+    smoothing=20 * u.Mm,
     grouping=10 * u.Mm,
-    minimum_area=250 * u.Mm**2,
+    minimum_area=500 * u.Mm**2,
     max_angle=None,
     region=None,
 ):
@@ -103,13 +106,14 @@ def active_regions(
     smap : `~sunpy.map.GenericMap`
         Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
     method : {"smoothed", "pixels"}
-        "smoothed": where |B|, smoothed by a Gaussian, exceeds the threshold, as in automated
-        detection since Higgins et al. (2011); areas include the weak field between strong
-        patches.  "pixels": the pixels in which |B| itself exceeds the threshold, gathered
-        into one region where they are closer than ``grouping``, in the manner of HMI's
-        active region patches (Bobra et al. 2014); areas count the strong pixels only.
-    threshold : `~astropy.units.Quantity`
-        Gauss.
+        "smoothed": where |B|, smoothed by a Gaussian, exceeds the threshold, as automated
+        detection does (Higgins et al. 2011); a region holds both polarities and the weak
+        field between its patches.  "pixels": the pixels in which |B| itself exceeds the
+        threshold, gathered into one region where they are closer than ``grouping``, in the
+        manner of HMI's active region patches (Bobra et al. 2014); areas count the strong
+        pixels only, and network joins the regions that it touches.
+    threshold : `~astropy.units.Quantity`, optional
+        Gauss; 50 for "smoothed" and 100 for "pixels" by default.
     smoothing : `~astropy.units.Quantity`
         Full width at half maximum of the Gaussian of "smoothed", on the Sun at disk centre.
     grouping : `~astropy.units.Quantity`
@@ -155,26 +159,37 @@ def _smoothed_above(field, mask, level, width):
     """Where |B|, smoothed over what is known, exceeds a level."""
     size = np.where(mask, np.abs(field.values), np.float32(0))
     sigma = width / _FWHM_PER_SIGMA / field.grid.pixel_length
-    smooth = ndimage.gaussian_filter(size, sigma, mode="constant", truncate=3)
-    if not mask.all():
-        weight = ndimage.gaussian_filter(
-            mask.astype(np.float32), sigma, mode="constant", truncate=3
-        )
-        smooth /= np.maximum(weight, np.float32(0.1))
+    weight = _gaussian(mask.astype(np.float32), sigma)
+    smooth = _gaussian(size, sigma) / np.maximum(weight, np.float32(0.1))
     return mask & (smooth > level)
+
+
+def _gaussian(values, sigma):
+    """Gaussian filter with zeros beyond the edges; a wide one by Fourier transform."""
+    if sigma < 6:
+        return ndimage.gaussian_filter(values, sigma, mode="constant")
+    shape = [scipy.fft.next_fast_len(n + int(4 * sigma), real=True) for n in values.shape]
+    transform = scipy.fft.rfft2(values, shape, workers=-1)
+    for axis, frequency in enumerate((np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1]))):
+        damping = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
+        transform *= damping[:, None] if axis == 0 else damping
+    smooth = scipy.fft.irfft2(transform, shape, workers=-1)
+    return smooth[: values.shape[0], : values.shape[1]]
 
 
 def regions_of(
     field,
     method="smoothed",
-    threshold=100 * u.G,
-    smoothing=7 * u.Mm,
+    threshold=None,
+    smoothing=20 * u.Mm,
     grouping=10 * u.Mm,
-    minimum_area=250 * u.Mm**2,
+    minimum_area=500 * u.Mm**2,
     max_angle=None,
 ):
     """`active_regions` of a `Field`."""
-    level = _value("threshold", threshold, u.G)
+    if method not in _THRESHOLDS:
+        raise ValueError(f"method must be 'smoothed' or 'pixels', not {method!r}.")
+    level = _value("threshold", _THRESHOLDS[method] if threshold is None else threshold, u.G)
     width = _value("smoothing", smoothing, u.Mm)
     gap = _value("grouping", grouping, u.Mm)
     smallest = _value("minimum_area", minimum_area, u.Mm**2)
@@ -183,7 +198,7 @@ def regions_of(
     if method == "smoothed":
         active = _smoothed_above(field, mask, level, width)
         labels, number = ndimage.label(active, eight)
-    elif method == "pixels":
+    else:
         active = mask & (np.abs(field.values) > level)
         # A pixel alone is noise.
         active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.34
@@ -191,8 +206,6 @@ def regions_of(
         joined = ndimage.maximum_filter(active, 2 * reach + 1)
         labels, number = ndimage.label(joined, eight)
         labels[~active] = 0
-    else:
-        raise ValueError(f"method must be 'smoothed' or 'pixels', not {method!r}.")
     area = np.bincount(labels[active], field.grid.area[active], number + 1)
     kept = [n for n in np.argsort(-area, kind="stable") if n and area[n] >= max(smallest, 1e-9)]
     renumber = np.zeros(number + 1, np.int32)

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from sunpy_superres.hub import load_model, save_model
 from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
-from sunpy_superres.training.evaluate import SPLITS, evaluate_regions
+from sunpy_superres.training.cases import SPLITS
+from sunpy_superres.training.evaluate import evaluate
 from sunpy_superres.training.scores import Scores, calibrate
 
 __all__ = ["SAMPLER", "export", "main"]
@@ -35,9 +36,7 @@ def _scores(data, split, model, n_samples, progress):
     """Scores of a split at all noise levels."""
     scores = Scores()
     for noise in _NOISE:
-        regions = evaluate_regions(
-            data, split, model, n_samples=n_samples, noise=noise, progress=progress
-        )
+        regions = evaluate(data, split, model, n_samples=n_samples, noise=noise, progress=progress)
         scores.merge(regions["all"])
     return scores
 

@@ -16,8 +16,8 @@ import numpy as np
 from astropy.io import fits
 from scipy import ndimage
 
+from sunpy_superres.training.cases import SPLITS
 from sunpy_superres.training.data import Frame, save_pack
-from sunpy_superres.training.evaluate import SPLITS
 
 __all__ = ["PackConfig", "as_seen_on_ccd", "frames_of_manifest", "main"]
 
