@@ -7,7 +7,6 @@ import sunpy.map
 
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.magnetogram import check_observable, read_magnetogram
-from sunpy_superres.noise import estimate_noise
 
 SHAPE = (40, 48)
 #: FITS knows no maxwell, so sunpy warns of the unit that SMARP and SHARP files have.
@@ -363,49 +362,9 @@ def test_ways_to_name_mdi(cards):
 # Noise
 
 
-@pytest.mark.parametrize("noise", [8.0, 12.0, 24.0])
-@pytest.mark.parametrize("seed", range(3))
-def test_noise_beside_an_active_region(bipole, noise, seed):
-    field = bipole((128, 128), seed=seed, noise=noise, peak=1500.0)
-    # Plage over a fifth of the frame.
-    rng = np.random.default_rng(seed + 100)
-    field[40:90, 30:100] += 150 * rng.standard_normal((50, 70))
-    measured = estimate_noise(field.astype(np.float32), np.ones(field.shape, bool))
-    assert measured == pytest.approx(noise, rel=0.1)
-
-
-def test_noise_ignores_what_is_not_good(bipole):
-    field = bipole((96, 96))
-    good = np.ones(field.shape, bool)
-    good[:, ::7] = False
-    field[~good] = 1e4
-    assert estimate_noise(field, good) == pytest.approx(12, rel=0.1)
-
-
-def test_noise_of_too_few_pixels_is_unknown():
-    good = np.zeros((32, 32), bool)
-    good[:4, :4] = True
-    assert np.isnan(estimate_noise(np.zeros((32, 32)), good))
-
-
 def test_noise_falls_back_on_interval(cutout):
     read = read_magnetogram(cutout(np.zeros(SHAPE), interval=30.0))
     assert 20 < read.noise[0, 0] < 28
-
-
-def test_noise_that_grows_to_the_limb_is_followed(mdi_header):
-    """A quarter of the disk; noise of 10 G at its centre, 16 G at the limb."""
-    shape = (520, 520)
-    header = mdi_header(shape, crpix1=10.0, crpix2=10.0, r_sun=488.6)
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    squared = (np.hypot(rows - 9, columns - 9) / 488.6) ** 2
-    truth = 10 + 6 * np.clip(squared, 0, 1)
-    field = np.random.default_rng(5).standard_normal(shape) * truth
-    field[squared > 1] = np.nan
-    read = read_magnetogram(sunpy.map.Map(field, header))
-    for low, high in ((0, 0.1), (0.4, 0.6), (0.9, 0.98)):
-        ring = read.good & (squared >= low) & (squared < high)
-        assert np.mean(read.noise[ring] / truth[ring]) == pytest.approx(1, abs=0.08)
 
 
 # The input

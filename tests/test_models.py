@@ -114,3 +114,18 @@ def test_calibrated_interpolation_of_a_uniform_frame():
     out = model.interpolated(reading)
     assert out.shape == (1, 1, 32, 32)
     torch.testing.assert_close(out, torch.full_like(out, 150.0), rtol=1e-4, atol=0)
+
+
+def test_strong_fields_survive_bfloat16():
+    """The linear maps stay in full precision: eight bits would round 2500 G by up to 8 G."""
+    from sunpy_superres import load_model
+
+    network = load_model().network
+    rows = torch.linspace(-3000, 3000, 128)[:, None]
+    field = (rows + 200 * torch.sin(torch.arange(128) / 9.0))[None, None]
+    plain = network.decode(network.autoencoder.encode(field / 200.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = network.decode(network.autoencoder.encode(field / 200.0))
+    assert half.dtype == torch.float32
+    assert float((half - plain).abs().max()) < 4
+    assert float((half - plain).square().mean().sqrt()) < 1

@@ -149,6 +149,30 @@ def test_consistency_mends_a_wrong_field():
     assert float((mended - field).std()) < float((wrong - field).std())
 
 
+def test_consistency_does_not_follow_noise():
+    """A frame of nothing but noise, and the right answer: hardly a pixel is changed."""
+    _, _, good, noise = _scene(ny=96, nx=96)
+    generator = torch.Generator().manual_seed(4)
+    frame = noise * torch.randn(noise.shape, generator=generator)
+    out = enforce_consistency(torch.zeros(1, 1, 384, 384), frame, good, noise, MDI, SCALE)
+    assert float((out.abs() > 1).float().mean()) < 0.02
+    assert float(out.square().mean().sqrt()) < 0.07 * 12.0 / 1.4
+
+
+def test_consistency_mends_what_is_coherent_and_below_the_noise():
+    """A spot of 30 G over 5 x 5 MDI pixels, in noise of 24 G: too coherent to be noise."""
+    field = torch.zeros(1, 1, 160, 160)
+    field[..., 70:90, 70:90] = 40.0
+    noise = torch.full((1, 1, 40, 40), 24.0)
+    generator = torch.Generator().manual_seed(5)
+    frame = observe(field, MDI, SCALE) + noise * torch.randn(noise.shape, generator=generator)
+    out = enforce_consistency(
+        torch.zeros_like(field), frame, torch.ones_like(noise), noise, MDI, SCALE
+    )
+    assert float(out[..., 74:86, 74:86].mean()) > 10
+    assert abs(float(out[..., :50, :].mean())) < 0.5
+
+
 def test_consistency_does_not_touch_missing_or_saturated_pixels():
     field, frame, good, noise = _scene()
     good[..., :, 18:] = 0

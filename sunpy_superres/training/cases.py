@@ -88,7 +88,8 @@ def region_cases(data, split="test", *, noise=12.0, seed=0):
         # Whole MDI pixels only, so that the result has the same grid.
         ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
         hmi_map = hmi_map.submap([0, 0] * u.pix, width=(nx - 1) * u.pix, height=(ny - 1) * u.pix)
-        mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise)
+        interval = 300.0 if noise <= 18 else 30.0
+        mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
         yield Case(Path(record["file"]).stem, f"HARP {record['harpnum']}", mdi_map, hmi_map)
 
 
