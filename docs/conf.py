@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import warnings
 
 from sunpy_superres import __version__
@@ -39,6 +40,16 @@ numpydoc_show_class_members = False
 automodapi_toctreedirnm = "api"
 automodapi_inheritance_diagram = False
 
+
+def _network():
+    """Whether the other projects' documentation can be reached; without it, no links there."""
+    try:
+        socket.create_connection(("docs.sunpy.org", 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 intersphinx_timeout = 10
 intersphinx_mapping = {
     "python": ("https://docs.python.org/3", None),
@@ -50,6 +61,9 @@ intersphinx_mapping = {
     "torch": ("https://docs.pytorch.org/docs/stable", None),
     "matplotlib": ("https://matplotlib.org/stable", None),
 }
+
+if not _network():
+    intersphinx_mapping = {}
 
 # -- Gallery -----------------------------------------------------------------
 

@@ -52,7 +52,7 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     """
     Total unsigned magnetic flux.
 
-    The sum of |B| times the area of the photosphere that each pixel sees: plate scale,
+    The sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
     distance of the observer and foreshortening are taken into account.  Noise adds to it:
     0.8 times its standard deviation for each pixel.
 
@@ -149,7 +149,7 @@ def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
     """
     Where the centre of the unsigned flux lies, seen from the reference's.
 
-    Pixels of the plane of the sky, weighted by |B|.  Half a pixel of a Map that was enlarged
+    Pixels of the plane of the sky, weighted by ``|B|``.  Half a pixel of a Map that was enlarged
     with the wrong corner shows here.
 
     Parameters

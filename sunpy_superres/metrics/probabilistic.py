@@ -324,7 +324,7 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
     smap, uncertainty, reference, region
         As `coverage`.
     by : {"field", "mu", "uncertainty"}
-        What the pixels are sorted by: |B| of the Map in Gauss, the cosine of the
+        What the pixels are sorted by: ``|B|`` of the Map in Gauss, the cosine of the
         heliocentric angle (1 at disk centre), or the uncertainty itself in Gauss.
     bins : array-like or `~astropy.units.Quantity`, optional
         Edges.

@@ -42,7 +42,7 @@ class ActiveRegions:
         A row for each, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
         ``msh``, the same in millionths of a solar hemisphere; ``unsigned_flux``,
         ``net_flux`` (Mx); ``longitude`` from the central meridian and ``latitude`` of the
-        centre of unsigned flux (deg, heliographic); ``peak``, the largest |B| (G).
+        centre of unsigned flux (deg, heliographic); ``peak``, the largest ``|B|`` (G).
     """
 
     labels: np.ndarray
@@ -106,9 +106,9 @@ def active_regions(
     smap : `~sunpy.map.GenericMap`
         Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
     method : {"smoothed", "pixels"}
-        "smoothed": where |B|, smoothed by a Gaussian, exceeds the threshold, as automated
+        "smoothed": where ``|B|``, smoothed by a Gaussian, exceeds the threshold, as automated
         detection does (Higgins et al. 2011); a region holds both polarities and the weak
-        field between its patches.  "pixels": the pixels in which |B| itself exceeds the
+        field between its patches.  "pixels": the pixels in which ``|B|`` itself exceeds the
         threshold, gathered into one region where they are closer than ``grouping``, in the
         manner of HMI's active region patches (Bobra et al. 2014); areas count the strong
         pixels only, and network joins the regions that it touches.
@@ -156,7 +156,7 @@ def _value(name, quantity, unit, smallest=0.0):
 
 
 def _smoothed_above(field, mask, level, width):
-    """Where |B|, smoothed over what is known, exceeds a level."""
+    """Where ``|B|``, smoothed over what is known, exceeds a level."""
     size = np.where(mask, np.abs(field.values), np.float32(0))
     sigma = width / _FWHM_PER_SIGMA / field.grid.pixel_length
     weight = _gaussian(mask.astype(np.float32), sigma)
@@ -328,7 +328,7 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
     smap : `~sunpy.map.GenericMap`
         Line-of-sight field.
     threshold : `~astropy.units.Quantity`
-        Pixels below this |B| do not count.
+        Pixels below this ``|B|`` do not count.
     region : optional
         As `unsigned_flux`; of a Map with more than one region, give one of them, for example
         ``active_regions(smap).labels == 1``.

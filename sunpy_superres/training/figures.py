@@ -65,7 +65,7 @@ class Gathered:
                         "Jaccard" in row["metric"] or "Dice" in row["metric"]
                     )
                     value = row["value"] if plain else 100 * abs(row["relative_error"])
-                    label = row["metric"] if plain else f"{row['metric']}, |error|"
+                    label = row["metric"] if plain else f"{row['metric']}, relative error"
                     unit = row["unit"] if plain else "%"
                     labels.setdefault((label, unit), {}).setdefault(name, []).append(value)
         rows = []
@@ -77,7 +77,7 @@ class Gathered:
             rows.append((label, *means, unit))
         table = Table(rows=rows, names=("metric", *self.tables, "unit"))
         for name in self.tables:
-            table[name].info.format = ".4g"
+            table[name] = [f"{v:.4g}" if np.isfinite(v) else "" for v in table[name]]
         return table
 
     def mean_ratio(self, name):
