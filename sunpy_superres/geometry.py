@@ -186,6 +186,11 @@ def emission_cosine(mu, smap) -> np.ndarray:
     mu : numpy.ndarray
     smap : `~sunpy.map.GenericMap`
         For the observer's distance.
+
+    Returns
+    -------
+    numpy.ndarray
+        As ``mu``; NaN off the disk.
     """
     distance = _distance(smap)
     return (distance * mu - 1) / np.sqrt(distance**2 + 1 - 2 * distance * mu)

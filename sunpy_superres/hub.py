@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sunpy_superres.exceptions import ModelError
+from sunpy_superres.models.registry import ARCHITECTURES
 
 __all__ = ["Model", "load_model", "save_model"]
 
@@ -26,7 +27,7 @@ class Model:
 
     Parameters
     ----------
-    network : `~sunpy_superres.models.residual_ldm.ResidualLDM`
+    network : `~sunpy_superres.models.frames.FrameReader`
         In evaluation mode, float32, on the CPU.
     config : dict
         The whole of config.json.
@@ -63,7 +64,7 @@ def _read_config(folder: Path) -> dict:
             f"{path} has format {version!r}; this version reads up to {FORMAT}: "
             "update sunpy_superres."
         )
-    if architecture != "residual_ldm":
+    if architecture not in ARCHITECTURES:
         raise ModelError(
             f"{path} is of the unknown architecture {architecture!r}; update sunpy_superres."
         )
@@ -86,7 +87,7 @@ def _load_folder(folder: Path, name: str, revision: str) -> Model:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+    from sunpy_superres.models.registry import build, configured
 
     config = _read_config(folder)
     weights = folder / _WEIGHTS
@@ -99,7 +100,7 @@ def _load_folder(folder: Path, name: str, revision: str) -> Model:
             "changed; download the model again."
         )
     try:
-        network = ResidualLDM(ResidualLDMConfig.from_dict(config["model"]))
+        network = build(configured(config["architecture"], config["model"]))
         state = {k: v.float() for k, v in load_file(weights).items()}
         network.load_state_dict(state)
     except (
@@ -185,20 +186,32 @@ def _download(name, revision) -> Path:
         ) from error
 
 
-def save_model(folder, network, *, sampler, calibration, training, revision, card=None):
+def save_model(
+    folder,
+    network,
+    *,
+    sampler,
+    calibration,
+    training,
+    revision,
+    card=None,
+    architecture="residual_ldm",
+):
     """
     Write a model folder: half-precision weights, configuration, model card.
 
     Parameters
     ----------
     folder : path-like
-    network : `~sunpy_superres.models.residual_ldm.ResidualLDM`
+    network : `~sunpy_superres.models.frames.FrameReader`
     sampler, calibration, training : dict
         Default steps and noise range; factors by field strength; data and split.
     revision : str
         What the header of a result calls this version of the weights.
     card : str, optional
         Text of the README.md.
+    architecture : str
+        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
     """
     import torch
     from safetensors.torch import save_file
@@ -212,7 +225,7 @@ def save_model(folder, network, *, sampler, calibration, training, revision, car
     save_file(state, partial, metadata={"format": "pt"})
     config = {
         "format": FORMAT,
-        "architecture": "residual_ldm",
+        "architecture": architecture,
         "revision": revision,
         "package_version": __version__,
         "model": network.config.to_dict(),

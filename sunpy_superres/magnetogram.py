@@ -14,7 +14,7 @@ from sunpy_superres.geometry import on_disk_mask, plate_scale
 from sunpy_superres.headers import repaired
 from sunpy_superres.instruments import MDI
 from sunpy_superres.noise import estimate_noise, noise_map, observed_interval
-from sunpy_superres.units import field_unit
+from sunpy_superres.units import LARGEST_FIELD, field_unit
 
 __all__ = ["Magnetogram", "check_observable", "read_magnetogram"]
 
@@ -26,8 +26,6 @@ _HARMLESS = 0x00000200
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
 #: Pixels along a side.
 _SMALLEST = 16
-#: Gauss; what is larger counts as missing.
-_LARGEST = 2e4
 
 
 @dataclass(frozen=True)
@@ -257,7 +255,7 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     if unit is not None:
         values = values * np.float32(unit.to(u.G))
     on_disk = on_disk_mask(mdi_map)
-    good = on_disk & np.isfinite(values) & (np.abs(values) < _LARGEST)
+    good = on_disk & np.isfinite(values) & (np.abs(values) < LARGEST_FIELD)
     if mdi_map.mask is not None:
         good &= ~np.asarray(mdi_map.mask, bool)
     if not good.any():

@@ -91,7 +91,8 @@ def super_resolve(
         for flux, areas and spectra.  "mean" and "median" have the lowest error per
         pixel and are smoother.
     n_samples : int
-        Members of the ensemble; with 1 the uncertainty is the regression's own.
+        Members of the ensemble; with 1 the uncertainty is the regression's own.  A
+        deterministic model has one.
     num_steps : int, optional
         Steps of the solver; the model's own number by default.
     seed : int, optional
@@ -149,6 +150,8 @@ def super_resolve(
     from sunpy_superres.sampling.inference import draw_ensemble
 
     loaded = load_model(model)
+    if not loaded.network.stochastic:
+        n_samples = num_steps = 1
     num_steps = num_steps or loaded.config["sampler"]["num_steps"]
     shape = tuple(FACTOR * n for n in magnetogram.frame.shape)
     meta = rebinned_meta(magnetogram.map.meta, shape, FACTOR)
@@ -234,7 +237,7 @@ def _with_provenance(
         f"sunpy_superres {__version__}: HMI-like field from "
         f"{source.get('content') or 'an MDI magnetogram'}, "
         f"{source.get('t_obs') or source.get('date-obs') or 'time unknown'}",
-        f"residual latent diffusion, model {model.name} revision {model.revision}, "
+        f"{model.config['architecture']}, model {model.name} revision {model.revision}, "
         f"{num_steps} steps, seed {seed}, {n_samples} samples, estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
         *(f"input header repaired: {change}" for change in magnetogram.changes),

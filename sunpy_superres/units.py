@@ -6,7 +6,10 @@ import contextlib
 
 import astropy.units as u
 
-__all__ = ["field_unit"]
+__all__ = ["LARGEST_FIELD", "field_unit"]
+
+#: Gauss; what is larger is a fill value and counts as missing.
+LARGEST_FIELD = 2e4
 
 
 def field_unit(smap):

@@ -115,6 +115,21 @@ def test_a_small_quiet_map_has_rows_without_a_value(truth):
     assert str(table["unit"].dtype).startswith("<U")
 
 
+@pytest.mark.parametrize("size", [(1, 40), (2, 2), (1, 1)])
+def test_even_tiny_maps_have_a_table(truth, size):
+    mask = np.zeros(truth.data.shape, bool)
+    mask[200 : 200 + size[0], 200 : 200 + size[1]] = True
+    table = rows(metrics.compare(truth, truth, region=mask))
+    assert table["RMSE"]["value"] == 0
+    assert np.isnan(table["gradient ratio"]["value"])
+
+
+def test_an_ensemble_may_come_once(truth):
+    part = truth.submap([100, 100] * u.pix, width=31 * u.pix, height=31 * u.pix)
+    table = rows(metrics.compare(part, part, samples=(m for m in (part, part, part))))
+    assert table["CRPS"]["value"] == 0
+
+
 def test_frechet_distance_of_normal_features(truth):
     """Two sets of features with known moments, by scipy's matrix root."""
     rng = np.random.default_rng(2)
@@ -143,6 +158,13 @@ def test_frechet_distance_orders_blur_and_noise(truth):
     assert distance[0] == pytest.approx(0, abs=1e-6)
     assert distance[1] < 0.3 * min(distance[3:])
     assert distance[2] < distance[3]
+
+
+def test_features_of_the_wrong_shape_are_refused(truth):
+    with pytest.raises(ValueError, match="shape"):
+        metrics.frechet_distance(truth, truth, features=lambda f: np.ones(50))
+    one = metrics.frechet_distance(truth, truth, features=lambda f: f.reshape(-1, 1)[:500])
+    assert one == pytest.approx(0, abs=1e-6)
 
 
 def test_frechet_distance_needs_enough(truth):

@@ -124,6 +124,54 @@ def test_a_region_is_a_mask_or_two_corners(maps):
     assert metrics.rmse(*maps, region=both).value == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("roll", [0, 7, 45, 100])
+def test_corners_are_in_their_own_frame(mdi_header, roll):
+    """A box of 80 x 40 arcsec holds the same area of the sky however the image is rolled."""
+    header = mdi_header((101, 101), crpix1=51.0, crpix2=51.0, crota2=float(roll))
+    smap = sunpy.map.Map(np.full((101, 101), 100.0), header)
+    box = SkyCoord([-40, 40] * u.arcsec, [-20, 20] * u.arcsec, frame=smap.coordinate_frame)
+    x, y = np.meshgrid(np.arange(101), np.arange(101))
+    world = smap.wcs.pixel_to_world(x, y)
+    tx, ty = (
+        a.wrap_at(180 * u.deg).to_value(u.arcsec) for a in (world.Tx, world.Ty.view(type(world.Tx)))
+    )
+    inside = (np.abs(tx) <= 40) & (np.abs(ty) <= 20)
+    zero = sunpy.map.Map(np.zeros((101, 101)), header)
+    marked = sunpy.map.Map(np.where(inside, 0.0, 500.0), header)
+    assert metrics.rmse(zero, marked, region=box).value < 40
+    assert metrics.rmse(zero, sunpy.map.Map(np.where(inside, 500.0, 0.0), header), region=box) == (
+        500 * u.G
+    )
+
+
+def test_heliographic_corners_and_the_far_side(mdi_header):
+    from sunpy.coordinates import frames
+
+    header = mdi_header((256, 256), corner=(384, 384))
+    smap = sunpy.map.Map(np.zeros((256, 256)), header)
+    x, y = np.meshgrid(np.arange(256), np.arange(256))
+    frame = frames.HeliographicStonyhurst(obstime=smap.date)
+    where = smap.wcs.pixel_to_world(x, y).transform_to(frame)
+    lon, lat = where.lon.to_value(u.deg), where.lat.to_value(u.deg)
+    inside = (lon >= -5) & (lon <= 8) & (lat >= 2) & (lat <= 9)
+    box = SkyCoord([-5, 8] * u.deg, [2, 9] * u.deg, frame=frame)
+    marked = sunpy.map.Map(np.where(inside, 0.0, 500.0), header)
+    assert metrics.rmse(smap, marked, region=box).value < 20
+    far = SkyCoord([150, 170] * u.deg, [2, 9] * u.deg, frame=frame)
+    with pytest.raises(ValueError, match="in the region"):
+        metrics.rmse(smap, smap, region=far)
+
+
+def test_corners_that_mean_nothing_are_refused(maps):
+    smap, _ = maps
+    stars = SkyCoord([0, 10] * u.deg, [0, 10] * u.deg)
+    with pytest.raises(ValueError, match="observer"):
+        metrics.rmse(*maps, region=stars)
+    nowhere = SkyCoord([0, 10] * u.arcsec, [0, 10] * u.arcsec, frame="helioprojective")
+    with pytest.raises(ValueError, match="observer"):
+        metrics.rmse(*maps, region=[nowhere[0], stars[0]])
+
+
 def test_a_rolled_reference_is_turned_onto_the_map(mdi_header, bipole):
     """The same smooth field in an image rolled by 180 degrees: equal after reprojection."""
     shape = (64, 64)
@@ -161,9 +209,83 @@ def test_a_finer_reference_is_averaged(mdi_header):
         fine["crpix" + axis] = (header["crpix" + axis] - 0.5) * 4 + 0.5
     noise = np.random.default_rng(0).normal(0, 40, (192, 192))
     zero = sunpy.map.Map(np.zeros((48, 48)), header)
-    assert 5 < metrics.rmse(zero, sunpy.map.Map(noise, fine)).value < 11
+    assert metrics.rmse(zero, sunpy.map.Map(noise, fine)).value == pytest.approx(10, rel=0.05)
+    blocks = sunpy.map.Map(noise.reshape(48, 4, 48, 4).mean(axis=(1, 3)), header)
+    assert metrics.rmse(blocks, sunpy.map.Map(noise, fine)).value < 1e-2
     constant = sunpy.map.Map(np.full((192, 192), 70.0), fine)
     assert metrics.rmse(zero, constant).value == pytest.approx(70, rel=1e-4)
+
+
+def test_a_hole_in_the_reference_does_not_ring(mdi_header):
+    header = mdi_header((60, 60), corner=(480, 480))
+    data = np.full((60, 60), 1000.0)
+    data[20:30, 20:30] = np.nan
+    moved = dict(header, crpix1=header["crpix1"] - 0.5)
+    zero = sunpy.map.Map(np.full((60, 60), 1000.0), header)
+    assert metrics.rmse(zero, sunpy.map.Map(data, moved)).value < 1e-2
+
+
+def test_carrington_grids_of_two_times_are_the_same_places(mdi_header):
+    """The Sun's rotation between the two does not shift what is fixed to it."""
+    header = mdi_header((50, 60), corner=(490, 480))
+    for name in ("hgln_obs", "wcsname", "crota2"):
+        header.pop(name, None)
+    header |= {
+        "ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg",
+        "cdelt1": 0.12, "cdelt2": 0.12, "crpix1": 30.5, "crpix2": 25.5,
+        "crval1": header["crln_obs"] + 3, "crval2": 12.0,
+    }  # fmt: skip
+    rng = np.random.default_rng(2)
+    data = ndimage.gaussian_filter(rng.normal(size=(50, 60)), 1) * 500
+    later = header | {
+        "date-obs": "2010-10-15T01:00:26.000", "crln_obs": header["crln_obs"] - 0.55,
+        "t_obs": None,
+    }  # fmt: skip
+    del later["t_obs"]
+    first, second = sunpy.map.Map(data, header), sunpy.map.Map(data, later)
+    assert metrics.correlation(first, second) == pytest.approx(1, abs=1e-6)
+
+
+def test_maps_of_different_times_are_warned_about(mdi_header, bipole):
+    from sunpy_superres import SuperResWarning
+
+    header = mdi_header((64, 64), corner=(480, 480), t_obs=None)
+    first = sunpy.map.Map(bipole((64, 64)), header)
+    second = sunpy.map.Map(
+        bipole((64, 64)), header | {"date-obs": "2010-10-15T02:00:26.000", "crpix1": 20.0}
+    )
+    with pytest.warns(SuperResWarning, match="120 minutes"):
+        metrics.rmse(first, second)
+
+
+def test_the_roll_of_an_old_header_is_seen(mdi_header, bipole):
+    """lev1.8 tells it in SOLAR_P0 alone."""
+    header = mdi_header((64, 64), crpix1=32.5, crpix2=32.5, crota2=None)
+    smap = sunpy.map.Map(bipole((64, 64)), header | {"crota2": 180.0})
+    old = sunpy.map.Map(bipole((64, 64)), header | {"p_angle": 180.0})
+    assert metrics.correlation(smap, old) == pytest.approx(
+        metrics.correlation(smap, smap), abs=1e-6
+    )
+
+
+def test_pixels_that_are_not_square_are_refused(maps):
+    smap, truth = maps
+    flat = sunpy.map.Map(smap.data, dict(smap.meta, cdelt2=2 * smap.meta["cdelt2"]))
+    with pytest.raises(ValueError, match="square"):
+        metrics.power_spectrum(flat)
+    with pytest.raises(ValueError, match="square"):
+        metrics.split_scales(flat)
+    assert metrics.unsigned_flux(flat).value == pytest.approx(
+        2 * metrics.unsigned_flux(smap).value, rel=0.02
+    )
+
+
+def test_fill_values_and_overflow_do_not_count(maps):
+    smap, truth = maps
+    broken = smap.data.copy()
+    broken[3, 4], broken[5, 6], broken[7, 8] = -32768, 1e300, np.inf
+    found = metrics.rmse(sunpy.map.Map(broken, smap.meta), truth)
+    assert found.value == pytest.approx(metrics.rmse(*maps).value, rel=0.01)
 
 
 def test_off_disk_pixels_do_not_count(mdi_header):

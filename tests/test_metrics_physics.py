@@ -206,6 +206,9 @@ def test_wrong_angles_are_refused(grid):
         metrics.unsigned_flux(smap, max_angle=120 * u.deg)
     with pytest.raises(ValueError, match="max_angle"):
         metrics.unsigned_flux(smap, max_angle=3 * u.m)
+    limb = sunpy.map.Map(np.ones((20, 20)), grid((20, 20), (930, 0)))
+    with pytest.raises(ValueError, match="larger max_angle"):
+        metrics.unsigned_flux(limb, radial=True)
 
 
 def test_a_map_without_unit_is_taken_for_gauss(grid):

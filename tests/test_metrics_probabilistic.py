@@ -184,6 +184,42 @@ def test_what_super_resolve_returns_can_be_scored(mdi_cutout):
     assert table["pixels"].sum() == np.isfinite(truth.data).sum()
 
 
+def test_masks_and_fill_values_of_all_members_count(make, drawn):
+    members, truth, _, _ = drawn(4)
+    maps = [make(m) for m in members]
+    clean = np.ones(SHAPE, bool)
+    clean[:60] = False
+    clean[70, 3] = False
+    expected = metrics.spread_skill(maps, make(truth), region=clean)
+    wild = members[1].copy()
+    wild[:60] = 5e3
+    wild[70, 3] = 1e30
+    covered = np.zeros(SHAPE, bool)
+    covered[:60] = True
+    masked = sunpy.map.Map(wild.astype(np.float32), maps[1].meta, mask=covered)
+    given = [maps[0], masked, *maps[2:]]
+    assert metrics.spread_skill(given, make(truth)) == pytest.approx(expected, rel=1e-6)
+    assert metrics.resolved_scale(given) == metrics.resolved_scale(maps, region=clean)
+    header = maps[0].wcs.to_header()
+    header.update(WCSAXES=3, CTYPE3="SAMPLE", CRPIX3=1.0, CRVAL3=0.0, CDELT3=1.0)
+    stack = np.stack([m.data for m in given])
+    mask = np.zeros(stack.shape, bool)
+    mask[2, :60] = True
+    cube = ndcube.NDCube(
+        stack, wcs=WCS(header, naxis=3), unit=u.G, mask=mask, meta=dict(maps[0].meta)
+    )
+    assert metrics.spread_skill(cube, make(truth)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_equal_uncertainties_are_one_bin(make, drawn):
+    _, truth, centre, _ = drawn(1)
+    table = metrics.reliability(
+        make(centre), make(np.full(SHAPE, 20.0)), make(truth), by="uncertainty"
+    )
+    assert len(table) == 1
+    assert table["pixels"][0] == truth.size
+
+
 def test_regions_and_missing_pixels(make, drawn):
     members, truth, _, _ = drawn(4)
     members[2, 10:20] = np.nan
@@ -205,8 +241,14 @@ def test_wrong_input_is_refused(make, mdi_header):
         metrics.crps(smap, smap)
     with pytest.raises(TypeError, match="ensemble"):
         metrics.crps(3, smap)
+    with pytest.raises(TypeError, match="ensemble"):
+        metrics.crps([smap, smap.data], smap)
     with pytest.raises(ValueError, match="at least two"):
         metrics.crps([smap], smap)
+    with pytest.raises(ValueError, match="header"):
+        metrics.crps(ndcube.NDCube(np.ones((2, *SHAPE)), wcs=WCS(naxis=3), unit=u.G), smap)
+    with pytest.raises(ValueError, match="bins"):
+        metrics.reliability(smap, smap, smap, bins=[1, 2] * u.arcsec)
     with pytest.raises(ValueError, match="same grid"):
         metrics.crps([smap, other], smap)
     with pytest.raises(ValueError, match="levels"):

@@ -132,12 +132,23 @@ def test_overlap_of_half_shifted_regions(disk_map):
     assert np.isnan(metrics.dice(first, first, threshold=5e3 * u.G))
 
 
+def test_a_wide_smoothing_of_a_small_map_finds_what_is_there(disk_map):
+    smap = disk_map(spots((900, 0, 0, 1.2)), (100, 100))
+    assert len(metrics.active_regions(smap, smoothing=500 * u.Mm)) == 1
+
+
 def test_wrong_options_are_refused(disk_map):
     smap = disk_map(spots((900, 0, 0, 1.2)), (100, 100))
     with pytest.raises(ValueError, match="method"):
         metrics.active_regions(smap, method="watershed")
     with pytest.raises(ValueError, match="threshold"):
         metrics.active_regions(smap, threshold=3 * u.Mm)
+    with pytest.raises(ValueError, match="threshold"):
+        metrics.active_regions(smap, threshold=100)
+    with pytest.raises(ValueError, match="smoothing"):
+        metrics.active_regions(smap, smoothing=np.inf * u.Mm)
+    with pytest.raises(ValueError, match="threshold"):
+        metrics.bipole(smap, threshold=[1, 2] * u.G)
     with pytest.raises(ValueError, match="negative field"):
         metrics.bipole(smap)
 
@@ -216,10 +227,11 @@ def test_r_is_the_flux_under_the_smeared_strip(disk_map):
         (500, 500), scale=1.0,
     )  # fmt: skip
     pixel = np.radians(1 / 3600) * (149597.8707 - RADIUS)
-    reach = round(1.5 / pixel)
-    square = np.ones((2 * reach + 1, 2 * reach + 1))
-    strip = ndimage.binary_dilation(smap.data > 150, square) & ndimage.binary_dilation(
-        smap.data < -150, square
+    reach = 1.5 / pixel + 0.5
+    rows, columns = np.mgrid[-4:5, -4:5]
+    disc = np.hypot(rows, columns) <= reach
+    strip = ndimage.binary_dilation(smap.data > 150, disc) & ndimage.binary_dilation(
+        smap.data < -150, disc
     )
     sigma = 15 / np.sqrt(8 * np.log(2)) / pixel
     weight = ndimage.gaussian_filter(strip.astype(float), sigma, mode="constant", truncate=3)
@@ -228,6 +240,37 @@ def test_r_is_the_flux_under_the_smeared_strip(disk_map):
     np.testing.assert_array_equal(found.mask, strip)
     assert len(found.lines) == 2
     assert found.r_value.to_value(u.Mx) == pytest.approx(expected, rel=2e-3)
+
+
+def test_on_mdi_pixels_the_strip_is_that_of_schrijver(disk_map):
+    """3 x 3 pixels, as published."""
+    from scipy import ndimage
+
+    smap = disk_map(spots((2500, -1.2, 3, 0.9), (-2500, 1.2, 3, 0.9)), (250, 250), scale=1.98)
+    square = np.ones((3, 3))
+    strip = ndimage.binary_dilation(smap.data > 150, square) & ndimage.binary_dilation(
+        smap.data < -150, square
+    )
+    assert strip.any()
+    np.testing.assert_array_equal(metrics.polarity_inversion_line(smap).mask, strip)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.98])
+@pytest.mark.parametrize("angle", [0, 15, 30, 45])
+def test_length_does_not_depend_on_the_direction(disk_map, scale, angle):
+    """A front of 100 Mm that crosses the pixels at an angle, in one piece."""
+    half = np.degrees(50 / RADIUS)
+    turn = np.radians(angle)
+
+    def field(lon, lat):
+        across = lon * np.cos(turn) + lat * np.sin(turn)
+        along = lat * np.cos(turn) - lon * np.sin(turn)
+        return np.where(np.abs(along) < half, 800 * np.tanh(across / 0.15), 0.0)
+
+    size = int(260 / scale)
+    found = metrics.polarity_inversion_line(disk_map(field, (size, size), scale=scale))
+    assert len(found.lines) == 1
+    assert found.length.to_value(u.Mm) == pytest.approx(100, rel=0.06)
 
 
 def test_lines_of_the_opposite_polarity_are_the_same(disk_map):

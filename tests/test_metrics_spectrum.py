@@ -159,9 +159,33 @@ def test_half_of_a_wave_of_that_scale_is_coarse(make, wavelength, kept):
     assert share == pytest.approx(kept, abs=0.02)
 
 
+def test_byte_order_does_not_matter_to_the_split(make):
+    data = noise(3)
+    swapped = make(data.astype(">f8"))
+    coarse, fine = metrics.split_scales(swapped, 12 * u.arcsec)
+    np.testing.assert_allclose(coarse.data + fine.data, data, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(
+        coarse.data, metrics.split_scales(make(data), 12 * u.arcsec)[0].data
+    )
+
+
+def test_no_power_gives_no_ratio(make):
+    flat = make(np.full(SHAPE, 3.0))
+    assert np.isnan(metrics.power_ratio(make(noise(1)), make(np.zeros(SHAPE))).value).all()
+    axes = metrics.plot_spectra(metrics.power_spectrum(make(np.zeros(SHAPE))))
+    assert axes.get_yscale() == "linear"
+    assert metrics.power_spectrum(flat).value.value.max() < 1e-6
+
+
 def test_split_refuses_what_is_no_scale(make):
     with pytest.raises(ValueError, match="positive angle"):
         metrics.split_scales(make(noise(0)), 3 * u.G)
+    with pytest.raises(ValueError, match="finite"):
+        metrics.split_scales(make(np.full(SHAPE, np.inf)))
+    with pytest.raises(ValueError, match="arcsec"):
+        metrics.power_spectrum(make(noise(0)), bins=[3, 20])
+    with pytest.raises(ValueError, match="dict"):
+        metrics.plot_spectra([metrics.power_spectrum(make(noise(0)))])
 
 
 def test_plots_have_axes_from_coarse_to_fine(make):

@@ -8,19 +8,30 @@ from functools import cached_property
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import ConvertError, SkyCoord
 from astropy.wcs.utils import pixel_to_pixel
+from scipy import ndimage
+from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.geometry import emission_cosine, heliocentric_mu, pixel_area, plate_scale
-from sunpy_superres.units import field_unit
+from sunpy_superres.geometry import (
+    emission_cosine,
+    heliocentric_mu,
+    is_helioprojective,
+    pixel_area,
+    plate_scale,
+    rebinned_meta,
+    sphere_vectors,
+)
+from sunpy_superres.headers import repaired
+from sunpy_superres.units import LARGEST_FIELD, field_unit
 
-#: Gauss; what is larger counts as missing.
-_LARGEST = 1e5
 #: Pixels by which two grids may differ and still be the same.
 _SAME_GRID = 1e-3
 #: Side of a reference pixel over the map's below which it is averaged, not interpolated.
 _FINER = 0.75
+#: Time between two Maps, in seconds, in which the Sun turns by half an arcsec.
+_SIMULTANEOUS = 180.0
 
 
 class Grid:
@@ -59,9 +70,19 @@ class Grid:
         return emission_cosine(self.mu, self.map)
 
     @cached_property
+    def scales(self) -> np.ndarray:
+        """Arcsec per pixel along x and y."""
+        return plate_scale(self.map).to_value(u.arcsec / u.pix)
+
+    @cached_property
     def scale(self) -> float:
-        """Arcsec per pixel."""
-        return float(np.mean(plate_scale(self.map).to_value(u.arcsec / u.pix)))
+        """Arcsec per pixel of square pixels."""
+        if abs(self.scales[0] / self.scales[1] - 1) > 0.02:
+            raise ValueError(
+                f"Pixels of {self.scales[0]:.3f} x {self.scales[1]:.3f} arcsec are not square; "
+                "reproject the map to square pixels first."
+            )
+        return float(self.scales.mean())
 
     @cached_property
     def pixel_length(self) -> float:
@@ -91,7 +112,7 @@ class Field:
     """
 
     def __init__(self, smap, region=None):
-        checked(smap)
+        smap = checked(smap)
         self.grid = Grid(smap)
         values = in_gauss(smap)
         self.mask = usable(smap, values) & np.isfinite(self.grid.mu)
@@ -117,7 +138,7 @@ class Field:
         if max_angle is None:
             return self.mask
         angle = u.Quantity(max_angle)
-        if not angle.unit.is_equivalent(u.deg) or not 0 < angle.to_value(u.deg) <= 90:
+        if angle.unit.physical_type != "angle" or not 0 < angle.to_value(u.deg) <= 90:
             raise ValueError(f"max_angle must be an angle of 0 to 90 deg, not {max_angle}.")
         return self.mask & (self.grid.mu >= np.cos(angle.to_value(u.rad)))
 
@@ -140,8 +161,7 @@ class Pair:
 
     def __init__(self, smap, reference, region=None):
         self.first = Field(smap, region)
-        checked(reference)
-        values, there = on_grid_of(smap, reference)
+        values, there = on_grid_of(self.first.grid.map, checked(reference))
         self.mask = self.first.mask & there
         if not self.mask.any():
             raise ValueError(
@@ -157,7 +177,14 @@ class Pair:
 
 
 def checked(smap):
-    """Refuse what has no field on the Sun."""
+    """
+    Refuse what has no field on the Sun; mend the header of what has.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        The Map itself, or one with the roll that an old header tells in its own way.
+    """
     if not isinstance(smap, sunpy.map.GenericMap):
         raise TypeError(
             f"The metrics need a sunpy Map, not {type(smap).__name__}; "
@@ -169,12 +196,29 @@ def checked(smap):
             f"The axes are {names[0]} and {names[1]}, not helioprojective or heliographic "
             "longitude and latitude; set CTYPE1 and CTYPE2."
         )
+    meta, changes = repaired(smap.meta)
+    return sunpy.map.Map(smap.data, meta, mask=smap.mask) if changes else smap
+
+
+def quantity_in(name, quantity, unit, smallest=0.0) -> float:
+    """Value of an option in a unit, or a sentence about it."""
+    try:
+        value = u.Quantity(quantity).to_value(unit)
+    except (u.UnitConversionError, TypeError):
+        value = None
+    if value is None or np.ndim(value) or not smallest <= value < np.inf:
+        raise ValueError(
+            f"{name} must be a non-negative quantity in {unit}, such as 100 * u.{unit}, "
+            f"not {quantity!r}."
+        )
+    return float(value)
 
 
 def in_gauss(smap) -> np.ndarray:
     """Data of a Map in Gauss, float32."""
     unit = field_unit(smap)
-    values = np.asarray(smap.data, dtype=np.float32)
+    with np.errstate(over="ignore"):  # becomes infinite, and so missing
+        values = np.asarray(smap.data, dtype=np.float32)
     if unit is None:
         warnings.warn(
             "BUNIT is missing; the values are taken for Gauss.", SuperResWarning, stacklevel=4
@@ -184,9 +228,9 @@ def in_gauss(smap) -> np.ndarray:
 
 
 def usable(smap, values) -> np.ndarray:
-    """Where the data of a Map are there."""
+    """Where the data of a Map, in Gauss, are there."""
     good = np.isfinite(values)
-    good[good] = np.abs(values[good]) < _LARGEST
+    good[good] = np.abs(values[good]) < LARGEST_FIELD
     if smap.mask is not None:
         good &= ~np.asarray(smap.mask, bool)
     return good
@@ -200,7 +244,8 @@ def region_mask(smap, region) -> np.ndarray:
     ----------
     smap : `~sunpy.map.GenericMap`
     region : numpy.ndarray of bool, or `~astropy.coordinates.SkyCoord` of two corners
-        A mask of the Map's shape, or the lower left and the upper right corner.
+        A mask of the Map's shape; or two opposite corners, helioprojective or heliographic:
+        the pixels whose longitude and latitude in the corners' own frame lie between.
 
     Returns
     -------
@@ -208,7 +253,7 @@ def region_mask(smap, region) -> np.ndarray:
     """
     shape = smap.data.shape
     if isinstance(region, SkyCoord) or (
-        isinstance(region, list | tuple) and all(isinstance(c, SkyCoord) for c in region)
+        isinstance(region, list | tuple) and any(isinstance(c, SkyCoord) for c in region)
     ):
         corners = list(region) if not isinstance(region, SkyCoord) or region.shape else [region]
         if len(corners) != 2:
@@ -216,16 +261,7 @@ def region_mask(smap, region) -> np.ndarray:
                 f"A region of coordinates needs two corners, lower left and upper right, "
                 f"not {len(corners)}."
             )
-        x, y = (
-            sorted(float(v) for v in axis)
-            for axis in zip(*(smap.wcs.world_to_pixel(corner) for corner in corners), strict=True)
-        )
-        if not np.all(np.isfinite([*x, *y])):
-            raise ValueError("A corner of the region cannot be seen in the map.")
-        columns, rows = np.arange(shape[1]), np.arange(shape[0])
-        return ((rows >= y[0] - 0.5) & (rows <= y[1] + 0.5))[:, None] & (
-            (columns >= x[0] - 0.5) & (columns <= x[1] + 0.5)
-        )
+        return _between(smap, *corners)
     mask = np.asarray(region)
     if mask.dtype != bool or mask.shape != shape:
         raise ValueError(
@@ -235,11 +271,76 @@ def region_mask(smap, region) -> np.ndarray:
     return mask
 
 
+def _between(smap, first, second):
+    """Pixels whose coordinates, in the frame of the corners, lie between those of the corners."""
+    try:
+        second = second.transform_to(first.frame)
+        longitude, latitude = _coordinates(smap, first.frame)
+    except (ConvertError, u.UnitsError, ValueError) as error:
+        raise ValueError(
+            "The corners of the region cannot be compared with the map; give both in a "
+            "helioprojective or heliographic frame, with observer and obstime (such as "
+            f"map.coordinate_frame). ({error})"
+        ) from error
+    lon, lat = (
+        [getattr(corner.spherical, axis).to_value(u.deg) for corner in (first, second)]
+        for axis in ("lon", "lat")
+    )
+    width = (lon[1] - lon[0] + 180) % 360 - 180
+    west = lon[0] if width >= 0 else lon[1]
+    margin = 1e-3 * plate_scale(smap).to_value(u.deg / u.pix).min()  # for rounding
+    with np.errstate(invalid="ignore"):
+        along = (longitude - west + margin) % 360 <= abs(width) + 2 * margin
+        return along & (latitude >= min(lat) - margin) & (latitude <= max(lat) + margin)
+
+
+def _coordinates(smap, frame):
+    """Longitude and latitude of all pixels in a frame, in degrees."""
+    ny, nx = smap.data.shape
+    x, y = np.meshgrid(np.arange(nx), np.arange(ny))
+    if isinstance(frame, HeliographicStonyhurst | HeliographicCarrington):
+        from sunpy_superres.metrics.regions import heliographic_of
+
+        longitude, latitude = heliographic_of(sphere_vectors(smap, x, y), smap)
+        carrington = isinstance(frame, HeliographicCarrington)
+        origin = smap.carrington_longitude if carrington else smap.heliographic_longitude
+        return (longitude + origin).to_value(u.deg), latitude.to_value(u.deg)
+    if not isinstance(frame, Helioprojective):
+        raise ValueError(f"{type(frame).__name__} is neither.")
+    if is_helioprojective(smap) and frame.is_equivalent_frame(smap.coordinate_frame):
+        units = [u.Unit(unit).to(u.deg) for unit in smap.wcs.wcs.cunit]
+        world = smap.wcs.pixel_to_world_values(x, y)
+        return world[0] * units[0], world[1] * units[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pixels off the disk
+        there = smap.wcs.pixel_to_world(x, y).transform_to(frame)
+    return there.spherical.lon.to_value(u.deg), there.spherical.lat.to_value(u.deg)
+
+
+def _comparable_wcs(smap, reference):
+    """
+    WCS of a reference, ready to be compared with a Map's.
+
+    Two Carrington grids are the same places of the Sun at whatever times they were seen;
+    sunpy would turn one of them by the rotation between.
+    """
+    names = [str(m.coordinate_system.axis1).upper()[:4] for m in (smap, reference)]
+    if names != ["CRLN", "CRLN"]:
+        return reference.wcs
+    wcs, known = reference.wcs.deepcopy(), smap.wcs.wcs
+    wcs.wcs.dateobs, wcs.wcs.dateavg = known.dateobs, known.dateavg
+    wcs.wcs.mjdobs, wcs.wcs.mjdavg = known.mjdobs, known.mjdavg
+    for name in ("rsun_ref", "dsun_obs", "crln_obs", "hgln_obs", "hglt_obs"):
+        setattr(wcs.wcs.aux, name, getattr(known.aux, name))
+    wcs.array_shape = reference.wcs.array_shape
+    return wcs
+
+
 def same_grid(smap, reference) -> bool:
     """Whether the pixels of two Maps see the same places, to a thousandth of a pixel."""
     if smap.data.shape != reference.data.shape:
         return False
-    first, second = smap.wcs, reference.wcs
+    first, second = smap.wcs, _comparable_wcs(smap, reference)
     observers = [
         [getattr(w.wcs.aux, name) for name in ("dsun_obs", "hgln_obs", "hglt_obs", "crln_obs")]
         for w in (first, second)
@@ -251,8 +352,10 @@ def same_grid(smap, reference) -> bool:
     x = np.array([0.5, 0.2, 0.8, 0.5, 0.5]) * (nx - 1)
     y = np.array([0.5, 0.5, 0.5, 0.2, 0.8]) * (ny - 1)
     try:
-        there = pixel_to_pixel(first, second, x, y)
-    except (ValueError, u.UnitsError):  # no observer, say: no common frame
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of points off the disk
+            there = pixel_to_pixel(first, second, x, y)
+    except (ValueError, u.UnitsError, ConvertError):  # no observer, say: no common frame
         return False
     off = np.hypot(there[0] - x, there[1] - y)
     return bool(np.isfinite(off).any() and np.nanmax(off) < _SAME_GRID)
@@ -263,38 +366,54 @@ def on_grid_of(smap, reference):
     Values of a reference, in Gauss, on the grid of a Map, and where they are known.
 
     Where the grids differ, the reference is interpolated with cubic splines; if its pixels are
-    clearly smaller than the Map's, it is averaged over them (adaptive anti-aliased
-    resampling, which keeps the mean field).
+    clearly smaller than the Map's, it is averaged over them (splines on a grid so much finer,
+    and the mean over each pixel).
     """
     values = in_gauss(reference)
     there = usable(reference, values)
     if same_grid(smap, reference):
         return values, there
-    from reproject import reproject_adaptive, reproject_interp
+    wcs = _comparable_wcs(smap, reference)
+    if wcs is reference.wcs:
+        apart = abs((reference.date - smap.date).to_value(u.s))
+        if apart > _SIMULTANEOUS:
+            warnings.warn(
+                f"The maps are {apart / 60:.0f} minutes apart, and the Sun's rotation between is "
+                "not undone; reproject one of them to the other's time first "
+                "(sunpy.coordinates.propagate_with_solar_surface).",
+                SuperResWarning,
+                stacklevel=4,
+            )
+    scales = [np.mean(plate_scale(m).to_value(u.arcsec / u.pix)) for m in (reference, smap)]
+    factor = int(np.ceil(scales[1] / scales[0] - 0.01)) if scales[0] < _FINER * scales[1] else 1
+    if factor == 1:
+        return _splined(values, there, wcs, smap.wcs, smap.data.shape)
+    shape = tuple(factor * n for n in smap.data.shape)
+    fine = rebinned_meta(smap.meta, shape, factor)
+    fine = sunpy.map.Map(np.broadcast_to(np.float32(0), shape), fine).wcs
+    blocks = (smap.data.shape[0], factor, smap.data.shape[1], factor)
+    moved, known = (part.reshape(blocks) for part in _splined(values, there, wcs, fine, shape))
+    return moved.mean(axis=(1, 3)), known.all(axis=(1, 3))
 
-    shape = smap.data.shape
-    filled = np.where(there, values, np.float32(0))
+
+def _splined(values, there, wcs, target, shape):
+    """Cubic splines onto another grid, and where they rest on known pixels."""
+    from reproject import reproject_interp
+
+    if not there.all():
+        # A spline sees what it is given in a hole: what is next to it, so that it does not ring.
+        nearest = ndimage.distance_transform_edt(
+            ~there, return_distances=False, return_indices=True
+        )
+        values = values[tuple(nearest)]
     # The outermost pixels would be continued by half a pixel.
-    inner = np.zeros_like(there)
+    inner = np.zeros(there.shape, np.float32)
     inner[1:-1, 1:-1] = there[1:-1, 1:-1]
-    finer = np.mean(plate_scale(reference).to_value(u.arcsec / u.pix)) < _FINER * np.mean(
-        plate_scale(smap).to_value(u.arcsec / u.pix)
-    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the frames' transformation, off the disk
-        known = reproject_interp(
-            (inner.astype(np.float32), reference.wcs), smap.wcs, shape, return_footprint=False
+        known = reproject_interp((inner, wcs), target, shape, return_footprint=False)
+        moved = reproject_interp(
+            (values, wcs), target, shape, order="bicubic", return_footprint=False
         )
-        if finer:
-            moved = reproject_adaptive(
-                (np.where(there, values, np.nan), reference.wcs), smap.wcs, shape,
-                return_footprint=False, kernel="hann", bad_value_mode="ignore",
-                boundary_mode="ignore",
-            )  # fmt: skip
-        else:
-            moved = reproject_interp(
-                (filled, reference.wcs), smap.wcs, shape, order="bicubic", return_footprint=False
-            )
-    # A spline next to a hole has seen the hole's filling: only what lies clear of it counts.
-    known = np.nan_to_num(known) > 0.99
-    return moved.astype(np.float32), known & np.isfinite(moved)
+    moved = moved.astype(np.float32)
+    return moved, (np.nan_to_num(known) > 0.99) & np.isfinite(moved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import astropy.units as u
+import ndcube
 import numpy as np
 from astropy.table import Table
 
@@ -76,6 +77,8 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
         rows.add("error / uncertainty, rms", np.sqrt(scaled), 1.0)
     if samples is not None:
         common = {"region": region}
+        if not isinstance(samples, ndcube.NDCube):
+            samples = list(samples)
         rows.add("CRPS", probabilistic.crps(samples, reference, **common), 0.0)
         rows.add("spread / skill", probabilistic.spread_skill(samples, reference, **common), 1.0)
     return rows.table()
@@ -117,7 +120,10 @@ def _image(rows, pair):
     except ValueError:  # nowhere 11 x 11 known pixels
         rows.add("SSIM", np.nan, 1.0)
     rows.add("correlation", image._correlation(pair), 1.0)
-    rows.add("gradient ratio", image._gradient_ratio(pair), 1.0)
+    try:
+        rows.add("gradient ratio", image._gradient_ratio(pair), 1.0)
+    except ValueError:  # nowhere 3 x 3 known pixels
+        rows.add("gradient ratio", np.nan, 1.0)
     rows.add("Wasserstein distance", physics.wasserstein_of(pair), 0.0)
 
 

@@ -89,7 +89,7 @@ def psnr(smap, reference, *, data_range=_RANGE, region=None):
 
 def _gauss(data_range):
     quantity = u.Quantity(data_range)
-    if not quantity.unit.is_equivalent(u.G) or not quantity > 0:
+    if quantity.shape or not quantity.unit.is_equivalent(u.G) or not quantity > 0:
         raise ValueError(
             f"data_range must be a positive field such as 6000 * u.G, not {data_range}."
         )
@@ -181,11 +181,22 @@ def gradient_ratio(smap, reference, *, region=None):
     Mean absolute gradient over the reference's: 1 for equal sharpness, less if blurred.
 
     Noise has gradients as well, so that a noisy Map can pass for a sharp one: look at
-    `~sunpy_superres.metrics.power_ratio` beside it.  Parameters and errors as `rmse`.
+    `~sunpy_superres.metrics.power_ratio` beside it.
+
+    Parameters
+    ----------
+    smap, reference, region
+        As `rmse`.
 
     Returns
     -------
     float
+        NaN if the reference is constant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `rmse`; `ValueError` also if no 3 x 3 pixels are known in both.
     """
     return _gradient_ratio(Pair(smap, reference, region))
 

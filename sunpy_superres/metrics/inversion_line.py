@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.geometry import sphere_vectors
-from sunpy_superres.metrics._fields import Field
+from sunpy_superres.metrics._fields import Field, quantity_in
 from sunpy_superres.metrics.physics import MX
-from sunpy_superres.metrics.regions import _FWHM_PER_SIGMA, _value
+from sunpy_superres.metrics.regions import _FWHM_PER_SIGMA
 
 __all__ = ["PolarityInversionLine", "polarity_inversion_line"]
 
@@ -28,7 +28,7 @@ class PolarityInversionLine:
     length : `~astropy.units.Quantity`
         Of the zero line of the smoothed field inside of the mask, on the sphere, Mm.
     r_value : `~astropy.units.Quantity`
-        Unsigned flux near the line, Schrijver's R, Mx; his figures are log10 of it.
+        Unsigned flux near the line, Schrijver's R, Mx.
     lines : list of numpy.ndarray
         The pieces of the line: pixel coordinates ``(n, 2)``, x before y.
     """
@@ -55,7 +55,8 @@ def polarity_inversion_line(
     As Schrijver (2007): the pixels above the threshold of either polarity are widened by
     ``reach``; where the two overlap lies a strong-gradient inversion line; R is the
     unsigned flux, weighted by that overlap smeared with a Gaussian of ``width``.  His 3 x 3
-    pixels of MDI are a length here, so that Maps of any plate scale can be compared.
+    pixels of MDI are a distance here, the same in all directions and for any plate scale; on
+    MDI's pixels they come to the same.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def polarity_inversion_line(
     threshold : `~astropy.units.Quantity`
         Gauss.
     reach : `~astropy.units.Quantity`
-        By how much the polarities are widened on all sides; 1.5 Mm is a pixel of MDI.
+        By how much the polarities are widened on all sides, from the edges of their pixels;
+        1.5 Mm is a pixel of MDI.
     width : `~astropy.units.Quantity`
         Full width at half maximum of the Gaussian of R.
     smoothing : `~astropy.units.Quantity`
@@ -103,26 +105,33 @@ def inversion_line_of(
     max_angle=70 * u.deg,
 ):
     """`polarity_inversion_line` of a `Field`."""
-    level = _value("threshold", threshold, u.G)
+    level = quantity_in("threshold", threshold, u.G)
     pixel = field.grid.pixel_length
-    around = max(1, round(_value("reach", reach, u.Mm) / pixel))
-    spread = _value("width", width, u.Mm) / _FWHM_PER_SIGMA / pixel
-    blur = _value("smoothing", smoothing, u.Mm) / _FWHM_PER_SIGMA / pixel
+    # From centre to centre, the half pixel at the edge included.
+    around = quantity_in("reach", reach, u.Mm) / pixel + 0.5
+    spread = quantity_in("width", width, u.Mm) / _FWHM_PER_SIGMA / pixel
+    blur = quantity_in("smoothing", smoothing, u.Mm) / _FWHM_PER_SIGMA / pixel
     inside = field.within(max_angle)
-    positive, negative = (
-        ndimage.maximum_filter(inside & (sign * field.values > level), 2 * around + 1)
-        for sign in (1, -1)
-    )
-    mask = positive & negative & inside
+    strong = [inside & (sign * field.values > level) for sign in (1, -1)]
+    positive, negative = (ndimage.maximum_filter(s, 2 * int(around) + 1) for s in strong)
+    candidates = positive & negative & inside
+    mask = np.zeros_like(candidates)
     r_value, length, lines = 0.0, 0.0, []
-    for box, own in _groups(mask, int(np.ceil(3 * spread)) + 1):
+    for box, own in _groups(candidates, int(np.ceil(3 * spread)) + 1):
+        for polarity in strong:
+            own &= ndimage.distance_transform_edt(~polarity[box]) <= around
+        mask[box] |= own
+        if not own.any():
+            continue
         weight = ndimage.gaussian_filter(
             own.astype(np.float32), spread, mode="constant", truncate=3
         )
         # Of unit integral, as his.
         flux = np.abs(field.values[box]) * field.grid.area[box] * inside[box]
         r_value += float((flux * weight).sum(dtype=np.float64))
-        for line in _zero_lines(field.values[box], own, blur):
+        # The strip is narrow; a line along a diagonal must not fall to pieces in it.
+        strip = ndimage.maximum_filter(own, 3) & inside[box]
+        for line in _zero_lines(field.values[box], strip, blur):
             line += [box[1].start, box[0].start]
             steps = np.diff(sphere_vectors(field.grid.map, *line.T), axis=1)
             length += float(np.linalg.norm(steps, axis=0).sum())

@@ -79,14 +79,19 @@ def _moments(maps, features):
     for smap in maps:
         field = Field(smap)
         rows, columns = _bounding_box(field.mask)
-        samples.append(np.asarray(features(field.values[rows, columns]), np.float64))
+        found = np.asarray(features(field.values[rows, columns]), np.float64)
+        if found.ndim != 2 or not np.isfinite(found).all():
+            raise ValueError(
+                f"features must give finite samples of shape (n, d), not {found.shape}."
+            )
+        samples.append(found)
     samples = np.concatenate(samples)
     if len(samples) < 2 * samples.shape[1]:
         raise ValueError(
             f"{len(samples)} samples are too few for {samples.shape[1]} features; "
             "give more or larger Maps."
         )
-    return samples.mean(axis=0), np.cov(samples, rowvar=False)
+    return samples.mean(axis=0), np.atleast_2d(np.cov(samples, rowvar=False))
 
 
 def _trace_of_root(first, second):
@@ -103,7 +108,7 @@ def _autoencoder_features(model):
     from sunpy_superres.hub import load_model
 
     network = load_model(model).network
-    piece = _PIECE // network.config.autoencoder.factor
+    piece = _PIECE // network.factor
 
     @torch.inference_mode()
     def features(field):

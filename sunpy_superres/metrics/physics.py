@@ -5,7 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._fields import Field, Pair, quantity_in
 
 __all__ = [
     "flux_centre_shift",
@@ -33,7 +33,12 @@ def used(field, radial, max_angle):
     """Mask of the pixels whose flux counts."""
     if radial and max_angle is None:
         max_angle = RADIAL_LIMIT
-    return field.within(max_angle)
+    mask = field.within(max_angle)
+    if not mask.any():
+        raise ValueError(
+            f"No pixel of the map is within {max_angle} of disk centre; give a larger max_angle."
+        )
+    return mask
 
 
 def polarity_fluxes(field, radial=False, max_angle=None):
@@ -53,8 +58,11 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     Total unsigned magnetic flux.
 
     The sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
-    distance of the observer and foreshortening are taken into account.  Noise adds to it:
-    0.8 times its standard deviation for each pixel.
+    distance of the observer and foreshortening are taken into account.  Only what the
+    observer sees counts, on heliographic grids as well.  Noise adds to it: 0.8 times its
+    standard deviation for each pixel.  Areas are those at pixel centres; in the outermost
+    pixels at the limb, where they grow without limit, they are uncertain, and the whole disk
+    is right to 0.1 percent for pixels of 2 arcsec, 1 percent for 4.
 
     Parameters
     ----------
@@ -92,25 +100,45 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
 
 def net_flux(smap, *, radial=False, max_angle=None, region=None):
     """
-    Net magnetic flux: the positive less the negative; see `unsigned_flux`.
+    Net magnetic flux: the positive less the negative.
+
+    Parameters
+    ----------
+    smap, radial, max_angle, region
+        As `unsigned_flux`.
 
     Returns
     -------
     `~astropy.units.Quantity`
         Maxwell.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `unsigned_flux`.
     """
     return polarity_fluxes(Field(smap, region), radial, max_angle).sum() * u.Mx
 
 
 def signed_flux(smap, *, radial=False, max_angle=None, region=None):
     """
-    Magnetic flux of each polarity; see `unsigned_flux`.
+    Magnetic flux of each polarity.
+
+    Parameters
+    ----------
+    smap, radial, max_angle, region
+        As `unsigned_flux`.
 
     Returns
     -------
     `~astropy.units.Quantity`
         Maxwell, shape ``(2,)``: of the positive polarity (not negative), and of the
         negative polarity (not positive).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `unsigned_flux`.
     """
     return polarity_fluxes(Field(smap, region), radial, max_angle) * u.Mx
 
@@ -174,7 +202,7 @@ def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
 
 
 def flux_centre_shift_of(pair, threshold=0 * u.G):
-    level = u.Quantity(threshold).to_value(u.G)
+    level = quantity_in("threshold", threshold, u.G)
     centres = []
     for field in (pair.first, pair.second):
         size = np.abs(field.values)
@@ -184,4 +212,4 @@ def flux_centre_shift_of(pair, threshold=0 * u.G):
             raise ValueError(f"No pixel of a map exceeds the threshold of {level:g} G; lower it.")
         rows, columns = weight.sum(1, dtype=np.float64), weight.sum(0, dtype=np.float64)
         centres.append([columns @ np.arange(columns.size), rows @ np.arange(rows.size)] / total)
-    return (centres[0] - centres[1]) * pair.grid.scale * u.arcsec
+    return (centres[0] - centres[1]) * pair.grid.scales * u.arcsec

@@ -11,7 +11,7 @@ import sunpy.map
 from astropy.table import QTable
 from scipy import special
 
-from sunpy_superres.metrics._fields import Field, Pair, in_gauss, same_grid
+from sunpy_superres.metrics._fields import Field, Pair, in_gauss, same_grid, usable
 
 __all__ = [
     "coverage",
@@ -46,44 +46,68 @@ def members_of(samples):
     -------
     members : numpy.ndarray
         Gauss, ``(n, ny, nx)``.
+    there : numpy.ndarray of bool
+        Where all members are finite and none is masked.
     grid : `~sunpy.map.GenericMap`
-        The first member.
+        The first member, in Gauss.
 
     Raises
     ------
     TypeError
         If it is neither.
     ValueError
-        If there are fewer than two members, or they have different grids.
+        If there are fewer than two members, they have different grids, or a cube has lost
+        the header of its Map.
     """
     if isinstance(samples, ndcube.NDCube):
-        members = np.asarray(samples.data)
-        if members.ndim != 3 or len(members) < 2:
-            raise ValueError(
-                f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not "
-                f"{members.shape}."
-            )
-        if samples.unit is not None and samples.unit != u.G:
-            members = members * samples.unit.to(u.G)
-        return members, sunpy.map.Map(members[0], dict(samples.meta))
-    if isinstance(samples, sunpy.map.GenericMap) or not isinstance(samples, Iterable):
-        raise TypeError(
-            "An ensemble is an NDCube (super_resolve(..., return_samples=True)) or a sequence "
-            f"of Maps, not {type(samples).__name__}."
-        )
+        return _members_of_cube(samples)
+    if isinstance(samples, sunpy.map.GenericMap | str | np.ndarray) or not isinstance(
+        samples, Iterable
+    ):
+        raise TypeError(_NO_ENSEMBLE.format(type(samples).__name__))
     maps = list(samples)
-    if len(maps) < 2 or not all(isinstance(m, sunpy.map.GenericMap) for m in maps):
-        raise ValueError("An ensemble needs at least two Maps.")
+    wrong = next((m for m in maps if not isinstance(m, sunpy.map.GenericMap)), None)
+    if wrong is not None:
+        raise TypeError(_NO_ENSEMBLE.format(f"a sequence with {type(wrong).__name__}"))
+    if len(maps) < 2:
+        raise ValueError(f"An ensemble needs at least two Maps, not {len(maps)}.")
     if not all(same_grid(maps[0], other) for other in maps[1:]):
         raise ValueError("The members of an ensemble must have the same grid; reproject them.")
-    return np.stack([in_gauss(member) for member in maps]), maps[0]
+    members = np.stack([in_gauss(member) for member in maps])
+    there = np.all([usable(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
+    return members, there, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
+
+
+_NO_ENSEMBLE = (
+    "An ensemble is an NDCube (super_resolve(..., return_samples=True)) or a sequence of Maps, "
+    "not {}."
+)
+
+
+def _members_of_cube(cube):
+    members = np.asarray(cube.data)
+    if members.ndim != 3 or len(members) < 2:
+        raise ValueError(
+            f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not {members.shape}."
+        )
+    if not cube.meta or "ctype1" not in {str(key).lower() for key in cube.meta}:
+        raise ValueError(
+            "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
+        )
+    if cube.unit is not None and cube.unit != u.G:
+        members = members * cube.unit.to(u.G)
+    grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
+    there = np.all([usable(grid, member) for member in members], axis=0)
+    if cube.mask is not None:
+        there &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
+    return members, there, grid
 
 
 def _against(samples, reference, region):
     """Members and truth as ``(n, pixels)`` and ``(pixels,)``."""
-    members, grid = members_of(samples)
+    members, there, grid = members_of(samples)
     pair = Pair(grid, reference, region)
-    mask = pair.mask & np.isfinite(members).all(axis=0)
+    mask = pair.mask & there
     if not mask.any():
         raise ValueError("No pixel is known in all members and in the reference.")
     return members[:, mask], pair.second.values[mask]
@@ -353,13 +377,16 @@ def reliability_of(errors, by="field", bins=None):
         key, unit, edges = errors.mu, u.one, _MU_BINS * u.one
     elif by == "uncertainty":
         key, unit = errors.sigma, u.G
-        edges = np.quantile(errors.sigma, np.linspace(0, 1, 9)) * u.G
-        edges[-1] *= 1.001
+        edges = np.unique(np.quantile(errors.sigma, np.linspace(0, 1, 9))) * u.G
+        if edges.size == 1:
+            edges = [edges[0].value, edges[0].value + 1] * u.G
     else:
         raise ValueError(f"by must be 'field', 'mu' or 'uncertainty', not {by!r}.")
     edges = edges if bins is None else u.Quantity(bins)
     if edges.unit == u.one:
         edges = edges.value * unit
+    if not edges.unit.is_equivalent(unit):
+        raise ValueError(f"bins of {by!r} must be in {unit or 'plain numbers'}, not {edges.unit}.")
     edges = edges.to_value(unit)
     if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) >= 0).all():
         raise ValueError("bins must be two or more ascending edges.")
@@ -398,6 +425,11 @@ def plot_reliability(tables, axes=None):
     Returns
     -------
     `~matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If the tables are empty.
     """
     if axes is None:
         from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from astropy.table import QTable
 from scipy import ndimage
 
 from sunpy_superres.geometry import sphere_vectors
-from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._fields import Field, Pair, quantity_in
 from sunpy_superres.metrics.physics import MX
 
 __all__ = [
@@ -111,7 +111,8 @@ def active_regions(
         field between its patches.  "pixels": the pixels in which ``|B|`` itself exceeds the
         threshold, gathered into one region where they are closer than ``grouping``, in the
         manner of HMI's active region patches (Bobra et al. 2014); areas count the strong
-        pixels only, and network joins the regions that it touches.
+        pixels only, and network joins the regions that it touches.  Pixels with fewer than
+        three strong neighbours (of eight) do not count.
     threshold : `~astropy.units.Quantity`, optional
         Gauss; 50 for "smoothed" and 100 for "pixels" by default.
     smoothing : `~astropy.units.Quantity`
@@ -148,19 +149,12 @@ def active_regions(
     return regions_of(Field(smap, region), **options)
 
 
-def _value(name, quantity, unit, smallest=0.0):
-    quantity = u.Quantity(quantity)
-    if not quantity.unit.is_equivalent(unit) or not quantity.to_value(unit) >= smallest:
-        raise ValueError(f"{name} must be a non-negative quantity in {unit}, not {quantity}.")
-    return quantity.to_value(unit)
-
-
 def _smoothed_above(field, mask, level, width):
     """Where ``|B|``, smoothed over what is known, exceeds a level."""
     size = np.where(mask, np.abs(field.values), np.float32(0))
     sigma = width / _FWHM_PER_SIGMA / field.grid.pixel_length
     weight = _gaussian(mask.astype(np.float32), sigma)
-    smooth = _gaussian(size, sigma) / np.maximum(weight, np.float32(0.1))
+    smooth = _gaussian(size, sigma) / np.maximum(weight, np.float32(1e-3))
     return mask & (smooth > level)
 
 
@@ -189,10 +183,10 @@ def regions_of(
     """`active_regions` of a `Field`."""
     if method not in _THRESHOLDS:
         raise ValueError(f"method must be 'smoothed' or 'pixels', not {method!r}.")
-    level = _value("threshold", _THRESHOLDS[method] if threshold is None else threshold, u.G)
-    width = _value("smoothing", smoothing, u.Mm)
-    gap = _value("grouping", grouping, u.Mm)
-    smallest = _value("minimum_area", minimum_area, u.Mm**2)
+    level = quantity_in("threshold", _THRESHOLDS[method] if threshold is None else threshold, u.G)
+    width = quantity_in("smoothing", smoothing, u.Mm)
+    gap = quantity_in("grouping", grouping, u.Mm)
+    smallest = quantity_in("minimum_area", minimum_area, u.Mm**2)
     mask = field.within(max_angle)
     eight = np.ones((3, 3), bool)
     if method == "smoothed":
@@ -200,10 +194,10 @@ def regions_of(
         labels, number = ndimage.label(active, eight)
     else:
         active = mask & (np.abs(field.values) > level)
-        # A pixel alone is noise.
-        active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.34
-        reach = max(1, round(gap / 2 / field.grid.pixel_length))
-        joined = ndimage.maximum_filter(active, 2 * reach + 1)
+        # A pixel alone, or a line of them, is noise.
+        active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.4
+        reach = round(gap / 2 / field.grid.pixel_length)
+        joined = ndimage.maximum_filter(active, 2 * reach + 1) if reach else active
         labels, number = ndimage.label(joined, eight)
         labels[~active] = 0
     area = np.bincount(labels[active], field.grid.area[active], number + 1)
@@ -284,6 +278,11 @@ def jaccard(smap, reference, *, region=None, **options):
     -------
     float
         0 to 1; NaN if neither Map has an active region.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `~sunpy_superres.metrics.rmse` and `active_regions`.
     """
     return overlap(*_pair_of_regions(smap, reference, region, options))[0]
 
@@ -339,8 +338,11 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
 
     Raises
     ------
+    TypeError
+        If it is not a Map of a magnetic field.
     ValueError
-        If one of the polarities does not exceed the threshold.
+        If one of the polarities does not exceed the threshold, or the Map or an option cannot
+        be right.
 
     References
     ----------
@@ -351,7 +353,7 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
 
 def bipole_of(field, threshold=100 * u.G, mask=True):
     """`bipole` of a `Field`, inside of a further mask."""
-    level = _value("threshold", threshold, u.G)
+    level = quantity_in("threshold", threshold, u.G)
     smap = field.grid.map
     centres, names = [], ("positive", "negative")
     for name, sign in zip(names, (1, -1), strict=True):

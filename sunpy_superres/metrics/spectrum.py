@@ -11,8 +11,8 @@ import scipy.fft
 import sunpy.map
 from scipy import ndimage
 
-from sunpy_superres.geometry import plate_scale, refresh_statistics
-from sunpy_superres.metrics._fields import Field, Pair, checked
+from sunpy_superres.geometry import refresh_statistics
+from sunpy_superres.metrics._fields import Field, Grid, Pair, checked
 from sunpy_superres.metrics.probabilistic import members_of
 
 __all__ = [
@@ -52,10 +52,26 @@ class Spectrum:
     name: str = ""
 
     def at(self, scale) -> u.Quantity:
-        """Interpolated value at a scale; linear in the logarithm of the scale."""
-        where = np.log(u.Quantity(scale).to_value(u.arcsec))
+        """
+        Interpolated value at a scale; linear in the logarithm of the scale.
+
+        Parameters
+        ----------
+        scale : `~astropy.units.Quantity`
+            Arcsec; beyond the ends the value of the last ring.
+        """
+        where = np.log(_arcsec("scale", scale))
         known = np.log(self.scale.to_value(u.arcsec))
         return np.interp(where, known[::-1], self.value.value[::-1]) * self.value.unit
+
+
+def _arcsec(name, quantity):
+    try:
+        return u.Quantity(quantity).to_value(u.arcsec)
+    except (u.UnitConversionError, TypeError) as error:
+        raise ValueError(
+            f"{name} must be in arcsec, such as 2 * u.arcsec, not {quantity}."
+        ) from error
 
 
 class _Transform:
@@ -84,7 +100,7 @@ class _Transform:
             count = int(np.clip(min(mask.shape) // 4, 6, _RINGS))
             edges = np.geomspace(lowest, highest, count + 1)
         else:
-            scales = u.Quantity(rings).to_value(u.arcsec)
+            scales = np.asarray(_arcsec("bins", rings))
             if scales.ndim != 1 or scales.size < 2 or not (scales > 0).all():
                 raise ValueError(f"bins must be two or more positive scales, not {rings}.")
             edges = np.sort(1 / scales)
@@ -190,7 +206,7 @@ def power_ratio(smap, reference, *, bins=None, region=None):
     Returns
     -------
     Spectrum
-        Without unit.
+        Without unit; NaN where the reference has no power.
 
     Raises
     ------
@@ -208,7 +224,8 @@ def transforms_of(pair, bins=None):
 
 def ratio_of(pair, bins=None, transforms=None):
     transform, first, second = transforms or transforms_of(pair, bins)
-    ratio = transform.power(first) / np.maximum(transform.power(second), 1e-30)
+    powers = transform.power(first), transform.power(second)
+    ratio = np.divide(*powers, out=np.full(powers[0].shape, np.nan), where=powers[1] > 0)
     return transform.spectrum(ratio, "power ratio")
 
 
@@ -301,9 +318,9 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
         raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
     if not ensemble:
         return crossing(coherence(smap, reference, bins=bins, region=region), level)
-    members, grid = members_of(smap)
+    members, there, grid = members_of(smap)
     field = Field(grid, region)
-    mask = field.mask & np.isfinite(members).all(axis=0)
+    mask = field.mask & there
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
     mean = np.mean(
@@ -337,7 +354,8 @@ def split_scales(smap, scale=2 * u.arcsec):
 
     The coarse part is the Map under a Gaussian filter that lets half of a wave of that
     wavelength pass (nothing rings, as it would behind a sharp cut); the fine part is the
-    rest, so that the two add up to the Map exactly.  Missing pixels do not count.
+    rest, so that the two add up to the Map (to the rounding of its numbers).  Missing pixels
+    do not count.
 
     Parameters
     ----------
@@ -355,19 +373,22 @@ def split_scales(smap, scale=2 * u.arcsec):
     TypeError
         If it is not a Map.
     ValueError
-        If its coordinates cannot be right or the scale is not an angle.
+        If its coordinates cannot be right, nothing in it is finite, or the scale is not a
+        positive angle.
     """
     checked(smap)
     length = u.Quantity(scale)
-    if not length.unit.is_equivalent(u.arcsec) or not length > 0:
+    if length.shape or length.unit.physical_type != "angle" or not length > 0:
         raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")
-    pixel = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
+    pixel = Grid(smap).scale
     sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
     data = np.asarray(smap.data)
-    data = data if data.dtype == np.float64 else data.astype(np.float32)
+    data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
     there = np.isfinite(data)
     if smap.mask is not None:
         there &= ~np.asarray(smap.mask, bool)
+    if not there.any():
+        raise ValueError("No pixel of the map is finite; there is nothing to split.")
     filled = np.where(there, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
     if not there.all():
@@ -399,6 +420,11 @@ def plot_spectra(spectra, axes=None):
     Returns
     -------
     `~matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If there is no spectrum.
     """
     if axes is None:
         from matplotlib.figure import Figure
@@ -406,8 +432,8 @@ def plot_spectra(spectra, axes=None):
         axes = Figure(layout="constrained").add_subplot()
     if isinstance(spectra, Spectrum):
         spectra = {spectra.name: spectra}
-    if not spectra:
-        raise ValueError("There is no spectrum to draw; give at least one.")
+    if not isinstance(spectra, dict) or not spectra:
+        raise ValueError("There is no spectrum to draw; give one, or a dict with at least one.")
     for label, spectrum in spectra.items():
         axes.plot(spectrum.scale.to_value(u.arcsec), spectrum.value.value, label=label)
     some = next(iter(spectra.values()))
@@ -415,7 +441,7 @@ def plot_spectra(spectra, axes=None):
     axes.set_xscale("log")
     if not axes.xaxis_inverted():
         axes.invert_xaxis()
-    if some.name != "coherence":
+    if any((s.value.value > 0).any() for s in spectra.values()) and some.name != "coherence":
         axes.set_yscale("log")
     if dimensionless:
         axes.axhline(0.5 if some.name == "coherence" else 1.0, color="0.6", lw=0.8, zorder=0)

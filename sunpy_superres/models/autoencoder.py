@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sunpy_superres.models.unet import ResidualBlock
 
-__all__ = ["Autoencoder", "AutoencoderConfig"]
+__all__ = ["Autoencoder", "AutoencoderConfig", "PixelSpace"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ class Autoencoder(nn.Module):
             self.from_latent.weight.copy_(self.to_latent.weight.transpose(0, 1))
 
     @property
+    def latent_channels(self) -> int:
+        """Numbers kept of each block."""
+        return self.config.latent_channels
+
+    @property
     def encoder_halo(self) -> int:
         """Receptive radius of `encode`, in latent pixels."""
         return 2 + 2 * self.config.encoder_blocks
@@ -123,6 +128,52 @@ class Autoencoder(nn.Module):
         """Field of a latent, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
         return F.pixel_shuffle(blocks, self.config.factor)
+
+    def decoded_std(self, std):
+        """Standard deviation of the field to first order, from that of the latent."""
+        with torch.autocast(std.device.type, enabled=False):
+            variance = F.conv2d(std.square(), self.from_latent.weight.square())
+        return F.pixel_shuffle(variance.sqrt(), self.config.factor)
+
+    def forward(self, field):
+        return self.decode(self.encode(field))
+
+
+class PixelSpace(nn.Module):
+    """
+    No autoencoder: the pixels of each block are its channels, and nothing is lost.
+
+    What is diffused behind it is the magnetogram itself, as in Palette (Saharia et al. 2022).
+
+    Parameters
+    ----------
+    factor : int
+        Pixels of the magnetogram along one side of a block.
+    """
+
+    #: Receptive radii, as those of `Autoencoder`.
+    encoder_halo = decoder_halo = 0
+
+    def __init__(self, factor: int = 4):
+        super().__init__()
+        self.factor = factor
+
+    @property
+    def latent_channels(self) -> int:
+        """Pixels of a block."""
+        return self.factor**2
+
+    def encode(self, field):
+        """Blocks of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 16, ny, nx)``."""
+        return F.pixel_unshuffle(field, self.factor)
+
+    def decode(self, latent):
+        """Field of its blocks."""
+        return F.pixel_shuffle(latent, self.factor)
+
+    def decoded_std(self, std):
+        """Standard deviation of the field."""
+        return F.pixel_shuffle(std, self.factor)
 
     def forward(self, field):
         return self.decode(self.encode(field))

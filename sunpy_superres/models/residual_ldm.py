@@ -1,4 +1,9 @@
-"""The residual latent diffusion model: its parts, and how a frame becomes a condition."""
+"""
+The residual latent diffusion model: its parts, and how a frame becomes a condition.
+
+Two settings turn it into the other diffusion models of Ramunno et al. (2025): ``base`` says what
+is left to the diffusion, ``space`` where it takes place.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,16 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-from sunpy_superres.forward import inverse_gain_response
-from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig
+from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig, PixelSpace
 from sunpy_superres.models.denoiser import Denoiser, DenoiserConfig, EDMPreconditioner
+from sunpy_superres.models.frames import FrameReader
 from sunpy_superres.models.regression import Regression, RegressionConfig
 
 __all__ = ["Condition", "ResidualLDM", "ResidualLDMConfig"]
+
+BASES = ("regression", "interpolation", "none")
+SPACES = ("latent", "pixels")
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,13 @@ class ResidualLDMConfig:
     gain, weak_excess, weak_scale : float
         The MDI/HMI calibration removed from the frame; see
         `sunpy_superres.forward.gain_response`.
+    base : {"regression", "interpolation", "none"}
+        What the diffused residual is added to: the regression's mean; the interpolated
+        frame, as published; or nothing, so that the whole field is diffused.
+    space : {"latent", "pixels"}
+        Of the diffusion: the autoencoder's, or that of the magnetogram itself.
     autoencoder, regression, denoiser
-        Sizes of the parts.
+        Sizes of the parts; those of parts that there are not mean nothing.
     """
 
     field_scale: float = 200.0
@@ -40,9 +51,17 @@ class ResidualLDMConfig:
     gain: float = 1.40
     weak_excess: float = 0.08
     weak_scale: float = 400.0
+    base: str = "regression"
+    space: str = "latent"
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     regression: RegressionConfig = field(default_factory=RegressionConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+
+    def __post_init__(self):
+        if self.base not in BASES:
+            raise ValueError(f"base must be one of {', '.join(BASES)}; not {self.base!r}.")
+        if self.space not in SPACES:
+            raise ValueError(f"space must be one of {', '.join(SPACES)}; not {self.space!r}.")
 
     @classmethod
     def from_dict(cls, values: dict) -> ResidualLDMConfig:
@@ -82,7 +101,7 @@ class Condition(NamedTuple):
     features: torch.Tensor
 
 
-class ResidualLDM(nn.Module):
+class ResidualLDM(FrameReader):
     """
     Residual latent diffusion conditioned on an MDI frame.
 
@@ -90,70 +109,55 @@ class ResidualLDM(nn.Module):
     the MDI pixels, the mask of good pixels and the noise level into the mean and
     the standard deviation of the HMI latent.  The denoiser, conditioned on all of
     these, draws the residual ``(z_HR - mean) / scale``.
+
+    With another base than the regression, the mean is the latent of the interpolated frame or
+    zero, the scale one number for each channel, and the condition that latent and the
+    pixels.
     """
 
-    #: Input channels beside the latent: field, compressed field, mask, noise.
-    _pixel_channels = 4
+    #: Each call draws another field.
+    stochastic = True
 
     def __init__(self, config: ResidualLDMConfig = ResidualLDMConfig()):
         super().__init__()
         self.config = config
-        self.autoencoder = Autoencoder(config.autoencoder)
-        channels = config.autoencoder.latent_channels
-        self.regression = Regression(channels, channels + self._pixel_channels, config.regression)
-        condition = self.regression.feature_channels + 2 * channels + self._pixel_channels
+        if config.space == "pixels":
+            self.autoencoder = PixelSpace(config.autoencoder.factor)
+        else:
+            self.autoencoder = Autoencoder(config.autoencoder)
+        channels = self.latent_channels
+        condition = channels + self.pixel_channel_count
+        self.regression = None
+        if config.base == "regression":
+            self.regression = Regression(channels, condition, config.regression)
+            condition += self.regression.feature_channels + channels
+        else:
+            self.register_buffer("residual_std", torch.ones(channels))
         self.denoiser = EDMPreconditioner(Denoiser(channels, condition, config.denoiser))
         self.register_buffer("latent_std", torch.ones(channels))
 
     @property
+    def factor(self) -> int:
+        """HMI-like pixels along one side of an MDI pixel."""
+        return self.config.autoencoder.factor
+
+    @property
     def latent_channels(self) -> int:
         """Channels of the latent."""
-        return self.config.autoencoder.latent_channels
+        return self.autoencoder.latent_channels
 
     @property
     def condition_halo(self) -> int:
         """Receptive radius of `condition`, in MDI pixels (even)."""
-        halo = 2 + self.autoencoder.encoder_halo + self.regression.halo
+        halo = 2 + self.autoencoder.encoder_halo
+        if self.regression is not None:
+            halo += self.regression.halo
         return halo + halo % 2
 
     @property
     def denoiser_halo(self) -> int:
         """Receptive radius of one denoiser evaluation, in MDI pixels (even)."""
         return self.denoiser.network.halo
-
-    def calibrated(self, frame):
-        """MDI Gauss to HMI Gauss."""
-        c = self.config
-        return inverse_gain_response(frame, c.gain, c.weak_excess, c.weak_scale)
-
-    def interpolated(self, frame):
-        """
-        Calibrated bicubic interpolation, the baseline; Gauss in, Gauss out.
-
-        Parameters
-        ----------
-        frame : torch.Tensor
-            MDI Gauss, ``(n, 1, ny, nx)``.
-        """
-        factor = self.config.autoencoder.factor
-        return F.interpolate(
-            self.calibrated(frame), scale_factor=factor, mode="bicubic", align_corners=False
-        )
-
-    def pixel_channels(self, frame, mask, noise):
-        """MDI pixels as the networks see them; see `condition` for the arguments."""
-        level = self.calibrated(frame) / self.config.field_scale
-        return torch.cat(
-            [
-                level,
-                torch.asinh(4 * level),
-                mask.to(level),
-                torch.log(noise.clamp(min=1.0) / self.config.noise_scale)
-                .to(level)
-                .expand_as(level),
-            ],
-            dim=1,
-        )
 
     def condition(self, frame, mask, noise) -> Condition:
         """
@@ -171,6 +175,9 @@ class ResidualLDM(nn.Module):
         pixels = self.pixel_channels(frame, mask, noise)
         latent_lr = self.autoencoder.encode(self.interpolated(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
+        if self.regression is None:
+            mean = latent_lr if self.config.base == "interpolation" else latent_lr * 0
+            return Condition(mean, self.residual_std[:, None, None].expand_as(mean), inputs)
         mean, scale, features = self.regression(inputs, latent_lr)
         features = torch.cat(
             [features, mean / self.latent_std[:, None, None], scale.log(), pixels], dim=1

@@ -123,7 +123,9 @@ def draw_ensemble(
     network = model.network
     if device != torch.device("cpu"):
         network = copy.deepcopy(network).to(device)
-    factor = network.config.autoencoder.factor
+    if not network.stochastic:
+        n_samples = num_steps = 1
+    factor = network.factor
     ny, nx = magnetogram.frame.shape
     frame, good, noise = (
         _to_even(a, fill)
@@ -141,9 +143,14 @@ def draw_ensemble(
     needed = inside[0, 0].numpy() > 0
     tile_size = (tile_size or _TILE) // 2 * 2
     batch_size = batch_size or (n_samples if device.type == "cuda" else 1)
-    channels = network.latent_channels
     autocast = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
 
+    if not network.stochastic:
+        return _predicted(
+            network, magnetogram, (frame, good, noise), disk, needed,
+            instrument, plate_scale, device, autocast, tile_size, progress,
+        )  # fmt: skip
+    channels = network.latent_channels
     denoise_tiles = tiles_of(needed, tile_size, network.denoiser_halo)
     decode_tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.autoencoder.decoder_halo)
     bar = tqdm(
@@ -208,7 +215,8 @@ def draw_ensemble(
                 chi_squares.append(float(reduced_chi_square(field, *observation)))
                 images[number] = _cropped(field, factor, ny, nx)
         images[-2] = _cropped(field_of(mean), factor, ny, nx)
-        images[-1] = _cropped(_predicted_std(network, scale), factor, ny, nx)
+        spread = network.autoencoder.decoded_std(scale.to(device)).cpu()
+        images[-1] = _cropped(spread * network.config.field_scale, factor, ny, nx)
     return Ensemble(images, float(np.mean(chi_squares)))
 
 
@@ -217,10 +225,31 @@ def _cropped(field, factor, ny, nx):
     return field[0, 0, : factor * ny, : factor * nx].float().numpy()
 
 
-def _predicted_std(network, scale):
-    """Standard deviation of the field to first order, from that of the latent."""
-    autoencoder = network.autoencoder
-    weight = autoencoder.from_latent.weight.square().to(scale.device)
-    variance = torch.nn.functional.conv2d(scale.square(), weight)
-    fine = torch.nn.functional.pixel_shuffle(variance, autoencoder.config.factor)
-    return fine.sqrt() * network.config.field_scale
+def _predicted(
+    network, magnetogram, inputs, disk, needed,
+    instrument, plate_scale, device, autocast, tile_size, progress,
+):  # fmt: skip
+    """`Ensemble` of a deterministic network: its one field, and a spread of 1 G to calibrate."""
+    factor = network.factor
+    tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.halo)
+    size = inputs[0].shape[-2:]
+    bar = tqdm(total=len(tiles), desc="super-resolving", unit="tile", disable=not progress,
+               leave=False)  # fmt: skip
+
+    def predict(*pieces):
+        bar.update(1)
+        with autocast:
+            return network.predict(*(x.to(device) for x in pieces))
+
+    with bar:
+        field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
+        apply_tiled(predict, inputs, tiles, field, factor)
+        field = field * disk
+        coverage = blurred_mean(disk, instrument, plate_scale)
+        frame, good, noise = inputs
+        chi_square = reduced_chi_square(
+            field, frame, good, noise, instrument, plate_scale, coverage
+        )
+    ny, nx = magnetogram.frame.shape
+    image = _cropped(field, factor, ny, nx)
+    return Ensemble(np.stack([image, image, np.ones_like(image)]), float(chi_square[0]))

@@ -52,7 +52,7 @@ def interpolated_map(mdi_map, model="default"):
     with torch.inference_mode():
         filled = torch.from_numpy(np.nan_to_num(frame))[None, None]
         data = network.interpolated(filled)[0, 0].numpy()
-    factor = network.config.autoencoder.factor
+    factor = network.factor
     data[np.kron(~np.isfinite(frame), np.ones((factor, factor), bool))] = np.nan
     return sunpy.map.Map(data, rebinned_meta(mdi_map.meta, data.shape, factor))
 

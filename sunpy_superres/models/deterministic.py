@@ -1,0 +1,212 @@
+"""
+The two deterministic networks that Ramunno et al. (2025) compare with: Enhance and Progressive.
+
+They give one field for a frame, the one of least squared error.  Their sizes are settings; those
+of `published` are the paper's.  Where the published code normalises by statistics of the whole
+image or interpolates from corner to corner, tiles would differ from the undivided field; the
+networks here normalise each pixel over its channels and interpolate about pixel centres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sunpy_superres.models.frames import FrameReader
+
+__all__ = ["Deterministic", "DeterministicConfig", "Enhance", "Progressive"]
+
+KINDS = ("enhance", "progressive")
+
+
+@dataclass(frozen=True)
+class DeterministicConfig:
+    """
+    Architecture and units of a `Deterministic` network.
+
+    Parameters
+    ----------
+    kind : {"enhance", "progressive"}
+    width : int
+        Channels of the first convolution.
+    multipliers : tuple of int
+        Of ``width``: the channels of the following blocks or convolutions.
+    field_scale, noise_scale, gain, weak_excess, weak_scale : float
+        As `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
+    """
+
+    kind: str = "enhance"
+    width: int = 48
+    multipliers: tuple[int, ...] = (1, 2, 2, 2, 1, 1)
+    field_scale: float = 200.0
+    noise_scale: float = 16.0
+    gain: float = 1.40
+    weak_excess: float = 0.08
+    weak_scale: float = 400.0
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}; not {self.kind!r}.")
+        count = {"enhance": 6, "progressive": 7}[self.kind]
+        if len(self.multipliers) != count:
+            raise ValueError(f"{self.kind} needs {count} multipliers, not {len(self.multipliers)}.")
+        if self.kind == "enhance" and self.multipliers[-1] != 1:
+            raise ValueError("The last multiplier of enhance must be 1, for its long skip.")
+
+    @classmethod
+    def published(cls, kind) -> DeterministicConfig:
+        """The widths of the paper's code: 109 M parameters of Enhance, 51 M of Progressive."""
+        sizes = {
+            "enhance": (64, (8, 16, 32, 16, 8, 1)),
+            "progressive": (64, (8, 16, 32, 16, 8, 8, 4)),
+        }
+        return cls(kind, *sizes[kind])
+
+    @classmethod
+    def from_dict(cls, values: dict) -> DeterministicConfig:
+        """A configuration from the plain dictionary of `to_dict`."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def to_dict(self) -> dict:
+        """The configuration as a plain dictionary, ready for JSON."""
+        return asdict(self)
+
+
+class _ChannelNorm(nn.Module):
+    """Normalisation of each pixel over its channels, with a learnt scale and offset."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        x = x - x.mean(dim=1, keepdim=True)
+        x = x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+def _double_convolution(channels_in, channels_out):
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
+        _ChannelNorm(channels_out),
+        nn.ReLU(),
+        nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
+        _ChannelNorm(channels_out),
+    )
+
+
+def _enlarged(x, factor, mode="bilinear"):
+    return F.interpolate(x, scale_factor=factor, mode=mode, align_corners=False)
+
+
+class Enhance(nn.Module):
+    """
+    Convolutions on the MDI grid, one enlargement at the end.
+
+    After Diaz Baso & Asensio Ramos (2018, A&A 614, A5), in the form of Ramunno et al. (2025):
+    six double convolutions between two ends that a long skip joins.
+
+    Parameters
+    ----------
+    channels_in : int
+    width : int
+    multipliers : tuple of int
+    """
+
+    #: Receptive radius in MDI pixels.
+    halo = 16
+
+    def __init__(self, channels_in, width, multipliers):
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, width, 3, padding=1, bias=False)
+        widths = [width, *(width * m for m in multipliers)]
+        self.blocks = nn.ModuleList(
+            _double_convolution(*pair) for pair in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.last = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = _ChannelNorm(width)
+        self.fine = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.head = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        start = h = F.relu(self.first(x))
+        for block in self.blocks:
+            h = block(h)
+        h = self.norm(self.last(h)) + start
+        return self.head(F.relu(self.fine(_enlarged(h, 4))))
+
+
+class Progressive(nn.Module):
+    """
+    Enlargement in two steps, the interpolated frame added after each.
+
+    After Rahman et al. (2020, ApJ 897, L32), in the form of Ramunno et al. (2025).
+
+    Parameters
+    ----------
+    channels_in : int
+    width : int
+    multipliers : tuple of int
+    """
+
+    #: Receptive radius in MDI pixels: 4 convolutions, bicubic, 4 at half of the pixel, 1 fine.
+    halo = 10
+
+    def __init__(self, channels_in, width, multipliers):
+        super().__init__()
+        widths = [channels_in, width, *(width * m for m in multipliers)]
+        layers = [
+            nn.Sequential(
+                nn.Conv2d(*pair, 3, padding=1, bias=False), _ChannelNorm(pair[1]), nn.ReLU()
+            )
+            for pair in zip(widths[:-1], widths[1:], strict=True)
+        ]
+        self.coarse, self.middle = nn.ModuleList(layers[:4]), nn.ModuleList(layers[4:])
+        self.head = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        field = x[:, :1]
+        h = x
+        for layer in self.coarse:
+            h = layer(h)
+        h = _enlarged(h, 2) + _enlarged(field, 2, "bicubic")
+        for layer in self.middle:
+            h = layer(h)
+        return self.head(_enlarged(h, 2) + _enlarged(field, 4, "bicubic"))
+
+
+class Deterministic(FrameReader):
+    """
+    One field for a frame: the interpolated frame and what a network adds to it.
+
+    Parameters
+    ----------
+    config : DeterministicConfig
+    """
+
+    #: Each call gives the same field.
+    stochastic = False
+
+    def __init__(self, config: DeterministicConfig = DeterministicConfig()):
+        super().__init__()
+        self.config = config
+        network = {"enhance": Enhance, "progressive": Progressive}[config.kind]
+        self.network = network(self.pixel_channel_count, config.width, config.multipliers)
+
+    @property
+    def halo(self) -> int:
+        """Receptive radius of `predict`, in MDI pixels (even)."""
+        return self.network.halo
+
+    def predict(self, frame, mask, noise):
+        """
+        The field, in HMI Gauss, ``(n, 1, 4 ny, 4 nx)``.
+
+        Parameters are those of `pixel_channels`.
+        """
+        residual = self.network(self.pixel_channels(frame, mask, noise)).float()
+        return self.interpolated(frame) + residual * self.config.field_scale

@@ -1,0 +1,138 @@
+"""Architectures by name: what config.json says, and how a network follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["ARCHITECTURES", "Architecture", "build", "configured"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """
+    One of the systems that can be trained, loaded and compared.
+
+    Parameters
+    ----------
+    name : str
+    summary : str
+        One line for people.
+    family : {"diffusion", "deterministic"}
+    fixed : dict
+        Settings of the configuration that make this architecture what it is.
+    base : tuple of str
+        Of a diffusion: the bases that it may have.
+    """
+
+    name: str
+    summary: str
+    family: str
+    fixed: dict = field(default_factory=dict)
+    base: tuple[str, ...] = ()
+
+
+ARCHITECTURES = {
+    entry.name: entry
+    for entry in (
+        Architecture(
+            "residual_ldm",
+            "latent diffusion of the residual to a regression or to the interpolated frame",
+            "diffusion",
+            {"space": "latent"},
+            ("regression", "interpolation"),
+        ),
+        Architecture(
+            "ldm",
+            "latent diffusion of the whole field",
+            "diffusion",
+            {"space": "latent", "base": "none"},
+            ("none",),
+        ),
+        Architecture(
+            "palette_residual",
+            "pixel-space diffusion of the residual to the interpolated frame",
+            "diffusion",
+            {"space": "pixels", "base": "interpolation"},
+            ("interpolation",),
+        ),
+        Architecture(
+            "palette",
+            "pixel-space diffusion of the whole field",
+            "diffusion",
+            {"space": "pixels", "base": "none"},
+            ("none",),
+        ),
+        Architecture(
+            "enhance",
+            "deterministic network, enlarged at its end",
+            "deterministic",
+            {"kind": "enhance"},
+        ),
+        Architecture(
+            "progressive",
+            "deterministic network, enlarged in two steps",
+            "deterministic",
+            {"kind": "progressive"},
+        ),
+    )
+}
+
+
+def configured(architecture: str, values: dict):
+    """
+    Configuration of an architecture.
+
+    Parameters
+    ----------
+    architecture : str
+        Of `ARCHITECTURES`.
+    values : dict
+        As in config.json or a recipe; what the architecture fixes may be left out.
+
+    Returns
+    -------
+    ResidualLDMConfig or DeterministicConfig
+
+    Raises
+    ------
+    ValueError
+        For an unknown architecture, or settings that are not its own.
+    """
+    from sunpy_superres.models.deterministic import DeterministicConfig
+    from sunpy_superres.models.residual_ldm import ResidualLDMConfig
+
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"The architecture {architecture!r} is unknown; there are {', '.join(ARCHITECTURES)}."
+        )
+    entry = ARCHITECTURES[architecture]
+    for name, value in entry.fixed.items():
+        if values.get(name, value) != value:
+            raise ValueError(f"{architecture} has {name} = {value!r}, not {values[name]!r}.")
+    family = DeterministicConfig if entry.family == "deterministic" else ResidualLDMConfig
+    config = family.from_dict({**values, **entry.fixed})
+    if entry.base and config.base not in entry.base:
+        raise ValueError(
+            f"The base of {architecture} is {' or '.join(entry.base)}, not {config.base!r}."
+        )
+    return config
+
+
+def build(config):
+    """
+    A network, with fresh weights, of a configuration.
+
+    Parameters
+    ----------
+    config : ResidualLDMConfig or DeterministicConfig
+
+    Returns
+    -------
+    `~sunpy_superres.models.frames.FrameReader`
+    """
+    from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
+    from sunpy_superres.models.residual_ldm import ResidualLDM
+
+    if isinstance(config, DeterministicConfig):
+        return Deterministic(config)
+    return ResidualLDM(config)
