@@ -1,4 +1,4 @@
-"""The command line: ``sunpy-superres run`` and ``sunpy-superres info``."""
+"""The command line: ``sunpy-superres run``, ``info``, and the commands of the training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from pathlib import Path
 from sunpy_superres.version import __version__
 
 __all__ = ["main"]
+
+#: Commands of the training, and the modules whose own command lines they are.
+_TRAINING = {
+    "pack": ("training.pack", "gather HMI magnetograms for a training in one file"),
+    "train": ("training.recipe", "train by a recipe; goes on where it was stopped"),
+    "export": ("training.export", "calibrate a trained run and write it as a model"),
+    "evaluate": ("training.evaluate", "measure a model on held-out regions or real pairs"),
+}
 
 #: Exit codes: all done, some files failed, wrong use (as argparse), interrupted (as shells).
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -46,6 +54,9 @@ def _parser():
     info = commands.add_parser("info", help="version, model and device")
     info.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
     info.add_argument("--json", action="store_true", help="for programs")
+
+    for name, (_, summary) in _TRAINING.items():
+        commands.add_parser(name, help=summary, add_help=False)
     return parser
 
 
@@ -217,6 +228,18 @@ def _info(options):
     return DONE
 
 
+def _train(command, *arguments):
+    """One of the commands of the training; its errors as a sentence."""
+    from importlib import import_module
+
+    module = import_module(f"sunpy_superres.{_TRAINING[command][0]}")
+    try:
+        return module.main(arguments)
+    except (ValueError, OSError) as error:
+        print(f"sunpy-superres {command}: {error}", file=sys.stderr)
+        return FAILED
+
+
 def main(arguments=None) -> int:
     """
     Entry point of ``sunpy-superres``.
@@ -231,9 +254,12 @@ def main(arguments=None) -> int:
     int
         0 if all is done, 1 if a file or the model failed; wrong use exits with 2.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
-    options = parser.parse_args(arguments)
     try:
+        if arguments and arguments[0] in _TRAINING:
+            return _train(*arguments)
+        options = parser.parse_args(arguments)
         return _run(options, parser) if options.command == "run" else _info(options)
     except KeyboardInterrupt:
         print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)

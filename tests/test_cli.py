@@ -303,3 +303,22 @@ def test_what_is_public_is_there():
     assert set(sunpy_superres.__all__) <= set(dir(sunpy_superres))
     with pytest.raises(AttributeError, match="no attribute 'superresolve'"):
         sunpy_superres.superresolve  # noqa: B018
+
+
+def test_commands_of_the_training_have_their_own_help(capsys):
+    for command in ("pack", "train", "export", "evaluate"):
+        with pytest.raises(SystemExit) as stopped:
+            main([command, "--help"])
+        assert stopped.value.code == 0
+        assert f"usage: sunpy-superres {command}" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "calibrate a trained run" in capsys.readouterr().out
+
+
+def test_an_error_of_the_training_is_a_sentence(tmp_path, capsys):
+    code = main(["train", str(tmp_path / "none"), str(tmp_path / "run"), "--recipe", "unheard_of"])
+    assert code == 1
+    assert "sunpy-superres train: There is no recipe 'unheard_of'" in capsys.readouterr().err
+    assert main(["pack", str(tmp_path), str(tmp_path / "out.safetensors")]) == 1
+    assert "MANIFEST.json" in capsys.readouterr().err

@@ -164,8 +164,8 @@ def test_newer_format(folder, version):
 
 
 def test_unknown_architecture(folder):
-    edit(folder, lambda config: config.update(architecture="palette"))
-    refused(folder, "'palette'; update sunpy_superres")
+    edit(folder, lambda config: config.update(architecture="gan"))
+    refused(folder, "'gan'; update sunpy_superres")
 
 
 @pytest.mark.parametrize("declared", [None, 5])

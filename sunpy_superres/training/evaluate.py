@@ -1,7 +1,7 @@
 """
 Measure a model on HMI regions degraded to MDI, and on real pairs.
 
-``python -m sunpy_superres.training.evaluate DATA`` prints the table of the model card;
+``sunpy-superres evaluate DATA`` prints the table of the model card;
 with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the
 plots of power and reliability.  DATA is a folder with a MANIFEST.json, as the project's data
 folder has.
@@ -133,7 +133,11 @@ def _sample_of(result):
 
 def main(arguments=None):
     """Command line: a table of scores, as text."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data")
     parser.add_argument("--model", default="default")
     parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs"])

@@ -1,7 +1,7 @@
 """
 A trained run as a model folder: calibration, configuration, half-precision weights, card.
 
-``python -m sunpy_superres.training.export RUN MODEL --data DATA``
+``sunpy-superres export RUN MODEL --data DATA``
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from sunpy_superres.hub import load_model, save_model
-from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+from sunpy_superres.models.registry import build
 from sunpy_superres.training.cases import SPLITS
 from sunpy_superres.training.evaluate import evaluate
+from sunpy_superres.training.recipe import Recipe
 from sunpy_superres.training.scores import Scores, calibrate
 
 __all__ = ["SAMPLER", "export", "main"]
 
-#: Settings of the solver that go into config.json.
-SAMPLER = {"num_steps": 6, "sigma_max": 40.0, "power": 1.75}
+#: Settings of the solver where a recipe has none (a deterministic network takes no steps).
+SAMPLER = {"num_steps": 1, "sigma_max": 40.0, "power": 1.75}
 #: Calibration that changes nothing, with the regression's mean as the mean.
 _NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
 #: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
@@ -58,25 +59,27 @@ def extended(held_out, trained) -> dict:
 
 
 def _trained(source):
-    """Network and training record of a run, or of a model that is to be calibrated anew."""
+    """Network, architecture, sampler and training record of a run, or of a model."""
     source = Path(source)
     if (source / "config.json").exists() or str(source) == "default":
         model = load_model(str(source))
-        return model.network, model.config["training"]
+        config = model.config
+        return model.network, config["architecture"], config["sampler"], config["training"]
     weights = source / "model.safetensors"
     with safe_open(str(weights), framework="pt") as file:
-        config = ResidualLDMConfig.from_dict(json.loads(file.metadata()["config"]))
+        recipe = Recipe.from_dict(json.loads(file.metadata()["recipe"]))
         steps = file.metadata()["steps"]
-    network = ResidualLDM(config)
+    network = build(recipe.config)
     network.load_state_dict(load_file(weights))
-    return network, {
+    training = {
         "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
-        "degradation": "instrument drawn per crop, see sunpy_superres.training.degradation",
         "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
-        "diffusion steps": int(steps),
+        "steps of the last stage": int(steps),
         "calibration": "validation regions; above their strongest bin, one frame of each "
         "training region within 60 deg",
+        "recipe": recipe.to_dict(),
     }
+    return network, recipe.architecture, recipe.sampler or SAMPLER, training
 
 
 def export(source, folder, data, *, revision, card=None, n_samples=8, progress=True):
@@ -105,8 +108,11 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     dict
         The calibration.
     """
-    network, training = _trained(source)
-    common = {"sampler": SAMPLER, "training": training, "revision": revision}
+    network, architecture, sampler, training = _trained(source)
+    common = {"architecture": architecture, "sampler": sampler, "training": training}
+    common["revision"] = revision
+    if not network.stochastic:
+        n_samples = 1
     with tempfile.TemporaryDirectory() as raw:
         save_model(raw, network, calibration=_NONE, **common)
         tables = [
@@ -120,7 +126,11 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
 
 def main(arguments=None):
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("run", help="folder of a training, a model folder, or 'default'")
     parser.add_argument("model")
     parser.add_argument("--data", required=True)

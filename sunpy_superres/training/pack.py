@@ -128,7 +128,11 @@ def frames_of_manifest(data, config=PackConfig()):
 
 def main(arguments=None):
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres pack",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data")
     parser.add_argument("out")
     options = parser.parse_args(arguments)

@@ -1,5 +1,5 @@
 """
-Train the default model from one packed file: ``python -m sunpy_superres.training.recipe``.
+Recipes, and training by them: ``sunpy-superres train PACK OUT --recipe NAME``.
 
 Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
 """
@@ -7,8 +7,12 @@ Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -19,25 +23,155 @@ try:
 except ImportError:  # a bare GPU machine
     tqdm = None
 
-from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+from sunpy_superres.models.registry import ARCHITECTURES, build, configured
 from sunpy_superres.training.data import CropSampler, load_pack
+from sunpy_superres.training.degradation import DegradationConfig
 from sunpy_superres.training.loop import LoopConfig, fit
 from sunpy_superres.training.stages import (
     MARGIN,
     autoencoder_loss,
     diffusion_loss,
     latent_statistics,
+    network_loss,
     regression_loss,
+    residual_statistics,
 )
 
-__all__ = ["STAGES", "train"]
+__all__ = ["Recipe", "Stage", "load_recipe", "train"]
 
-#: Stages in order: settings, crop side in HMI pixels without margin, crops in a batch.
-STAGES = {
-    "autoencoder": (LoopConfig(steps=500, learning_rate=1.5e-3), 192, 8),
-    "regression": (LoopConfig(steps=2000, learning_rate=1.2e-3), 192, 12),
-    "diffusion": (LoopConfig(steps=6000, learning_rate=1.2e-3, ema=0.999), 192, 12),
-}
+
+@dataclass(frozen=True)
+class Stage:
+    """
+    One part of a training.
+
+    Parameters
+    ----------
+    loop : LoopConfig
+    size : int
+        Side of a crop in HMI pixels, without the margin that only feeds the blur.
+    batch : int
+        Crops in a batch.
+    """
+
+    loop: LoopConfig = LoopConfig()
+    size: int = 192
+    batch: int = 12
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    Everything that a training depends on, beside the data.
+
+    Parameters
+    ----------
+    architecture : str
+        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
+    stages : dict of str to Stage
+        In order: of "autoencoder", "regression", "diffusion"; or "network".
+    model : dict
+        Settings of the architecture; its own defaults for what is left out.
+    degradation : DegradationConfig
+    sampler : dict
+        "num_steps", "sigma_max" and "power" of the solver that goes with a diffusion.
+    seed : int
+    """
+
+    architecture: str
+    stages: dict[str, Stage]
+    model: dict = field(default_factory=dict)
+    degradation: DegradationConfig = DegradationConfig()
+    sampler: dict = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self):
+        expected = stages_of(self.config)
+        if list(self.stages) != expected:
+            raise ValueError(
+                f"The stages of {self.architecture} are {', '.join(expected)}; "
+                f"not {', '.join(self.stages) or 'none'}."
+            )
+
+    @property
+    def config(self):
+        """Configuration of the network."""
+        return configured(self.architecture, self.model)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Recipe:
+        """
+        A recipe from the plain dictionary of `to_dict`, or of a TOML file.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a setting cannot be.
+        """
+        values = dict(values)
+        try:
+            stages = {}
+            for name, entries in dict(values.pop("stages")).items():
+                entries = dict(entries)
+                outer = {k: entries.pop(k) for k in ("size", "batch") if k in entries}
+                stages[name] = Stage(LoopConfig(**entries), **outer)
+            ranges = {
+                k: tuple(v) if isinstance(v, list) else v
+                for k, v in dict(values.pop("degradation", {})).items()
+            }
+            return cls(stages=stages, degradation=DegradationConfig(**ranges), **values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"The recipe cannot be read: {error}.") from error
+
+    def to_dict(self) -> dict:
+        """The recipe as a plain dictionary, ready for JSON; as in a TOML file."""
+        values = dataclasses.asdict(self)
+        for name, stage in values["stages"].items():
+            values["stages"][name] = {**stage.pop("loop"), **stage}
+        values["model"] = self.config.to_dict()
+        return json.loads(json.dumps(values))  # tuples become lists
+
+
+def stages_of(config) -> list[str]:
+    """Names of the stages that a configuration needs, in order."""
+    if not hasattr(config, "space"):
+        return ["network"]
+    names = ["autoencoder"] if config.space == "latent" else []
+    names += ["regression"] if config.base == "regression" else []
+    return [*names, "diffusion"]
+
+
+def load_recipe(recipe="residual_ldm") -> Recipe:
+    """
+    A recipe of the package by its name, or of a TOML file.
+
+    Parameters
+    ----------
+    recipe : str, path-like or Recipe
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe, or it cannot be read.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    folder = files("sunpy_superres.training") / "recipes"
+    path = folder / f"{recipe}.toml" if "." not in str(recipe) else Path(recipe)
+    if not path.is_file():
+        known = sorted(p.name.removesuffix(".toml") for p in folder.iterdir())
+        raise ValueError(
+            f"There is no recipe {str(recipe)!r}; give a TOML file or one of {', '.join(known)}."
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML: {error}.") from error
+    return Recipe.from_dict(values)
 
 
 def _write(path, state, metadata):
@@ -76,17 +210,16 @@ def _progress_bar(total, name, progress):
 def train(
     pack,
     out,
-    stages=tuple(STAGES),
+    recipe="residual_ldm",
     *,
-    settings=None,
-    config=None,
+    stages=None,
+    start=None,
     device=None,
     seconds=None,
-    seed=0,
     progress=True,
 ):
     """
-    Train the stages one after the other; each goes on from what it finds in ``out``.
+    Train by a recipe; each stage goes on from what it finds in ``out``.
 
     Parameters
     ----------
@@ -94,89 +227,148 @@ def train(
         File of `~sunpy_superres.training.data.save_pack`; only its split "train" is used.
     out : path-like
         Folder of the checkpoints and of ``model.safetensors``.
-    stages : sequence of str
-        Of "autoencoder", "regression", "diffusion".
-    settings : dict, optional
-        Replaces entries of `STAGES`.
-    config : ResidualLDMConfig, optional
+    recipe : str, path-like or Recipe
+        See `load_recipe`.
+    stages : sequence of str, optional
+        Only these of the recipe's.
+    start : path-like, optional
+        ``model.safetensors`` of another run or model with the same shapes, to start from; what
+        it lacks starts afresh (an autoencoder can be shared in this way).
     device : str, optional
     seconds : float, optional
         Time for each stage; what is left is done at the next call.
-    seed : int
     progress : bool
         Show a progress bar.
 
     Returns
     -------
-    ResidualLDM
+    `~sunpy_superres.models.frames.FrameReader`
         With averaged weights.
+
+    Raises
+    ------
+    ValueError
+        If the recipe cannot be right, or ``out`` holds a run by another one.
     """
+    recipe = load_recipe(recipe)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    settings = {**STAGES, **(settings or {})}
+    _same_recipe(out / "recipe.json", recipe)
+    chosen = list(recipe.stages) if stages is None else list(stages)
+    unknown = [name for name in chosen if name not in recipe.stages]
+    if unknown:
+        raise ValueError(f"{recipe.architecture} has no stage {unknown[0]!r}.")
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.manual_seed(seed)
-    model = ResidualLDM(config or ResidualLDMConfig())
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.config)
     weights = out / "model.safetensors"
+    started = weights.exists() or start is not None
     if weights.exists():
         model.load_state_dict(load_file(weights))
+    elif start is not None:
+        _start_from(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
     frames = load_pack(pack, "train")
-    parts = {
-        "autoencoder": (model.autoencoder, autoencoder_loss, 0),
-        "regression": (model.regression, regression_loss, MARGIN),
-        "diffusion": (model.denoiser, diffusion_loss, MARGIN),
-    }
-    for number, name in enumerate(stages):
-        loop, size, batch = settings[name]
-        part, make_loss, margin = parts[name]
-        sampler = CropSampler(frames, size + 2 * margin, batch, seed=seed + 1000 * number)
+    for number, name in enumerate(recipe.stages):
+        if name not in chosen:
+            continue
+        stage = recipe.stages[name]
+        margin = 0 if name == "autoencoder" else MARGIN
+        seed = recipe.seed + 1000 * number
+        sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed=seed)
         checkpoint = out / f"{name}.checkpoint"
-        if name == "autoencoder" and not checkpoint.exists():
-            latent_statistics(model, sampler)
+        if not checkpoint.exists():
+            _statistics(model, name, sampler, recipe, started)
             # Before the first checkpoint: a resumed training finds them here.
             _write(weights, model.state_dict(), {"stage": "statistics"})
-        with _progress_bar(loop.steps, name, progress) as bar:
+        part, loss_of_step = _part_of(model, name, sampler, device, recipe)
+        with _progress_bar(stage.loop.steps, name, progress) as bar:
 
             def report(step, loss, bar=bar):
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 bar.update(step - bar.n)
 
-            loss_of_step = make_loss(model, sampler, device)
-            averaged, done = fit(part, loss_of_step, loop, checkpoint, report, seconds)
+            averaged, done = fit(part, loss_of_step, stage.loop, checkpoint, report, seconds)
         part.load_state_dict(averaged.state_dict())
         _write(
             weights,
             model.state_dict(),
-            {"stage": name, "steps": str(done), "config": json.dumps(model.config.to_dict())},
+            {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
         )
     return model
 
 
+def _same_recipe(path, recipe):
+    """Refuse to go on with a run by other settings; note these for the next time."""
+    values = recipe.to_dict()
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != values:
+            raise ValueError(
+                f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
+            )
+        return
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _start_from(model, path):
+    """Weights of another model, as far as the names and shapes are the same."""
+    own, other = model.state_dict(), load_file(path)
+    shared = {k: v.float() for k, v in other.items() if k in own and own[k].shape == v.shape}
+    if not shared:
+        raise ValueError(f"{path} has no tensor in common with the model of the recipe.")
+    model.load_state_dict(shared, strict=False)
+
+
+def _statistics(model, name, sampler, recipe, started):
+    """What is measured on the data before a stage."""
+    if name == "autoencoder" and not started:
+        latent_statistics(model, sampler)
+    elif name == "diffusion" and model.regression is None:
+        if model.config.space == "pixels":
+            latent_statistics(model, sampler)
+        residual_statistics(model, sampler, recipe.degradation)
+
+
+def _part_of(model, name, sampler, device, recipe):
+    """The module that a stage trains, and its loss."""
+    if name == "autoencoder":
+        return model.autoencoder, autoencoder_loss(model, sampler, device)
+    part, loss = {
+        "regression": lambda: (model.regression, regression_loss),
+        "diffusion": lambda: (model.denoiser, diffusion_loss),
+        "network": lambda: (model.network, network_loss),
+    }[name]()
+    return part, loss(model, sampler, device, recipe.degradation)
+
+
 def main(arguments=None):
     """Command line of `train`."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("pack")
     parser.add_argument("out")
-    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
-    parser.add_argument("--steps", type=int, help="optimiser steps of each stage")
+    parser.add_argument(
+        "--recipe", default="residual_ldm", help=f"TOML file, or one of {', '.join(ARCHITECTURES)}"
+    )
+    parser.add_argument("--stages", nargs="+", help="only these")
+    parser.add_argument("--start", help="model.safetensors to start from")
     parser.add_argument("--seconds", type=float, help="time for each stage")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    settings = {}
-    if options.steps:
-        for name in options.stages:
-            loop, size, batch = STAGES[name]
-            settings[name] = (LoopConfig(**{**loop.__dict__, "steps": options.steps}), size, batch)
     train(
         options.pack,
         options.out,
-        options.stages,
-        settings=settings,
+        options.recipe,
+        stages=options.stages,
+        start=options.start,
         seconds=options.seconds,
-        seed=options.seed,
     )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -96,7 +96,8 @@ def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8
     n = len(members)
     sample, ensemble_mean = members[0], members.mean(0)
     sigma_sample = np.hypot(sigma_mean, sample - mean)
-    variance = pooled_variance(members, POOLING)
+    # One member has no spread: what is calibrated then is a spread of 1 G.
+    variance = pooled_variance(members, POOLING) if n > 1 else np.ones(mean.shape, np.float32)
     inner = np.zeros(truth.shape, bool)
     inner[margin:-margin, margin:-margin] = True
     mask = inner & np.isfinite(truth) & np.isfinite(mean) & np.isfinite(bicubic)

@@ -1,4 +1,4 @@
-"""The three stages of a `ResidualLDM`: autoencoder, regression, diffusion."""
+"""The stages of training: autoencoder, regression, diffusion; or one deterministic network."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ import torch
 from sunpy_superres.training.degradation import DegradationConfig, degrade
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
 
-__all__ = ["autoencoder_loss", "diffusion_loss", "latent_statistics", "regression_loss"]
+__all__ = [
+    "autoencoder_loss",
+    "diffusion_loss",
+    "latent_statistics",
+    "network_loss",
+    "regression_loss",
+    "residual_statistics",
+]
 
 #: HMI pixels around a crop that only feed the blur; 4 sigma of the widest one.
 MARGIN = 16
+#: Steps from here on give batches that no training sees.
+_UNSEEN = 2**31
 
 
 def latent_statistics(model, sampler, batches=20):
@@ -25,12 +34,35 @@ def latent_statistics(model, sampler, batches=20):
         Batches of negative steps, which the training never sees.
     """
     device = model.latent_std.device
-    fields = torch.cat([sampler(2**31 + i)[0] for i in range(batches)]).to(device)
+    fields = torch.cat([sampler(_UNSEEN + i)[0] for i in range(batches)]).to(device)
     fields = fields / model.config.field_scale
-    model.autoencoder.set_linear_basis(fields)
+    if model.config.space == "latent":
+        model.autoencoder.set_linear_basis(fields)
     with torch.no_grad():
         latent = torch.cat([model.autoencoder.encode(f) for f in fields.split(sampler.batch)])
         model.latent_std.copy_(latent.std(dim=(0, 2, 3)))
+
+
+@torch.no_grad()
+def residual_statistics(model, sampler, config, batches=20):
+    """
+    Set the standard deviation of what a model without regression diffuses.
+
+    Parameters
+    ----------
+    model : ResidualLDM
+        With a trained autoencoder.
+    sampler : CropSampler
+    config : DegradationConfig
+    batches : int
+    """
+    device = model.latent_std.device
+    residuals = []
+    for step in range(_UNSEEN, _UNSEEN + batches):
+        batch, latent, _ = _batch(model, sampler, config, step, device)
+        mean = model.condition(batch.frame, batch.mask, batch.noise).mean
+        residuals.append((latent - mean) * batch.mask)
+    model.residual_std.copy_(torch.cat(residuals).std(dim=(0, 2, 3)))
 
 
 def autoencoder_loss(model, sampler, device, noise=0.02):
@@ -81,5 +113,19 @@ def diffusion_loss(model, sampler, device, config=DegradationConfig(), edm=EDMLo
             batch.mask,
             rng,
         )
+
+    return loss
+
+
+def network_loss(model, sampler, device, config=DegradationConfig()):
+    """Mean square error of a deterministic network, in units of the field scale."""
+
+    def loss(step):
+        crops, rng = sampler(step)
+        batch = degrade(crops.to(device), config, rng, MARGIN)
+        field = model.predict(batch.frame, batch.mask, batch.noise)
+        mask = torch.nn.functional.interpolate(batch.mask, scale_factor=4, mode="nearest")
+        error = ((field - batch.target) / model.config.field_scale).square()
+        return (error * mask).sum() / mask.sum().clamp(min=1)
 
     return loss
