@@ -8,6 +8,7 @@ import numpy as np
 __all__ = [
     "emission_cosine",
     "heliocentric_mu",
+    "heliographic_of",
     "is_helioprojective",
     "on_disk_mask",
     "pixel_area",
@@ -136,6 +137,31 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
     toward = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(longitude) * np.cos(tilt)
     vectors = np.stack([np.cos(latitude) * np.sin(longitude), north, toward])
     return np.where(toward * distance >= 1, vectors, np.nan)
+
+
+def heliographic_of(vectors, smap):
+    """
+    Longitude from the central meridian and latitude of vectors of any length.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        As `sphere_vectors`, ``(3, ...)``.
+    smap : `~sunpy.map.GenericMap`
+        For the observer's latitude.
+
+    Returns
+    -------
+    longitude, latitude : `~astropy.units.Quantity`
+        Degrees.
+    """
+    west, north, toward = vectors
+    tilt = smap.heliographic_latitude.to_value(u.rad)
+    axis = north * np.cos(tilt) + toward * np.sin(tilt)
+    meridian = toward * np.cos(tilt) - north * np.sin(tilt)
+    longitude = np.arctan2(west, meridian)
+    latitude = np.arctan2(axis, np.hypot(west, meridian))
+    return np.rad2deg(longitude) * u.deg, np.rad2deg(latitude) * u.deg
 
 
 def _row_grid(smap, rows):

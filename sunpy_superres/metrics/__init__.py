@@ -17,11 +17,11 @@ from sunpy_superres.metrics.physics import (
     unsigned_flux,
     wasserstein_distance,
 )
+from sunpy_superres.metrics.plots import plot_reliability, plot_spectra
 from sunpy_superres.metrics.probabilistic import (
     coverage,
     crps,
     pit,
-    plot_reliability,
     rank_histogram,
     reliability,
     spread_skill,
@@ -34,14 +34,13 @@ from sunpy_superres.metrics.regions import (
     dice,
     jaccard,
 )
+from sunpy_superres.metrics.scales import split_scales
 from sunpy_superres.metrics.spectrum import (
     Spectrum,
     coherence,
-    plot_spectra,
     power_ratio,
     power_spectrum,
     resolved_scale,
-    split_scales,
 )
 
 __all__ = [

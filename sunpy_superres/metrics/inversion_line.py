@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.geometry import sphere_vectors
-from sunpy_superres.metrics._fields import Field, quantity_in
+from sunpy_superres.metrics._fields import Field
+from sunpy_superres.metrics._values import quantity_in
 from sunpy_superres.metrics.physics import MX
 from sunpy_superres.metrics.regions import _FWHM_PER_SIGMA
 

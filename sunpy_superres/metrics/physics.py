@@ -5,7 +5,8 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_superres.metrics._fields import Field, Pair, quantity_in
+from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._values import quantity_in
 
 __all__ = [
     "flux_centre_shift",

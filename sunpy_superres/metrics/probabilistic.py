@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import astropy.units as u
-import ndcube
 import numpy as np
-import sunpy.map
 from astropy.table import QTable
 from scipy import special
 
-from sunpy_superres.metrics._fields import Field, Pair, in_gauss, same_grid, usable
+from sunpy_superres.metrics._alignment import same_grid
+from sunpy_superres.metrics._ensemble import against
+from sunpy_superres.metrics._fields import Field, Pair
 
 __all__ = [
     "coverage",
     "crps",
-    "members_of",
     "pit",
-    "plot_reliability",
     "rank_histogram",
     "reliability",
     "spread_skill",
@@ -30,87 +26,6 @@ _FIELD_BINS = [0, 30, 100, 300, 700, 5000] * u.G
 _MU_BINS = np.array([0.0, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0])
 #: Pixels worked on at once.
 _CHUNK = 2**20
-
-
-def members_of(samples):
-    """
-    An ensemble as an array, and a Map of its grid.
-
-    Parameters
-    ----------
-    samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`
-        The third result of ``super_resolve(..., return_samples=True)``, or Maps that all have
-        the same grid.
-
-    Returns
-    -------
-    members : numpy.ndarray
-        Gauss, ``(n, ny, nx)``.
-    there : numpy.ndarray of bool
-        Where all members are finite and none is masked.
-    grid : `~sunpy.map.GenericMap`
-        The first member, in Gauss.
-
-    Raises
-    ------
-    TypeError
-        If it is neither.
-    ValueError
-        If there are fewer than two members, they have different grids, or a cube has lost
-        the header of its Map.
-    """
-    if isinstance(samples, ndcube.NDCube):
-        return _members_of_cube(samples)
-    if isinstance(samples, sunpy.map.GenericMap | str | np.ndarray) or not isinstance(
-        samples, Iterable
-    ):
-        raise TypeError(_NO_ENSEMBLE.format(type(samples).__name__))
-    maps = list(samples)
-    wrong = next((m for m in maps if not isinstance(m, sunpy.map.GenericMap)), None)
-    if wrong is not None:
-        raise TypeError(_NO_ENSEMBLE.format(f"a sequence with {type(wrong).__name__}"))
-    if len(maps) < 2:
-        raise ValueError(f"An ensemble needs at least two Maps, not {len(maps)}.")
-    if not all(same_grid(maps[0], other) for other in maps[1:]):
-        raise ValueError("The members of an ensemble must have the same grid; reproject them.")
-    members = np.stack([in_gauss(member) for member in maps])
-    there = np.all([usable(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
-    return members, there, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
-
-
-_NO_ENSEMBLE = (
-    "An ensemble is an NDCube (super_resolve(..., return_samples=True)) or a sequence of Maps, "
-    "not {}."
-)
-
-
-def _members_of_cube(cube):
-    members = np.asarray(cube.data)
-    if members.ndim != 3 or len(members) < 2:
-        raise ValueError(
-            f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not {members.shape}."
-        )
-    if not cube.meta or "ctype1" not in {str(key).lower() for key in cube.meta}:
-        raise ValueError(
-            "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
-        )
-    if cube.unit is not None and cube.unit != u.G:
-        members = members * cube.unit.to(u.G)
-    grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
-    there = np.all([usable(grid, member) for member in members], axis=0)
-    if cube.mask is not None:
-        there &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
-    return members, there, grid
-
-
-def _against(samples, reference, region):
-    """Members and truth as ``(n, pixels)`` and ``(pixels,)``."""
-    members, there, grid = members_of(samples)
-    pair = Pair(grid, reference, region)
-    mask = pair.mask & there
-    if not mask.any():
-        raise ValueError("No pixel is known in all members and in the reference.")
-    return members[:, mask], pair.second.values[mask]
 
 
 def spread_skill(samples, reference, *, region=None):
@@ -143,7 +58,7 @@ def spread_skill(samples, reference, *, region=None):
     ----------
     Fortin et al. (2014), Journal of Hydrometeorology 15, 1708.
     """
-    members, truth = _against(samples, reference, region)
+    members, truth = against(samples, reference, region)
     n = len(members)
     mean = members.mean(axis=0, dtype=np.float64)
     variance = members.var(axis=0, ddof=1, dtype=np.float64).mean()
@@ -180,7 +95,7 @@ def crps(samples, reference, *, region=None):
     """
     import scoringrules
 
-    members, truth = _against(samples, reference, region)
+    members, truth = against(samples, reference, region)
     total = 0.0
     for start in range(0, truth.size, _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -222,7 +137,7 @@ def rank_histogram(samples, reference, *, region=None):
     ----------
     Hamill (2001), Monthly Weather Review 129, 550.
     """
-    members, truth = _against(samples, reference, region)
+    members, truth = against(samples, reference, region)
     n = len(members)
     below = (members < truth).sum(axis=0)
     ties = (members == truth).sum(axis=0)
@@ -409,47 +324,3 @@ def reliability_of(errors, by="field", bins=None):
     if unit == u.G:
         table["low"], table["high"] = table["low"] * u.G, table["high"] * u.G
     return table
-
-
-def plot_reliability(tables, axes=None):
-    """
-    Draw error against uncertainty; on the diagonal the uncertainty is right.
-
-    Parameters
-    ----------
-    tables : dict of str to `~astropy.table.QTable`, or `~astropy.table.QTable`
-        Of `reliability`, by label.
-    axes : `~matplotlib.axes.Axes`, optional
-        New ones by default.
-
-    Returns
-    -------
-    `~matplotlib.axes.Axes`
-
-    Raises
-    ------
-    ValueError
-        If the tables are empty.
-    """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(layout="constrained").add_subplot()
-    tables = tables if isinstance(tables, dict) else {"": tables}
-    values = []
-    for label, table in tables.items():
-        x, y = table["uncertainty"].to_value(u.G), table["error"].to_value(u.G)
-        axes.plot(x, y, "o-", label=label or None)
-        values += [*x, *y]
-    values = [v for v in values if np.isfinite(v) and v > 0]
-    if not values:
-        raise ValueError("There is no reliability to draw; the tables are empty.")
-    limits = np.array([0.8 * min(values), 1.25 * max(values)])
-    axes.plot(limits, limits, color="0.6", lw=0.8, zorder=0)
-    axes.set(
-        xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal",
-        xlabel="uncertainty, rms (G)", ylabel="error, rms (G)",
-    )  # fmt: skip
-    if any(tables):
-        axes.legend()
-    return axes

@@ -10,8 +10,9 @@ import scipy.fft
 from astropy.table import QTable
 from scipy import ndimage
 
-from sunpy_superres.geometry import sphere_vectors
-from sunpy_superres.metrics._fields import Field, Pair, quantity_in
+from sunpy_superres.geometry import heliographic_of, sphere_vectors
+from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._values import quantity_in
 from sunpy_superres.metrics.physics import MX
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "active_regions",
     "bipole",
     "dice",
-    "heliographic_of",
     "jaccard",
 ]
 
@@ -236,31 +236,6 @@ def _table(field, labels, number):
             "peak": peak[1:] * u.G,
         }
     )
-
-
-def heliographic_of(vectors, smap):
-    """
-    Longitude from the central meridian and latitude of vectors of any length.
-
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        As `~sunpy_superres.geometry.sphere_vectors`, ``(3, ...)``.
-    smap : `~sunpy.map.GenericMap`
-        For the observer's latitude.
-
-    Returns
-    -------
-    longitude, latitude : `~astropy.units.Quantity`
-        Degrees.
-    """
-    west, north, toward = vectors
-    tilt = smap.heliographic_latitude.to_value(u.rad)
-    axis = north * np.cos(tilt) + toward * np.sin(tilt)
-    meridian = toward * np.cos(tilt) - north * np.sin(tilt)
-    longitude = np.arctan2(west, meridian)
-    latitude = np.arctan2(axis, np.hypot(west, meridian))
-    return np.rad2deg(longitude) * u.deg, np.rad2deg(latitude) * u.deg
 
 
 def jaccard(smap, reference, *, region=None, **options):

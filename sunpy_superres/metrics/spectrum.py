@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
 import scipy.fft
 import sunpy.map
-from scipy import ndimage
 
-from sunpy_superres.geometry import refresh_statistics
-from sunpy_superres.metrics._fields import Field, Grid, Pair, checked
-from sunpy_superres.metrics.probabilistic import members_of
+from sunpy_superres.metrics._ensemble import members_of
+from sunpy_superres.metrics._fields import Field, Pair
 
 __all__ = [
     "Spectrum",
     "coherence",
-    "plot_spectra",
     "power_ratio",
     "power_spectrum",
     "resolved_scale",
-    "split_scales",
 ]
 
 #: Rings on a spectrum by default, for an image large enough.
@@ -346,116 +341,3 @@ def crossing(spectrum, level=0.5):
     share = (value[first - 1] - level) / (value[first - 1] - value[first])
     logs = np.log(scale[first - 1 : first + 1])
     return float(np.exp(logs[0] + share * (logs[1] - logs[0]))) * u.arcsec
-
-
-def split_scales(smap, scale=2 * u.arcsec):
-    """
-    Split a Map into what is coarser and what is finer than a scale.
-
-    The coarse part is the Map under a Gaussian filter that lets half of a wave of that
-    wavelength pass (nothing rings, as it would behind a sharp cut); the fine part is the
-    rest, so that the two add up to the Map (to the rounding of its numbers).  Missing pixels
-    do not count.
-
-    Parameters
-    ----------
-    smap : `~sunpy.map.GenericMap`
-        Of any unit: a field, an uncertainty.
-    scale : `~astropy.units.Quantity`
-        Wavelength in arcsec; MDI's 2 by default, as in Ramunno et al. (2025).
-
-    Returns
-    -------
-    coarse, fine : `~sunpy.map.GenericMap`
-
-    Raises
-    ------
-    TypeError
-        If it is not a Map.
-    ValueError
-        If its coordinates cannot be right, nothing in it is finite, or the scale is not a
-        positive angle.
-    """
-    checked(smap)
-    length = u.Quantity(scale)
-    if length.shape or length.unit.physical_type != "angle" or not length > 0:
-        raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")
-    pixel = Grid(smap).scale
-    sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
-    data = np.asarray(smap.data)
-    data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
-    there = np.isfinite(data)
-    if smap.mask is not None:
-        there &= ~np.asarray(smap.mask, bool)
-    if not there.any():
-        raise ValueError("No pixel of the map is finite; there is nothing to split.")
-    filled = np.where(there, data, data.dtype.type(0))
-    smooth = ndimage.gaussian_filter(filled, sigma)
-    if not there.all():
-        weight = ndimage.gaussian_filter(there.astype(data.dtype), sigma)
-        smooth /= np.maximum(weight, data.dtype.type(1e-6))
-    smooth = np.where(there, smooth, np.nan).astype(data.dtype)
-    parts = []
-    for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
-        meta = copy.deepcopy(smap.meta)
-        before = str(meta.get("history", "")).strip()
-        line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
-        meta["history"] = f"{before}\n{line}" if before else line
-        refresh_statistics(meta, values, there)
-        parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
-    return tuple(parts)
-
-
-def plot_spectra(spectra, axes=None):
-    """
-    Draw spectra against scale, coarse to fine.
-
-    Parameters
-    ----------
-    spectra : dict of str to Spectrum, or Spectrum
-        By label.
-    axes : `~matplotlib.axes.Axes`, optional
-        New ones by default.
-
-    Returns
-    -------
-    `~matplotlib.axes.Axes`
-
-    Raises
-    ------
-    ValueError
-        If there is no spectrum.
-    """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(layout="constrained").add_subplot()
-    if isinstance(spectra, Spectrum):
-        spectra = {spectra.name: spectra}
-    if not isinstance(spectra, dict) or not spectra:
-        raise ValueError("There is no spectrum to draw; give one, or a dict with at least one.")
-    for label, spectrum in spectra.items():
-        axes.plot(spectrum.scale.to_value(u.arcsec), spectrum.value.value, label=label)
-    some = next(iter(spectra.values()))
-    dimensionless = some.value.unit == u.one
-    axes.set_xscale("log")
-    if not axes.xaxis_inverted():
-        axes.invert_xaxis()
-    if any((s.value.value > 0).any() for s in spectra.values()) and some.name != "coherence":
-        axes.set_yscale("log")
-    if dimensionless:
-        axes.axhline(0.5 if some.name == "coherence" else 1.0, color="0.6", lw=0.8, zorder=0)
-    unit = "" if dimensionless else f" ({some.value.unit.to_string('unicode')})"
-    axes.set_xlabel("scale (arcsec)")
-    axes.set_ylabel((some.name or "value") + unit)
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if _within(t, spectra.values())]
-    axes.set_xticks(ticks, [str(t) for t in ticks])
-    axes.minorticks_off()
-    if len(spectra) > 1 or next(iter(spectra)) != some.name:
-        axes.legend()
-    return axes
-
-
-def _within(tick, spectra):
-    scales = np.concatenate([s.scale.to_value(u.arcsec) for s in spectra])
-    return scales.min() * 0.9 <= tick <= scales.max() * 1.1

@@ -19,7 +19,7 @@ import sunpy.map
 
 from sunpy_superres.geometry import plate_scale
 from sunpy_superres.hub import load_model
-from sunpy_superres.metrics._fields import on_grid_of
+from sunpy_superres.metrics._alignment import on_grid_of
 from sunpy_superres.super_resolution import SuperResolution, super_resolve
 from sunpy_superres.training.cases import SPLITS, cases
 from sunpy_superres.training.scores import Scores, score

@@ -1,0 +1,95 @@
+"""Ensembles as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import astropy.units as u
+import ndcube
+import numpy as np
+import sunpy.map
+
+from sunpy_superres.metrics._alignment import same_grid
+from sunpy_superres.metrics._fields import Pair
+from sunpy_superres.metrics._values import in_gauss, usable
+
+
+def members_of(samples):
+    """
+    An ensemble as an array, and a Map of its grid.
+
+    Parameters
+    ----------
+    samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`
+        The third result of ``super_resolve(..., return_samples=True)``, or Maps that all have
+        the same grid.
+
+    Returns
+    -------
+    members : numpy.ndarray
+        Gauss, ``(n, ny, nx)``.
+    there : numpy.ndarray of bool
+        Where all members are finite and none is masked.
+    grid : `~sunpy.map.GenericMap`
+        The first member, in Gauss.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If there are fewer than two members, they have different grids, or a cube has lost
+        the header of its Map.
+    """
+    if isinstance(samples, ndcube.NDCube):
+        return _members_of_cube(samples)
+    if isinstance(samples, sunpy.map.GenericMap | str | np.ndarray) or not isinstance(
+        samples, Iterable
+    ):
+        raise TypeError(_NO_ENSEMBLE.format(type(samples).__name__))
+    maps = list(samples)
+    wrong = next((m for m in maps if not isinstance(m, sunpy.map.GenericMap)), None)
+    if wrong is not None:
+        raise TypeError(_NO_ENSEMBLE.format(f"a sequence with {type(wrong).__name__}"))
+    if len(maps) < 2:
+        raise ValueError(f"An ensemble needs at least two Maps, not {len(maps)}.")
+    if not all(same_grid(maps[0], other) for other in maps[1:]):
+        raise ValueError("The members of an ensemble must have the same grid; reproject them.")
+    members = np.stack([in_gauss(member) for member in maps])
+    there = np.all([usable(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
+    return members, there, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
+
+
+_NO_ENSEMBLE = (
+    "An ensemble is an NDCube (super_resolve(..., return_samples=True)) or a sequence of Maps, "
+    "not {}."
+)
+
+
+def _members_of_cube(cube):
+    members = np.asarray(cube.data)
+    if members.ndim != 3 or len(members) < 2:
+        raise ValueError(
+            f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not {members.shape}."
+        )
+    if not cube.meta or "ctype1" not in {str(key).lower() for key in cube.meta}:
+        raise ValueError(
+            "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
+        )
+    if cube.unit is not None and cube.unit != u.G:
+        members = members * cube.unit.to(u.G)
+    grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
+    there = np.all([usable(grid, member) for member in members], axis=0)
+    if cube.mask is not None:
+        there &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
+    return members, there, grid
+
+
+def against(samples, reference, region):
+    """Members and truth as ``(n, pixels)`` and ``(pixels,)``."""
+    members, there, grid = members_of(samples)
+    pair = Pair(grid, reference, region)
+    mask = pair.mask & there
+    if not mask.any():
+        raise ValueError("No pixel is known in all members and in the reference.")
+    return members[:, mask], pair.second.values[mask]
