@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
 from sunpy_superres.training.pairs import native_frame, registered_origin
+from sunpy_superres.units import field_unit
 
 __all__ = ["SPLITS", "Case", "cases", "pair_cases", "region_cases"]
 
@@ -85,6 +86,8 @@ def region_cases(data, split="test", *, noise=12.0, seed=0):
     """HMI regions through `~sunpy_superres.simulate_mdi`; see `cases`."""
     for number, record in enumerate(_records(data, split)):
         hmi_map = sunpy.map.Map(Path(data) / record["file"])
+        if field_unit(hmi_map) is None:  # SHARP series leave BUNIT out of some files
+            hmi_map = sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, bunit="Gauss"))
         # Whole MDI pixels only, so that the result has the same grid.
         ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
         hmi_map = hmi_map.submap([0, 0] * u.pix, width=(nx - 1) * u.pix, height=(ny - 1) * u.pix)
