@@ -302,7 +302,7 @@ def test_what_is_public_is_there():
         assert getattr(sunpy_superres, name) is not None
     assert set(sunpy_superres.__all__) <= set(dir(sunpy_superres))
     with pytest.raises(AttributeError, match="no attribute 'superresolve'"):
-        sunpy_superres.superresolve  # noqa: B018
+        sunpy_superres.superresolve  # noqa: B018 - the look itself must fail
 
 
 def test_commands_of_the_training_have_their_own_help(capsys):

@@ -10,6 +10,12 @@ from sunpy_superres.metrics.spectrum import Spectrum
 __all__ = ["plot_reliability", "plot_spectra"]
 
 
+def _new_axes():
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained").add_subplot()
+
+
 def plot_spectra(spectra, axes=None):
     """
     Draw spectra against scale, coarse to fine.
@@ -30,10 +36,7 @@ def plot_spectra(spectra, axes=None):
     ValueError
         If there is no spectrum.
     """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(layout="constrained").add_subplot()
+    axes = _new_axes() if axes is None else axes
     if isinstance(spectra, Spectrum):
         spectra = {spectra.name: spectra}
     if not isinstance(spectra, dict) or not spectra:
@@ -85,10 +88,7 @@ def plot_reliability(tables, axes=None):
     ValueError
         If the tables are empty.
     """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(layout="constrained").add_subplot()
+    axes = _new_axes() if axes is None else axes
     tables = tables if isinstance(tables, dict) else {"": tables}
     values = []
     for label, table in tables.items():

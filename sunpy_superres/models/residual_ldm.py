@@ -176,7 +176,8 @@ class ResidualLDM(FrameReader):
         latent_lr = self.autoencoder.encode(self.interpolated(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
         if self.regression is None:
-            mean = latent_lr if self.config.base == "interpolation" else latent_lr * 0
+            whole = self.config.base == "none"
+            mean = torch.zeros_like(latent_lr) if whole else latent_lr
             return Condition(mean, self.residual_std[:, None, None].expand_as(mean), inputs)
         mean, scale, features = self.regression(inputs, latent_lr)
         features = torch.cat(

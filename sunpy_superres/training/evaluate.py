@@ -20,7 +20,7 @@ import sunpy.map
 from sunpy_superres.geometry import plate_scale
 from sunpy_superres.hub import load_model
 from sunpy_superres.metrics._alignment import on_grid_of
-from sunpy_superres.super_resolution import SuperResolution, super_resolve
+from sunpy_superres.super_resolution import super_resolve
 from sunpy_superres.training.cases import SPLITS, cases
 from sunpy_superres.training.scores import Scores, score
 
@@ -121,14 +121,6 @@ def evaluate(
         if look is not None:
             look(case, baseline, result)
     return {**regions, "all": everything}
-
-
-def _sample_of(result):
-    """The first member as a Map, with the uncertainty that belongs to it."""
-    mean = result.hmi_like
-    member = sunpy.map.Map(result.samples.data[0], mean.meta)
-    sigma = np.hypot(result.uncertainty.data, member.data - mean.data)
-    return SuperResolution(member, sunpy.map.Map(sigma, mean.meta))
 
 
 def main(arguments=None):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
+import sunpy.map
 from astropy.table import QTable, Table
 
 from sunpy_superres import metrics
 from sunpy_superres.files import write_whole
+from sunpy_superres.super_resolution import SuperResolution
 
 __all__ = ["Gathered"]
 
@@ -18,6 +20,14 @@ _PLAIN = (
     "RMSE MAE PSNR SSIM correlation gradient Wasserstein flux-centre Jaccard Dice power resolved "
     "coverage error CRPS spread"
 ).split()
+
+
+def _sample_of(result):
+    """The first member as a Map, with the uncertainty that belongs to it."""
+    mean = result.hmi_like
+    member = sunpy.map.Map(result.samples.data[0], mean.meta)
+    sigma = np.hypot(result.uncertainty.data, member.data - mean.data)
+    return SuperResolution(member, sunpy.map.Map(sigma, mean.meta))
 
 
 class Gathered:
@@ -35,8 +45,6 @@ class Gathered:
 
     def __call__(self, case, baseline, result):
         """Add a case; arguments as ``look`` of `evaluate`."""
-        from sunpy_superres.training.evaluate import _sample_of
-
         maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": _sample_of(result)}
         for name, (smap, uncertainty) in maps.items():
             samples = result.samples if uncertainty is not None else None
