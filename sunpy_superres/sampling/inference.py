@@ -124,8 +124,6 @@ def draw_ensemble(
     network = model.network
     if device != torch.device("cpu"):
         network = copy.deepcopy(network).to(device)
-    if not network.stochastic:
-        n_samples = num_steps = 1
     factor = network.factor
     ny, nx = magnetogram.frame.shape
     frame, good, noise = (
