@@ -244,7 +244,7 @@ def test_the_command_line_trains(pack, tmp_path, capsys):
     recipes.main([str(pack), str(tmp_path / "run"), "--recipe", str(path)])
     assert "4/4" in capsys.readouterr().err
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "model.safetensors", "network.checkpoint", "recipe.json",
+        "log", "model.safetensors", "network.checkpoint", "recipe.json",
     ]  # fmt: skip
 
 

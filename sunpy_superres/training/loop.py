@@ -1,4 +1,9 @@
-"""One training loop for all models: resumable, averaged, clipped."""
+"""
+One training loop for all models: resumable, averaged, clipped; on one device or many.
+
+A step's data and random numbers follow from its number alone, so that a training that was
+killed at any moment, and goes on from its last checkpoint, ends where an uninterrupted one does.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,8 @@ from pathlib import Path
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sunpy_superres.training.processes import Processes
 
 __all__ = ["LoopConfig", "fit", "save_checkpoint"]
 
@@ -35,6 +42,13 @@ class LoopConfig:
         Between checkpoints.
     autocast : str
         "none" or "bfloat16".
+    accumulation : int
+        Batches whose gradients are averaged for one step; times the number of processes.
+
+    Raises
+    ------
+    ValueError
+        If a setting cannot be.
     """
 
     steps: int = 1000
@@ -45,6 +59,15 @@ class LoopConfig:
     ema: float = 0.998
     checkpoint_minutes: float = 3.0
     autocast: str = "none"
+    accumulation: int = 1
+
+    def __post_init__(self):
+        if self.autocast not in ("none", "bfloat16"):
+            raise ValueError(f"autocast must be 'none' or 'bfloat16', not {self.autocast!r}.")
+        for name in ("steps", "accumulation"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -66,7 +89,17 @@ def save_checkpoint(path, state):
     partial.replace(path)
 
 
-def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, seconds=None):
+def fit(
+    module,
+    loss_of_batch,
+    config: LoopConfig,
+    checkpoint=None,
+    report=None,
+    seconds=None,
+    *,
+    log=None,
+    processes=None,
+):
     """
     Train ``module`` in place and return its averaged copy.
 
@@ -74,8 +107,10 @@ def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, 
     ----------
     module : torch.nn.Module
         What is optimised.
-    loss_of_step : callable
-        ``loss_of_step(step)`` gives the loss; it must depend on the step alone.
+    loss_of_batch : callable
+        ``loss_of_batch(number)`` gives the loss of a batch; it must depend on the number and the
+        weights alone.  Step ``s`` of ``n`` processes takes the batches from
+        ``s * accumulation * n`` on.
     config : LoopConfig
     checkpoint : path-like, optional
         Written every few minutes and at the end; if it exists, the training goes on from it.
@@ -83,6 +118,11 @@ def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, 
         ``report(step, loss)`` after each step, with the running mean of the loss.
     seconds : float, optional
         Stop, with a checkpoint, after this time even if steps are left.
+    log : callable, optional
+        ``log(step, scalars)`` after each step, with a dictionary of "loss", "gradient norm" and
+        "learning rate"; in the main process only.
+    processes : Processes, optional
+        By default one, on the module's device.
 
     Returns
     -------
@@ -92,6 +132,7 @@ def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, 
         Steps done.
     """
     device = next(module.parameters()).device
+    processes = processes or Processes(device)
     averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     optimiser = torch.optim.AdamW(
         module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -103,9 +144,11 @@ def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, 
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
         step, running = state["step"], state["running"]
+    # No process may write a checkpoint that another has yet to read.
+    processes.wait()
 
     def save():
-        if checkpoint is not None:
+        if checkpoint is not None and processes.is_main:
             save_checkpoint(
                 checkpoint,
                 {
@@ -122,28 +165,43 @@ def fit(module, loss_of_step, config: LoopConfig, checkpoint=None, report=None, 
     while step < config.steps:
         for group in optimiser.param_groups:
             group["lr"] = config.rate(step)
-        with torch.autocast(
-            device.type, dtype=torch.bfloat16, enabled=config.autocast == "bfloat16"
-        ):
-            loss = loss_of_step(step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-        if bool(torch.isfinite(norm)):
+        value, norm = _gradients(module, optimiser, loss_of_batch, step, config, processes)
+        if math.isfinite(norm):
             optimiser.step()
             # A short memory at first, so that the start is forgotten.
             averaged.multi_avg_fn = get_ema_multi_avg_fn(min(config.ema, (step + 1) / (step + 10)))
             averaged.update_parameters(module)
-        value = float(loss.detach())
         running = value if math.isnan(running) else 0.98 * running + 0.02 * value
         step += 1
         if report is not None:
             report(step, running)
+        if log is not None and processes.is_main:
+            rate = config.rate(step - 1)
+            log(step, {"loss": value, "gradient norm": norm, "learning rate": rate})
         now = time.monotonic()
         if now - saved > 60 * config.checkpoint_minutes:
             save()
             saved = now
-        if seconds is not None and now - started > seconds:
+        if seconds is not None and processes.any(now - started > seconds):
             break
     save()
+    processes.wait()
     return averaged.module, step
+
+
+def _gradients(module, optimiser, loss_of_batch, step, config, processes):
+    """Gradients of a step in place, clipped; the mean loss, and the norm before the clipping."""
+    device = next(module.parameters()).device
+    optimiser.zero_grad(set_to_none=True)
+    total = torch.zeros((), device=device)
+    for part in range(config.accumulation):
+        number = (step * config.accumulation + part) * processes.count + processes.index
+        with torch.autocast(
+            device.type, dtype=torch.bfloat16, enabled=config.autocast == "bfloat16"
+        ):
+            loss = loss_of_batch(number) / config.accumulation
+        loss.backward()
+        total += loss.detach()
+    processes.mean([p.grad for p in module.parameters() if p.grad is not None] + [total])
+    norm = torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+    return float(total), float(norm)

@@ -46,13 +46,18 @@ class PackConfig:
     foreshortened_from : float
         Distance from the central meridian from which a CEA frame is also taken as it
         looked on the CCD.
+    oversampled_from : float
+        Distance from which a CEA frame of a training region is taken only as it looked on the
+        CCD: its own pixels are finer than what HMI resolved, and a model that learnt from them
+        would draw too little of the finest structure everywhere.
     thinning : dict
         HARP number to the step in its series, for long series of near copies.
     """
 
     largest_noise: float = 16.5
     largest_longitude: float = 68.0
-    foreshortened_from: float = 33.0
+    foreshortened_from: float = 25.0
+    oversampled_from: float = 40.0
     thinning: tuple[tuple[int, int], ...] = ((377, 2),)
 
 
@@ -120,8 +125,10 @@ def frames_of_manifest(data, config=PackConfig()):
             image = next(hdu for hdu in file if hdu.data is not None)
             field = np.asarray(image.data, np.float32)
         region = _region(record)
-        yield Frame(record["file"], region, split, field)
-        if "cea" in record["kind"] and abs(longitude or 0.0) > config.foreshortened_from:
+        distance = abs(longitude or 0.0) if "cea" in record["kind"] else 0.0
+        if split != "train" or distance <= config.oversampled_from:
+            yield Frame(record["file"], region, split, field)
+        if distance > config.foreshortened_from:
             squeezed = as_seen_on_ccd(field, longitude, record.get("lat_fwt") or 0.0)
             yield Frame(record["file"] + "#ccd", region, split, squeezed)
 

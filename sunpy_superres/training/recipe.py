@@ -18,15 +18,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-try:
-    from tqdm.auto import tqdm
-except ImportError:  # a bare GPU machine
-    tqdm = None
-
 from sunpy_superres.models.registry import ARCHITECTURES, build, configured
+from sunpy_superres.training.board import Board, pictures_of
 from sunpy_superres.training.data import CropSampler, load_pack
 from sunpy_superres.training.degradation import DegradationConfig
 from sunpy_superres.training.loop import LoopConfig, fit
+from sunpy_superres.training.processes import Processes
+from sunpy_superres.training.progress import progress_bar
 from sunpy_superres.training.stages import (
     MARGIN,
     autoencoder_loss,
@@ -180,33 +178,6 @@ def _write(path, state, metadata):
     partial.replace(path)
 
 
-class _Lines:
-    """Stands in for a progress bar where tqdm is missing: a line now and then."""
-
-    def __init__(self, total, name, progress):
-        self.total, self.name, self.progress, self.n, self.text = total, name, progress, 0, ""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def set_postfix(self, refresh=False, **values):
-        self.text = " ".join(f"{key} {value}" for key, value in values.items())
-
-    def update(self, steps):
-        self.n += steps
-        if self.progress and (self.n % 50 == 0 or self.n == self.total):
-            print(f"{self.name} {self.n}/{self.total} {self.text}", file=sys.stderr, flush=True)
-
-
-def _progress_bar(total, name, progress):
-    if tqdm is None:
-        return _Lines(total, name, progress)
-    return tqdm(total=total, desc=name, unit="step", disable=not progress, mininterval=5)
-
-
 def train(
     pack,
     out,
@@ -235,6 +206,8 @@ def train(
         ``model.safetensors`` of another run or model with the same shapes, to start from; what
         it lacks starts afresh (an autoencoder can be shared in this way).
     device : str, optional
+        Of torch.  By default this process's; several processes, as ``accelerate launch`` or
+        ``torchrun`` start them, then train together.
     seconds : float, optional
         Time for each stage; what is left is done at the next call.
     progress : bool
@@ -252,13 +225,16 @@ def train(
     """
     recipe = load_recipe(recipe)
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    _same_recipe(out / "recipe.json", recipe)
+    processes = Processes(device)
+    if processes.is_main:
+        out.mkdir(parents=True, exist_ok=True)
+        _same_recipe(out / "recipe.json", recipe)
+    processes.wait()
     chosen = list(recipe.stages) if stages is None else list(stages)
     unknown = [name for name in chosen if name not in recipe.stages]
     if unknown:
         raise ValueError(f"{recipe.architecture} has no stage {unknown[0]!r}.")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = processes.device
     torch.manual_seed(recipe.seed)
     model = build(recipe.config)
     weights = out / "model.safetensors"
@@ -269,6 +245,7 @@ def train(
         _start_from(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
     frames = load_pack(pack, "train")
+    processes.wait()
     for number, name in enumerate(recipe.stages):
         if name not in chosen:
             continue
@@ -280,22 +257,47 @@ def train(
         if not checkpoint.exists():
             _statistics(model, name, sampler, recipe, started)
             # Before the first checkpoint: a resumed training finds them here.
-            _write(weights, model.state_dict(), {"stage": "statistics"})
-        part, loss_of_step = _part_of(model, name, sampler, device, recipe)
-        with _progress_bar(stage.loop.steps, name, progress) as bar:
+            if processes.is_main:
+                _write(weights, model.state_dict(), {"stage": "statistics"})
+        processes.wait()
+        part, loss_of_batch = _part_of(model, name, sampler, device, recipe)
+        draw = None
+        if name in ("diffusion", "network"):
+
+            def draw(sampler=sampler):
+                return pictures_of(model, sampler, recipe.degradation, MARGIN, recipe.sampler)
+
+        show = processes.is_main
+        with (
+            progress_bar(stage.loop.steps, name, progress and show) as bar,
+            Board(out / "log" if show else None, name, _step(checkpoint), draw) as board,
+        ):
 
             def report(step, loss, bar=bar):
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 bar.update(step - bar.n)
 
-            averaged, done = fit(part, loss_of_step, stage.loop, checkpoint, report, seconds)
-        part.load_state_dict(averaged.state_dict())
-        _write(
-            weights,
-            model.state_dict(),
-            {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
-        )
+            averaged, done = fit(
+                part, loss_of_batch, stage.loop, checkpoint, report, seconds,
+                log=board.log, processes=processes,
+            )  # fmt: skip
+            part.load_state_dict(averaged.state_dict())
+            board.picture(done)
+        if processes.is_main:
+            _write(
+                weights,
+                model.state_dict(),
+                {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
+            )
+        processes.wait()
     return model
+
+
+def _step(checkpoint):
+    """Steps done at a checkpoint; 0 without one."""
+    if not checkpoint.exists():
+        return 0
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
 
 
 def _same_recipe(path, recipe):

@@ -1,0 +1,118 @@
+"""What a training shows while it runs: scalars and pictures for TensorBoard."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from sunpy_superres.sampling.schedule import angle_schedule, solve
+from sunpy_superres.training.degradation import degrade
+
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:  # the extra "training" is not installed
+    SummaryWriter = None
+
+__all__ = ["Board", "pictures_of"]
+
+#: Gauss at which pictures are white.
+_WHITE = 500.0
+_SOLVER = {"num_steps": 6, "sigma_max": 40.0, "power": 1.75}
+
+
+@torch.no_grad()
+def pictures_of(model, sampler, config, margin, sampler_settings=None, seed=0):
+    """
+    A few crops that the training does not see: the interpolated frame, the model's, HMI's.
+
+    Parameters
+    ----------
+    model : `~sunpy_superres.models.frames.FrameReader`
+    sampler : CropSampler
+    config : DegradationConfig
+    margin : int
+        See `~sunpy_superres.training.degradation.degrade`.
+    sampler_settings : dict, optional
+        "num_steps", "sigma_max" and "power" of the solver.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    torch.Tensor
+        Gauss, ``(n, 1, ny, 3 nx)``, on the CPU.
+    """
+    device = next(model.parameters()).device
+    crops, rng = sampler(2**31 - 1)
+    batch = degrade(crops.to(device), config, rng, margin)
+    inputs = (batch.frame, batch.mask, batch.noise)
+    if not model.stochastic:
+        field = model.predict(*inputs)
+    else:
+        mean, scale, features = model.condition(*inputs)
+        prepared = model.denoiser.network.prepare(features)
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        settings = {**_SOLVER, **(sampler_settings or {})}
+
+        def denoise(x, sigma):
+            return model.denoiser(x, torch.full((len(x),), sigma, device=device), prepared)
+
+        field = model.decode(mean + scale * solve(denoise, noise, angle_schedule(**settings)))
+    known = torch.nn.functional.interpolate(batch.mask, scale_factor=model.factor)
+    panels = (model.interpolated(batch.frame), field, batch.target)
+    return torch.cat([panel.float() * known for panel in panels], dim=-1).cpu()
+
+
+class Board:
+    """
+    Scalars and pictures of one stage, written for TensorBoard.
+
+    Does nothing where tensorboard is not installed.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        None, in processes that show nothing, also does nothing.
+    stage : str
+        First part of the names.
+    step : int
+        The training goes on from here; what was written beyond is dropped.
+    draw : callable, optional
+        Gives pictures in Gauss, ``(n, 1, ny, nx)``.
+    minutes : float
+        Between two pictures.
+    every : int
+        Steps between two scalars.
+    """
+
+    def __init__(self, folder, stage, step=0, draw=None, minutes=5.0, every=10):
+        self._writer = None
+        if SummaryWriter is not None and folder is not None:
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        self._stage, self._draw, self._minutes, self._every = stage, draw, minutes, every
+        self._drawn = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._writer:
+            self._writer.close()
+
+    def log(self, step, scalars):
+        """Scalars of a step; and pictures, where it is time for them."""
+        if not self._writer:
+            return
+        if step % self._every == 0:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"{self._stage}/{name}", value, step)
+        if self._draw and time.monotonic() - self._drawn > 60 * self._minutes:
+            self.picture(step)
+
+    def picture(self, step):
+        """Pictures as they are now, black at -500 G and white at 500 G."""
+        if self._writer and self._draw:
+            grey = (self._draw() / (2 * _WHITE) + 0.5).clamp(0, 1)
+            self._writer.add_images(f"{self._stage}/interpolated, model, HMI", grey, step)
+            self._drawn = time.monotonic()
