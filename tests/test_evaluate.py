@@ -86,3 +86,65 @@ def test_a_model_can_be_calibrated_anew(data, tmp_path):
     assert all(0.2 < factor < 5 for factor in calibration["factor"])
     # The weights are the same.
     assert model.sha256 == load_model().sha256
+
+
+@pytest.fixture(scope="module")
+def enhanced(tmp_path_factory):
+    """A deterministic model that adds nothing to the interpolated frame."""
+    import torch
+
+    from sunpy_superres.hub import save_model
+    from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
+    from sunpy_superres.training.export import SAMPLER
+
+    network = Deterministic(DeterministicConfig("enhance", 4, (1,) * 6))
+    torch.nn.init.zeros_(network.network.head.weight)
+    torch.nn.init.zeros_(network.network.head.bias)
+    folder = tmp_path_factory.mktemp("models") / "nothing"
+    calibration = {"field": [0.0, 1.0], "factor": [10.0, 10.0], "mean_weight": 1.0}
+    save_model(
+        folder, network, sampler=SAMPLER, calibration=calibration, training={}, revision="t",
+        architecture="enhance",
+    )  # fmt: skip
+    return folder
+
+
+def test_models_side_by_side(data, enhanced, tmp_path, capsys):
+    """What adds nothing scores as the baseline does; the default model is better than both."""
+    import csv
+
+    folder = tmp_path / "figures"
+    options = ["default", str(enhanced), str(data), "--samples", "2", "--steps", "3"]
+    assert main([*options, "--figures", str(folder)]) == 0
+    assert "TFLOP" in capsys.readouterr().out
+    with (folder / "test_comparison.csv").open() as file:
+        table = {row["score"]: row for row in csv.DictReader(file)}
+    assert list(table["RMSE (G)"]) == ["score", "bicubic", "default", "nothing"]
+    # The same to what half precision of nothing, and of the consistency, leaves.
+    for label in ("RMSE (G)", "gradient ratio", "correlation"):
+        values = [float(table[label][name]) for name in ("bicubic", "nothing")]
+        assert values[0] == pytest.approx(values[1], rel=0.01)
+    assert float(table["RMSE of the mean"]["default"]) < float(table["RMSE (G)"]["bicubic"])
+    assert float(table["gradient ratio"]["default"]) > float(table["gradient ratio"]["bicubic"])
+    assert table["spread / skill"]["nothing"] == ""
+    assert (folder / "test_comparison.png").stat().st_size > 10_000
+
+
+def test_models_of_one_name_are_refused(data, enhanced):
+    from sunpy_superres.training.comparison import compare_models
+
+    with pytest.raises(ValueError, match="rename"):
+        compare_models(data, [enhanced, enhanced])
+
+
+def test_work_follows_the_architecture(enhanced):
+    """Enhance, counted by hand; and a draw more costs what a draw costs."""
+    from sunpy_superres.training.comparison import work_of_full_disk
+
+    # 3 x 3 convolutions of 4 channels: the first has 4 inputs; 13 on MDI's grid, one on HMI's.
+    per_pixel = 2 * 9 * 4 * 4 * (14 + 16) + 16 * 2 * 4
+    assert work_of_full_disk(load_model(enhanced)) == pytest.approx(per_pixel * 7.6e5)
+    model = load_model()
+    one, two, three = (work_of_full_disk(model, n) for n in (1, 2, 3))
+    assert two - one == pytest.approx(three - two)
+    assert two > one

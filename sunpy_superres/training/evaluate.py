@@ -1,10 +1,12 @@
 """
-Measure a model on HMI regions degraded to MDI, and on real pairs.
+Measure models on HMI regions degraded to MDI, and on real pairs.
 
-``sunpy-superres evaluate DATA`` prints the table of the model card;
-with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the
-plots of power and reliability.  DATA is a folder with a MANIFEST.json, as the project's data
-folder has.
+``sunpy-superres evaluate DATA`` prints the table of the model card of the embedded model, and
+``sunpy-superres evaluate MODEL DATA`` that of another; ``sunpy-superres evaluate MODEL MODEL...
+DATA`` prints one table of all of them, beside calibrated bicubic interpolation;
+with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the plots
+of power and reliability, or the table and the pictures side by side.  DATA is a folder with a
+MANIFEST.json, as the project's data folder has.
 """
 
 from __future__ import annotations
@@ -123,6 +125,26 @@ def evaluate(
     return {**regions, "all": everything}
 
 
+def _side_by_side(options):
+    """The command line for more than one model."""
+    from sunpy_superres.training.comparison import compare_models
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        comparison = compare_models(
+            options.data,
+            options.models,
+            options.split,
+            n_samples=options.samples,
+            num_steps=options.steps,
+            noise=options.noise,
+        )
+        if options.figures:
+            comparison.write(options.figures)
+    print("\n".join(comparison.table.pformat(max_lines=-1, max_width=-1)))
+    return 0
+
+
 def main(arguments=None):
     """Command line: a table of scores, as text."""
     parser = argparse.ArgumentParser(
@@ -130,14 +152,16 @@ def main(arguments=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data")
-    parser.add_argument("--model", default="default")
+    parser.add_argument("models", nargs="*", metavar="MODEL", default=["default"])
+    parser.add_argument("data", metavar="DATA")
     parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs"])
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--noise", type=float, default=12.0)
     parser.add_argument("--figures", type=Path, metavar="DIR", help="tables and plots as well")
     options = parser.parse_args(arguments)
+    if len(options.models) > 1:
+        return _side_by_side(options)
     gathered = None
     if options.figures:
         from sunpy_superres.training.figures import Gathered
@@ -148,7 +172,7 @@ def main(arguments=None):
         scores = evaluate(
             options.data,
             options.split,
-            options.model,
+            options.models[0],
             n_samples=options.samples,
             num_steps=options.steps,
             noise=options.noise,

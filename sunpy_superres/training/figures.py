@@ -11,7 +11,7 @@ from sunpy_superres import metrics
 from sunpy_superres.files import write_whole
 from sunpy_superres.super_resolution import SuperResolution
 
-__all__ = ["Gathered"]
+__all__ = ["Gathered", "sample_of"]
 
 #: Edges of the rings of the power ratio: the same for all frames, so that they add up.
 _SCALES = np.geomspace(1.2, 60, 25) * u.arcsec
@@ -22,7 +22,7 @@ _PLAIN = (
 ).split()
 
 
-def _sample_of(result):
+def sample_of(result):
     """The first member as a Map, with the uncertainty that belongs to it."""
     mean = result.hmi_like
     member = sunpy.map.Map(result.samples.data[0], mean.meta)
@@ -45,9 +45,11 @@ class Gathered:
 
     def __call__(self, case, baseline, result):
         """Add a case; arguments as ``look`` of `evaluate`."""
-        maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": _sample_of(result)}
+        maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": sample_of(result)}
         for name, (smap, uncertainty) in maps.items():
-            samples = result.samples if uncertainty is not None else None
+            # One draw, as of a deterministic network, is no ensemble.
+            several = uncertainty is not None and len(result.samples.data) > 1
+            samples = result.samples if several else None
             self.tables[name].append(
                 metrics.compare(smap, case.hmi_map, uncertainty=uncertainty, samples=samples)
             )
