@@ -1,0 +1,228 @@
+"""Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+import torch
+from safetensors.numpy import save_file
+from skimage.registration import phase_cross_correlation
+from sunpy.time import parse_time
+
+from sunpy_superres.forward import blurred_mean, observe
+from sunpy_superres.geometry import plate_scale, rebinned_meta
+from sunpy_superres.instruments import FACTOR, MDI
+from sunpy_superres.magnetogram import read_magnetogram
+from sunpy_superres.metrics._alignment import on_grid_of
+
+__all__ = ["AlignedPair", "PairRecord", "align_pair", "match_pairs", "observed_at", "save_pairs"]
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """
+    How a pair was made.
+
+    Parameters
+    ----------
+    mdi_time, hmi_time : str
+        Of the observations, UTC.
+    shift : tuple of float
+        By how much, in MDI pixels along rows and columns, HMI's coordinates were off MDI's; it
+        has been taken out.
+    correlation : float
+        Of the MDI frame with HMI observed through MDI, afterwards.
+    """
+
+    mdi_time: str
+    hmi_time: str
+    shift: tuple[float, float]
+    correlation: float
+
+
+@dataclass(frozen=True)
+class AlignedPair:
+    """
+    An MDI frame, and HMI's field on a grid four times finer.
+
+    Parameters
+    ----------
+    frame, good, noise : numpy.ndarray
+        As `~sunpy_superres.magnetogram.Magnetogram`, ``(ny, nx)``.
+    target : numpy.ndarray
+        HMI Gauss, ``(4 ny, 4 nx)``; NaN where HMI saw nothing.
+    record : PairRecord
+    """
+
+    frame: np.ndarray
+    good: np.ndarray
+    noise: np.ndarray
+    target: np.ndarray
+    record: PairRecord
+
+
+def observed_at(smap):
+    """
+    Middle of an observation: T_OBS where there is one, else the Map's date.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        UTC.
+    """
+    stamp = smap.meta.get("t_obs")
+    try:
+        return parse_time(stamp).utc if stamp else smap.date.utc
+    except ValueError:
+        return smap.date.utc
+
+
+def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
+    """
+    Each MDI Map with the HMI Map that is nearest in time.
+
+    Parameters
+    ----------
+    mdi_maps, hmi_maps : sequence of `~sunpy.map.GenericMap`
+    largest_gap : `~astropy.units.Quantity`
+        MDI Maps without an HMI Map as near as this are left out.
+
+    Returns
+    -------
+    list of tuple
+        ``(mdi_map, hmi_map)``.
+    """
+    times = [observed_at(smap) for smap in hmi_maps]
+    pairs = []
+    for mdi_map in mdi_maps:
+        when = observed_at(mdi_map)
+        gaps = [abs((time - when).to_value(u.s)) for time in times]
+        if gaps and min(gaps) <= largest_gap.to_value(u.s):
+            pairs.append((mdi_map, hmi_maps[int(np.argmin(gaps))]))
+    return pairs
+
+
+def _fine_grid(mdi_map, shift=(0.0, 0.0)):
+    """An empty Map of four times the pixels, its coordinates moved by MDI pixels."""
+    shape = tuple(FACTOR * n for n in mdi_map.data.shape)
+    meta = rebinned_meta(mdi_map.meta, shape, FACTOR)
+    meta["crpix2"] += FACTOR * shift[0]
+    meta["crpix1"] += FACTOR * shift[1]
+    return sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
+
+
+def _through_mdi(field, known, scale):
+    """HMI's field as MDI reads it, and where that rests on known pixels."""
+    there = torch.from_numpy(known.astype(np.float32))[None, None]
+    values = torch.from_numpy(np.where(known, field, 0).astype(np.float32))[None, None]
+    coverage = blurred_mean(there, MDI, scale)
+    reading = observe(values, MDI, scale, coverage)[0, 0].numpy()
+    return reading, coverage[0, 0].numpy() > 0.9
+
+
+def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
+    """
+    HMI's field on the grid of an MDI Map, four times finer and registered.
+
+    HMI is reprojected to the grid, observed through MDI, and its shift against the frame found
+    by cross-correlation to a fiftieth of an MDI pixel.  The coordinates are then moved and HMI
+    reprojected once more, so that it is interpolated only once.
+
+    Parameters
+    ----------
+    mdi_map, hmi_map : `~sunpy.map.GenericMap`
+        Line-of-sight magnetograms.
+    largest_gap : `~astropy.units.Quantity`
+        Between the observations.
+    largest_shift : float
+        In MDI pixels.
+    correlation : float
+        Least correlation of the frame with HMI observed through MDI.
+
+    Returns
+    -------
+    AlignedPair
+
+    Raises
+    ------
+    TypeError
+        If one is no magnetogram.
+    ValueError
+        If the pair is bad: too far apart in time or on the sky, or of another field.
+    """
+    times = [observed_at(mdi_map), observed_at(hmi_map)]
+    gap = abs((times[1] - times[0]).to(u.min))
+    if gap > largest_gap:
+        raise ValueError(
+            f"The observations are {gap.value:.1f} min apart, more than {largest_gap}; "
+            "give Maps of the same time, or a larger largest_gap."
+        )
+    magnetogram = read_magnetogram(mdi_map)
+    source = magnetogram.map
+    scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
+    shift = np.zeros(2)
+    # Twice: what a large shift brings in at the edges counts in the second.
+    for _ in range(2):
+        field, known = on_grid_of(_fine_grid(source, shift), hmi_map)
+        reading, covered = _through_mdi(field, known, scale)
+        used = covered & magnetogram.good
+        if used.sum() < 256:
+            raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
+        found, _, _ = phase_cross_correlation(
+            np.where(used, magnetogram.frame, 0),
+            np.where(used, reading, 0),
+            upsample_factor=50,
+            normalization=None,
+        )
+        shift = shift + found
+    field, known = on_grid_of(_fine_grid(source, shift), hmi_map)
+    if np.abs(shift).max() > largest_shift:
+        raise ValueError(
+            f"HMI is {shift[0]:+.1f}, {shift[1]:+.1f} MDI pixels off, more than {largest_shift}; "
+            "check the coordinates of both Maps, or give a larger largest_shift."
+        )
+    reading, covered = _through_mdi(field, known, scale)
+    used = covered & magnetogram.good
+    together = float(np.corrcoef(magnetogram.frame[used], reading[used])[0, 1])
+    if not together >= correlation:
+        raise ValueError(
+            f"HMI observed through MDI has a correlation of {together:.2f} with the frame, less "
+            f"than {correlation}: these are not the same field, or the Sun has changed between."
+        )
+    record = PairRecord(
+        times[0].isot, times[1].isot, tuple(float(s) for s in shift.round(3)), round(together, 4)
+    )
+    target = np.where(known, field, np.nan).astype(np.float32)
+    return AlignedPair(
+        magnetogram.frame, magnetogram.good & covered, magnetogram.noise, target, record
+    )
+
+
+def save_pairs(pairs, path):
+    """
+    Write pairs, with their records, into one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    pairs : sequence of AlignedPair
+    path : path-like
+    """
+    tensors, index = {}, []
+    for number, pair in enumerate(pairs):
+        for name in ("frame", "noise", "target"):
+            tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
+        tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
+        index.append(asdict(pair.record))
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")
+    save_file(tensors, partial, metadata={"pairs": json.dumps(index)})
+    partial.replace(path)

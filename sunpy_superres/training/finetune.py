@@ -1,0 +1,213 @@
+"""
+Fine-tuning on real pairs with LoRA, as Ramunno et al. (2025) do; merged into the weights.
+
+The low-rank additions (Hu et al. 2022) are peft's, on the 3 x 3 convolutions of the residual
+blocks; everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from sunpy_superres.training.degradation import DegradedBatch
+from sunpy_superres.training.loop import LoopConfig, fit
+from sunpy_superres.training.losses import EDMLoss, beta_nll
+
+__all__ = ["PairSampler", "finetune", "merged", "with_adapters"]
+
+#: Names, in both networks, of the convolutions that are adapted.
+_ADAPTED = r".*\.(conv1|conv2)"
+
+
+class PairSampler:
+    """
+    Random crops of pairs, turned, reflected and of either polarity.
+
+    The batch of a step depends on the seed and the step alone.
+
+    Parameters
+    ----------
+    path : path-like
+        File of `~sunpy_superres.training.alignment.save_pairs`.
+    size : int
+        Side of a crop in MDI pixels, even.
+    batch : int
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If a pair is smaller than a crop.
+    """
+
+    def __init__(self, path, size, batch, seed=0):
+        self.size, self.batch, self.seed = size, batch, seed
+        self._pairs = []
+        with safe_open(str(path), framework="numpy") as file:
+            for number, _ in enumerate(json.loads(file.metadata()["pairs"])):
+                frame, good, noise, target = (
+                    file.get_tensor(f"{name}{number:04d}")
+                    for name in ("frame", "good", "noise", "target")
+                )
+                if min(frame.shape) < size:
+                    raise ValueError(
+                        f"A pair of {frame.shape} MDI pixels is smaller than a crop of {size}; "
+                        "give a smaller size."
+                    )
+                holes = np.isnan(target)
+                blocks = holes.reshape(len(frame), 4, frame.shape[1], 4).any(axis=(1, 3))
+                good = (good > 0) & ~blocks
+                target = np.where(np.kron(good, np.ones((4, 4), bool)), target, 0)
+                self._pairs.append((frame * good, good, noise, target))
+
+    def __call__(self, step):
+        """
+        The batch of a step.
+
+        Returns
+        -------
+        DegradedBatch
+        rng : torch.Generator
+            For all further draws of this step.
+        """
+        rng = np.random.default_rng([self.seed, step])
+        crops = [self._draw(rng) for _ in range(self.batch)]
+        parts = (np.stack(part)[:, None].astype(np.float32) for part in zip(*crops, strict=True))
+        frame, good, noise, target = (torch.from_numpy(part) for part in parts)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return DegradedBatch(frame, good, noise, target), generator
+
+    def _draw(self, rng):
+        pair = self._pairs[rng.integers(len(self._pairs))]
+        y, x = (int(rng.integers(n - self.size + 1)) for n in pair[0].shape)
+        turns, mirrored, sign = int(rng.integers(4)), rng.random() < 0.5, rng.choice([-1.0, 1.0])
+        crops = []
+        for values, factor, signed in zip(pair, (1, 1, 1, 4), (1, 0, 0, 1), strict=True):
+            window = (slice(start * factor, (start + self.size) * factor) for start in (y, x))
+            crop = np.rot90(values[tuple(window)], turns)
+            crop = crop[:, ::-1] if mirrored else crop
+            crops.append(crop * sign if signed else crop)
+        return crops
+
+
+def with_adapters(module, rank):
+    """
+    Put low-rank adapters into the residual blocks of a network, in place; only they learn.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    rank : int
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=_ADAPTED)
+    inject_adapter_in_model(config, module)
+    return module
+
+
+def merged(module):
+    """
+    Add the adapters to the weights, in place: the names of the tensors are the old ones again.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Of `with_adapters`.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BaseTunerLayer):
+                child.merge()
+                setattr(parent, name, child.get_base_layer())
+    return module.requires_grad_(True)
+
+
+def finetune(
+    model,
+    pairs,
+    out,
+    *,
+    rank=4,
+    size=48,
+    batch=8,
+    loop=LoopConfig(steps=200, learning_rate=3e-4, warmup=20),
+    seed=0,
+    report=None,
+):
+    """
+    Fine-tune a model with a regression on real pairs; goes on where it was stopped.
+
+    Parameters
+    ----------
+    model : `~sunpy_superres.models.residual_ldm.ResidualLDM`
+        Changed in place.
+    pairs : path-like
+        File of `~sunpy_superres.training.alignment.save_pairs`.
+    out : path-like
+        Folder of the checkpoints.
+    rank : int
+        Of the adapters.
+    size, batch, seed
+        As `PairSampler`.
+    loop : LoopConfig
+        Of each of the two networks, the regression first.
+    report : callable, optional
+        As in `~sunpy_superres.training.loop.fit`.
+
+    Returns
+    -------
+    `~sunpy_superres.models.residual_ldm.ResidualLDM`
+        ``model``, with the adapters merged.
+
+    Raises
+    ------
+    ValueError
+        If the model has no regression, or a pair is smaller than a crop.
+
+    References
+    ----------
+    Hu et al. (2022), International Conference on Learning Representations.
+    """
+    if getattr(model, "regression", None) is None:
+        raise ValueError("Only a residual_ldm with a regression can be fine-tuned on pairs.")
+    device = next(model.parameters()).device
+    sampler = PairSampler(pairs, size, batch, seed)
+    edm = EDMLoss()
+    model.requires_grad_(False)
+
+    def observed(number):
+        batch, rng = sampler(number)
+        batch = DegradedBatch(*(part.to(device) for part in batch))
+        with torch.no_grad():
+            return batch, model.autoencoder.encode(batch.target / model.config.field_scale), rng
+
+    def regression(number):
+        batch, latent, _ = observed(number)
+        mean, scale, _ = model.condition(batch.frame, batch.mask, batch.noise)
+        return beta_nll(mean, scale, latent, batch.mask)
+
+    def diffusion(number):
+        batch, latent, rng = observed(number)
+        with torch.no_grad():
+            mean, scale, features = model.condition(batch.frame, batch.mask, batch.noise)
+        residual = ((latent - mean) / scale).clamp(-8, 8) * batch.mask
+        prepared = model.denoiser.network.prepare(features)
+        return edm(lambda x, sigma: model.denoiser(x, sigma, prepared), residual, batch.mask, rng)
+
+    for name, loss in (("regression", regression), ("denoiser", diffusion)):
+        part = getattr(model, name)
+        torch.manual_seed(seed)
+        with_adapters(part, rank)
+        averaged, _ = fit(part, loss, loop, Path(out) / f"{name}.lora.checkpoint", report)
+        part.load_state_dict(averaged.state_dict())
+        merged(part)
+        model.requires_grad_(False)
+    return model.eval()

@@ -1,0 +1,166 @@
+"""Real pairs, here made in code: alignment, packing, and fine-tuning with adapters."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+import torch
+from scipy import ndimage
+from test_training import TINY
+
+from sunpy_superres.data import example_hmi_map, example_mdi_map
+from sunpy_superres.models.residual_ldm import ResidualLDM
+from sunpy_superres.training.alignment import align_pair, match_pairs, observed_at, save_pairs
+from sunpy_superres.training.finetune import PairSampler, finetune, merged, with_adapters
+from sunpy_superres.training.loop import LoopConfig
+
+
+@pytest.fixture(scope="module")
+def hmi_map():
+    return example_hmi_map()
+
+
+@pytest.fixture(scope="module")
+def mdi_map():
+    return example_mdi_map()
+
+
+def _moved(smap, **cards):
+    return sunpy.map.Map(smap.data, dict(smap.meta, **cards))
+
+
+def test_a_wrong_pointing_is_found_and_taken_out(mdi_map, hmi_map):
+    exact = align_pair(mdi_map, hmi_map)
+    np.testing.assert_allclose(exact.record.shift, 0, atol=0.06)
+    # 3 HMI pixels along x, 5 along y: 0.75 and 1.25 of MDI's.
+    off = _moved(hmi_map, crpix1=hmi_map.meta["crpix1"] + 3, crpix2=hmi_map.meta["crpix2"] - 5)
+    pair = align_pair(mdi_map, off)
+    np.testing.assert_allclose(pair.record.shift, (-1.25, 0.75), atol=0.08)
+    inner = (slice(40, -40), slice(40, -40))
+    truth = hmi_map.data[inner]
+    assert np.corrcoef(truth.ravel(), pair.target[inner].ravel())[0, 1] > 0.97
+    unmoved = ndimage.shift(hmi_map.data, (5, -3), order=0)[inner]
+    assert np.corrcoef(unmoved.ravel(), truth.ravel())[0, 1] < 0.9
+    assert pair.record.correlation > 0.97
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"date-obs": "2010-10-16T12:00:00", "t_obs": "2010-10-16T12:00:00"}, {}, "min apart"),
+        ({}, {"largest_shift": 0.5}, "MDI pixels off"),
+        ({}, {"correlation": 0.9999}, "not the same field"),
+    ],
+)
+def test_bad_pairs_are_refused(mdi_map, hmi_map, change, options, message):
+    off = _moved(hmi_map, crpix1=hmi_map.meta["crpix1"] + 3, **change)
+    with pytest.raises(ValueError, match=message):
+        align_pair(mdi_map, off, **options)
+
+
+def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):
+    first = _moved(mdi_map, t_obs="2010.10.15_12:00:34_TAI")
+    assert observed_at(first).isot == "2010-10-15T12:00:00.000"
+    others = [_moved(mdi_map, t_obs=f"2010.10.15_{t}_TAI") for t in ("11:30:34", "12:02:34")]
+    assert match_pairs([first], others) == [(first, others[1])]
+    assert match_pairs([first], others, largest_gap=1 * u.min) == []
+    assert match_pairs([first], []) == []
+    assert observed_at(_moved(mdi_map, t_obs="never")) == mdi_map.date
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory, mdi_map, hmi_map):
+    path = tmp_path_factory.mktemp("pairs") / "pairs.safetensors"
+    save_pairs([align_pair(mdi_map, hmi_map)], path)
+    return path
+
+
+def test_crops_of_pairs_stay_registered(pairs, mdi_map):
+    sampler = PairSampler(pairs, 32, 6, seed=1)
+    batch, _ = sampler(3)
+    assert batch.frame.shape == (6, 1, 32, 32)
+    assert batch.target.shape == (6, 1, 128, 128)
+    coarse = torch.nn.functional.avg_pool2d(batch.target, 4)
+    for frame, seen, mask in zip(batch.frame, coarse, batch.mask, strict=True):
+        known = mask > 0
+        assert torch.corrcoef(torch.stack([frame[known], seen[known]]))[0, 1] > 0.7
+    torch.testing.assert_close(batch.frame, PairSampler(pairs, 32, 6, seed=1)(3)[0].frame)
+    with pytest.raises(ValueError, match="smaller than a crop"):
+        PairSampler(pairs, 200, 1)
+
+
+def test_adapters_start_as_nothing_and_merge_exactly():
+    torch.manual_seed(0)
+    model = ResidualLDM(TINY).eval()
+    names = list(model.regression.state_dict())
+    condition, latent = torch.randn(1, 8, 16, 16), torch.randn(1, 4, 16, 16)
+    before = model.regression(condition, latent)
+    adapted = with_adapters(model.regression, 2)
+    torch.testing.assert_close(adapted(condition, latent), before)
+    learnt = [name for name, p in adapted.named_parameters() if p.requires_grad]
+    assert learnt
+    assert all("lora" in name for name in learnt)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora" in name:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    changed = adapted(condition, latent)
+    torch.testing.assert_close(merged(adapted)(condition, latent), changed, atol=1e-5, rtol=1e-4)
+    assert list(model.regression.state_dict()) == names
+
+
+def _start():
+    """A small model whose residual blocks and head do something to adapt."""
+    torch.manual_seed(0)
+    model = ResidualLDM(TINY)
+    for block in (*model.regression.unet.after, *model.denoiser.network.unet.after):
+        torch.nn.init.normal_(block.conv2.weight, std=0.1)
+    torch.nn.init.normal_(model.regression.head.weight, std=0.05)
+    return model
+
+
+@torch.no_grad()
+def _misfit(model, pairs):
+    """Squared error of the regression's mean, on crops of its own."""
+    error = 0.0
+    for step in range(1000, 1008):
+        batch, _ = PairSampler(pairs, 32, 4)(step)
+        latent = model.autoencoder.encode(batch.target / model.config.field_scale)
+        mean, _, _ = model.condition(batch.frame, batch.mask, batch.noise)
+        error += float(((mean - latent) * batch.mask).square().mean())
+    return error
+
+
+def test_finetuning_learns_the_pair_and_goes_on(pairs, tmp_path):
+    """The regression comes nearer to HMI; a run that was stopped ends where a whole one does."""
+    loop = LoopConfig(steps=60, learning_rate=2e-2, warmup=5, checkpoint_minutes=0.0)
+    options = {"rank": 2, "size": 32, "batch": 4, "loop": loop}
+
+    def tuned(folder, report=None):
+        return finetune(_start(), pairs, tmp_path / folder, report=report, **options)
+
+    whole = tuned("whole")
+    assert _misfit(whole, pairs) < 0.9 * _misfit(_start(), pairs)
+    assert set(whole.state_dict()) == set(ResidualLDM(TINY).state_dict())
+    torch.testing.assert_close(whole.regression.head.weight, _start().regression.head.weight)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(step, loss):
+        if step == 30:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        tuned("cut", stop)
+    resumed = tuned("cut")
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], tensor)
+
+
+def test_only_models_with_a_regression_can_be_tuned(pairs, tmp_path):
+    import dataclasses
+
+    model = ResidualLDM(dataclasses.replace(TINY, base="interpolation"))
+    with pytest.raises(ValueError, match="regression"):
+        finetune(model, pairs, tmp_path)
