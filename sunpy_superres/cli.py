@@ -22,7 +22,9 @@ _TRAINING = {
     "pack": ("training.pack", "gather HMI magnetograms for a training in one file"),
     "train": ("training.recipe", "train by a recipe; goes on where it was stopped"),
     "export": ("training.export", "calibrate a trained run and write it as a model"),
-    "evaluate": ("training.evaluate", "measure a model on held-out regions or real pairs"),
+    "pairs": ("training.alignment", "match and register MDI and HMI files"),
+    "finetune": ("training.finetune", "fine-tune a model on pairs, with LoRA"),
+    "evaluate": ("training.evaluate", "measure models on held-out regions or real pairs"),
 }
 
 #: Exit codes: all done, some files failed, wrong use (as argparse), interrupted (as shells).

@@ -306,7 +306,7 @@ def test_what_is_public_is_there():
 
 
 def test_commands_of_the_training_have_their_own_help(capsys):
-    for command in ("pack", "train", "export", "evaluate"):
+    for command in ("pack", "train", "export", "pairs", "finetune", "evaluate"):
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])
         assert stopped.value.code == 0

@@ -164,3 +164,28 @@ def test_only_models_with_a_regression_can_be_tuned(pairs, tmp_path):
     model = ResidualLDM(dataclasses.replace(TINY, base="interpolation"))
     with pytest.raises(ValueError, match="regression"):
         finetune(model, pairs, tmp_path)
+
+
+def test_from_fits_files_to_a_tuned_model(mdi_map, hmi_map, tmp_path, capsys):
+    """The commands, one after the other; a pair that is none is said and left out."""
+    from sunpy_superres import load_model
+    from sunpy_superres.cli import main
+
+    mdi_map.save(tmp_path / "mdi.fits")
+    hmi_map.save(tmp_path / "hmi.fits")
+    upside_down = sunpy.map.Map(mdi_map.data[::-1].copy(), mdi_map.meta)
+    upside_down.save(tmp_path / "other.fits")
+    files = ["--mdi", str(tmp_path / "mdi.fits"), str(tmp_path / "other.fits")]
+    files += ["--hmi", str(tmp_path / "hmi.fits")]
+    assert main(["pairs", str(tmp_path / "p.safetensors"), *files]) == 0
+    printed = capsys.readouterr()
+    assert "1 pairs of 2 MDI files" in printed.out
+    assert "left out" in printed.err
+    assert main(["pairs", str(tmp_path / "none"), "--mdi", files[2], *files[3:]]) == 1
+    assert not (tmp_path / "none").exists()
+    options = ["--steps", "2", "--size", "32", "--batch", "1", "--revision", "tuned"]
+    assert main(["finetune", str(tmp_path / "p.safetensors"), str(tmp_path / "run"), *options]) == 0
+    model = load_model(tmp_path / "run" / "model")
+    assert model.config["revision"] == "tuned"
+    assert model.config["training"]["pairs"][0]["correlation"] > 0.9
+    assert model.sha256 != load_model().sha256

@@ -1,8 +1,15 @@
-"""Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed."""
+"""
+Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed.
+
+``sunpy-superres pairs OUT --mdi FILE... --hmi FILE...``
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,13 +21,22 @@ from safetensors.numpy import save_file
 from skimage.registration import phase_cross_correlation
 from sunpy.time import parse_time
 
+from sunpy_superres.files import read_map
 from sunpy_superres.forward import blurred_mean, observe
 from sunpy_superres.geometry import plate_scale, rebinned_meta
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.magnetogram import read_magnetogram
 from sunpy_superres.metrics._alignment import on_grid_of
 
-__all__ = ["AlignedPair", "PairRecord", "align_pair", "match_pairs", "observed_at", "save_pairs"]
+__all__ = [
+    "AlignedPair",
+    "PairRecord",
+    "align_pair",
+    "main",
+    "match_pairs",
+    "observed_at",
+    "save_pairs",
+]
 
 
 @dataclass(frozen=True)
@@ -226,3 +242,40 @@ def save_pairs(pairs, path):
     partial = path.with_name(path.name + ".part")
     save_file(tensors, partial, metadata={"pairs": json.dumps(index)})
     partial.replace(path)
+
+
+def main(arguments=None):
+    """Command line: pairs from FITS files; what is refused is said, and does not stop the rest."""
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres pairs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out")
+    parser.add_argument("--mdi", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--hmi", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--largest-gap", type=float, default=6.0, metavar="MINUTES")
+    options = parser.parse_args(arguments)
+    gap = options.largest_gap * u.min
+    kept = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        groups = [[read_map(name) for name in names] for names in (options.mdi, options.hmi)]
+        matched = match_pairs(*groups, largest_gap=gap)
+        for mdi_map, hmi_map in matched:
+            try:
+                pair = align_pair(mdi_map, hmi_map, largest_gap=gap)
+            except (TypeError, ValueError) as error:
+                print(f"left out: {observed_at(mdi_map).isot}: {error}", file=sys.stderr)
+                continue
+            kept.append(pair)
+            print(json.dumps(asdict(pair.record)))
+    print(f"{len(kept)} pairs of {len(options.mdi)} MDI files.")
+    if not kept:
+        raise ValueError("No pair is left; nothing was written.")
+    save_pairs(kept, options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

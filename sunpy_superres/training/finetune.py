@@ -1,13 +1,17 @@
 """
 Fine-tuning on real pairs with LoRA, as Ramunno et al. (2025) do; merged into the weights.
 
+``sunpy-superres finetune PAIRS OUT`` writes the tuned model as the folder OUT/model.
+
 The low-rank additions (Hu et al. 2022) are peft's, on the 3 x 3 convolutions of the residual
 blocks; everything else stays as it is.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +22,7 @@ from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, fit
 from sunpy_superres.training.losses import EDMLoss, beta_nll
 
-__all__ = ["PairSampler", "finetune", "merged", "with_adapters"]
+__all__ = ["PairSampler", "finetune", "main", "merged", "with_adapters"]
 
 #: Names, in both networks, of the convolutions that are adapted.
 _ADAPTED = r".*\.(conv1|conv2)"
@@ -211,3 +215,59 @@ def finetune(
         merged(part)
         model.requires_grad_(False)
     return model.eval()
+
+
+def main(arguments=None):
+    """Command line of `finetune`."""
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres finetune",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("pairs", help="file of 'sunpy-superres pairs'")
+    parser.add_argument("out")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--rank", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--size", type=int, default=48, help="MDI pixels along a side of a crop")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--revision", default="local")
+    options = parser.parse_args(arguments)
+
+    from sunpy_superres.hub import load_model, save_model
+    from sunpy_superres.training.progress import progress_bar
+
+    source = load_model(options.model)
+    loop = LoopConfig(steps=options.steps, learning_rate=3e-4, warmup=min(20, options.steps))
+    with progress_bar(2 * options.steps, "fine-tuning", True) as bar:
+        network = finetune(
+            source.network,
+            options.pairs,
+            options.out,
+            rank=options.rank,
+            size=options.size,
+            batch=options.batch,
+            loop=loop,
+            report=lambda step, loss: bar.update(1),
+        )
+    with safe_open(options.pairs, framework="numpy") as file:
+        records = json.loads(file.metadata()["pairs"])
+    tuning = {"rank": options.rank, "steps": options.steps, "pairs": records}
+    save_model(
+        Path(options.out) / "model",
+        network,
+        architecture=source.config["architecture"],
+        sampler=source.config["sampler"],
+        calibration=source.config["calibration"],
+        training=source.config["training"] | {"fine-tuning from": source.sha256, **tuning},
+        revision=options.revision,
+    )
+    print(
+        f"{options.out}/model has the calibration of {source.name}; 'sunpy-superres export "
+        f"{options.out}/model ANOTHER --data DATA' calibrates it anew."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
