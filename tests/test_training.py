@@ -1,6 +1,7 @@
 """Training: data, degradation, losses, the resumable loop and the recipe, in miniature."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,3 +334,57 @@ def test_frames_of_a_manifest(tmp_path, capsys):
     assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
     assert "train: 2 frames, 2 regions" in capsys.readouterr().out
     assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 2
+
+
+def test_frames_of_a_folder_without_a_manifest(tmp_path):
+    """Regions by HARPNUM, disks by rotation; what is no HMI magnetogram is said and left out."""
+    import sunpy.map
+
+    from sunpy_superres.data import example_hmi_map, example_mdi_map
+    from sunpy_superres.exceptions import SuperResWarning
+    from sunpy_superres.training.pack import PackConfig, frames_of_folder
+
+    hmi_map = example_hmi_map()
+    for name, cards in (
+        ("a", {"harpnum": 1449}),
+        ("b", {"harpnum": 5, "lon_fwt": 80.0}),
+        ("c", {"harpnum": 5, "lon_fwt": 10.0}),
+    ):
+        sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, **cards)).save(tmp_path / f"{name}.fits")
+    example_mdi_map().save(tmp_path / "coarse.fits")
+    (tmp_path / "broken.fits").write_bytes(b"no FITS")
+    config = PackConfig(shares=())
+    with pytest.warns(SuperResWarning) as caught:
+        frames = list(frames_of_folder(tmp_path, config))
+    assert [(f.name, f.region, f.split) for f in frames] == [
+        ("a.fits", "harp1449", "test"), ("c.fits", "harp5", "train"),
+    ]  # fmt: skip
+    assert {Path(str(w.message).split(" is left")[0]).name for w in caught} == {
+        "coarse.fits", "broken.fits",
+    }  # fmt: skip
+    with pytest.raises(FileNotFoundError, match="no FITS file"):
+        list(frames_of_folder(tmp_path / "nothing"))
+
+
+def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
+    import sunpy.map
+
+    from sunpy_superres.data import example_hmi_map
+    from sunpy_superres.training.pack import PackConfig, _region_and_split, _split_of
+
+    splits = [_split_of(f"harp{n}", PackConfig().shares) for n in range(20000, 24000)]
+    assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.03)
+    assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
+    hmi_map = example_hmi_map()
+    found = {}
+    for day in range(400):
+        stamp = str(np.datetime64("2011-01-01") + day)
+        meta = dict(hmi_map.meta, **{"date-obs": stamp, "t_obs": stamp})
+        region, split = _region_and_split(sunpy.map.Map(hmi_map.data, meta), PackConfig())
+        found[day] = (region, split)
+    for day, (region, split) in found.items():
+        if split is not None:
+            near = {found[d][1] for d in range(max(day - 2, 0), min(day + 3, 400))}
+            assert near <= {split, None}
+            assert all(s in (split, None) for r, s in found.values() if r == region)
+    assert {split for _, split in found.values()} >= {"train", None}
