@@ -388,3 +388,18 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
             assert near <= {split, None}
             assert all(s in (split, None) for r, s in found.values() if r == region)
     assert {split for _, split in found.values()} >= {"train", None}
+
+
+def test_a_pack_is_thinned_to_its_limit(tmp_path):
+    from sunpy_superres.training.pack import fitted
+
+    frames = [Frame(f"l{i}", "long", "train", field(i)) for i in range(8)]
+    frames.insert(3, Frame("s", "short", "train", field(9)))
+    assert fitted(frames) == frames
+    limit = 0.3
+    kept = fitted(frames, limit)
+    assert [f.name for f in kept] == ["l0", "l2", "s", "l4", "l6"]
+    save_pack(kept, tmp_path / "p.safetensors")
+    assert (tmp_path / "p.safetensors").stat().st_size <= limit * 2**20
+    with pytest.raises(ValueError, match="larger limit"):
+        fitted(frames, 0.05)

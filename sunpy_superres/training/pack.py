@@ -28,7 +28,14 @@ from sunpy_superres.training.alignment import observed_at
 from sunpy_superres.training.cases import SPLITS
 from sunpy_superres.training.data import Frame, save_pack
 
-__all__ = ["PackConfig", "as_seen_on_ccd", "frames_of_folder", "frames_of_manifest", "main"]
+__all__ = [
+    "PackConfig",
+    "as_seen_on_ccd",
+    "fitted",
+    "frames_of_folder",
+    "frames_of_manifest",
+    "main",
+]
 
 #: What the manifest calls line-of-sight fields at HMI's full resolution.
 _KINDS = (
@@ -241,6 +248,46 @@ def frames_of_folder(folder, config=PackConfig()):
             yield Frame(name + "#ccd", region, split, squeezed)
 
 
+def fitted(frames, limit=64.0):
+    """
+    Frames that fit into a packed file: of the region with most pixels, every second one goes.
+
+    Parameters
+    ----------
+    frames : list of Frame
+    limit : float
+        MiB.
+
+    Returns
+    -------
+    list of Frame
+        In the same order; each region keeps at least one.
+
+    Raises
+    ------
+    ValueError
+        If one frame of each region is still too much.
+    """
+    kept = list(frames)
+    # Two bytes for each pixel, and some for the names.
+    while sum(2 * f.field.size + 256 for f in kept) > limit * 2**20:
+        pixels, numbers = {}, {}
+        for frame in kept:
+            pixels[frame.region] = pixels.get(frame.region, 0) + frame.field.size
+            numbers[frame.region] = numbers.get(frame.region, 0) + 1
+        thinnable = [region for region, number in numbers.items() if number > 1]
+        if not thinnable:
+            raise ValueError(
+                f"One frame of each of {len(numbers)} regions is more than {limit:g} MiB; "
+                "give fewer regions or a larger limit."
+            )
+        largest = max(thinnable, key=pixels.get)
+        mine = [i for i, frame in enumerate(kept) if frame.region == largest]
+        dropped = set(mine[1::2])
+        kept = [frame for i, frame in enumerate(kept) if i not in dropped]
+    return kept
+
+
 def main(arguments=None):
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -250,9 +297,13 @@ def main(arguments=None):
     )
     parser.add_argument("data")
     parser.add_argument("out")
+    parser.add_argument(
+        "--limit", type=float, default=64.0, metavar="MIB", help="size of the file (64)"
+    )
     options = parser.parse_args(arguments)
     found = (Path(options.data) / "MANIFEST.json").exists()
     frames = list((frames_of_manifest if found else frames_of_folder)(options.data))
+    frames = fitted(frames, options.limit)
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     save_pack(frames, options.out)
     for split in ("train", *SPLITS):
