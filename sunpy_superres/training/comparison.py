@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sunpy_superres import metrics
 from sunpy_superres.files import write_whole
 from sunpy_superres.hub import load_model
+from sunpy_superres.metrics._alignment import on_grid_of
 from sunpy_superres.training.evaluate import evaluate
 from sunpy_superres.training.figures import Gathered, sample_of
 
@@ -101,11 +102,12 @@ class Comparison:
         strength = [np.nansum(np.abs(case.hmi_map.data) > 200) for case, _ in truths]
         chosen = int(np.argmax(strength))
         case, baseline = truths[chosen]
-        rows, columns = _strongest(case.hmi_map.data, _SIDE)
+        # Real pairs have HMI on a grid of its own.
+        hmi, known = on_grid_of(looks[0].samples[chosen], case.hmi_map)
+        hmi = np.where(known, hmi, np.nan)
+        rows, columns = _strongest(hmi, _SIDE)
         coarse = tuple(slice(s.start // 4, s.stop // 4) for s in (rows, columns))
-        panels = {"MDI": case.mdi_map.data[coarse]}
-        if self._split != "pairs":
-            panels["HMI"] = case.hmi_map.data[rows, columns]
+        panels = {"MDI": case.mdi_map.data[coarse], "HMI": hmi[rows, columns]}
         panels["bicubic"] = baseline.data[rows, columns]
         for name, look in self._looks.items():
             panels[name] = look.samples[chosen].data[rows, columns]
