@@ -156,6 +156,10 @@ def test_finetuning_learns_the_pair_and_goes_on(pairs, tmp_path):
     resumed = tuned("cut")
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor)
+    with pytest.raises(ValueError, match="another folder"):
+        finetune(_start(), pairs, tmp_path / "cut", **{**options, "rank": 3})
+    with pytest.raises(ValueError, match="another folder"):
+        finetune(whole, pairs, tmp_path / "cut", **options)
 
 
 def test_only_models_with_a_regression_can_be_tuned(pairs, tmp_path):

@@ -17,6 +17,7 @@ from sunpy_superres.training.data import CropSampler, Frame, save_pack
 from sunpy_superres.training.degradation import DegradationConfig
 from sunpy_superres.training.loop import LoopConfig, fit
 from sunpy_superres.training.recipe import load_recipe, train
+from sunpy_superres.training.stages import ObservedCrops
 
 _RECIPE = """
 architecture = "enhance"
@@ -154,7 +155,7 @@ def test_pictures_are_the_frame_the_model_and_hmi(folder):
     torch.nn.init.zeros_(model.network.head.weight)
     torch.nn.init.zeros_(model.network.head.bias)
     sampler = CropSampler([Frame("f", "r", "train", field(1))], 64, 2)
-    pictures = pictures_of(model, sampler, DegradationConfig(limb=0.0, gaps=0.0), 16)
+    pictures = pictures_of(model, ObservedCrops(sampler, DegradationConfig(limb=0.0, gaps=0.0)))
     assert pictures.shape == (2, 1, 32, 96)
     interpolated, drawn, truth = pictures.split(32, dim=-1)
     torch.testing.assert_close(interpolated, drawn)

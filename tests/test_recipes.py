@@ -254,10 +254,11 @@ def test_trained_longer_is_better(pack, tmp_path):
     recipe = tiny("enhance", stages=stages, model={"width": 8})
     model = train(pack, tmp_path / "run", recipe, device="cpu", progress=False)
     sampler = recipes.CropSampler(recipes.load_pack(pack, "train"), 80, 8, seed=5)
-    loss = recipes.network_loss(model, sampler, "cpu", recipe.degradation)
+    batches = recipes.ObservedCrops(sampler, recipe.degradation)
+    loss = recipes.network_loss(model, batches, "cpu")
     fresh = build(recipe.config)
     torch.nn.init.zeros_(fresh.network.head.weight)
     torch.nn.init.zeros_(fresh.network.head.bias)
-    baseline = recipes.network_loss(fresh, sampler, "cpu", recipe.degradation)
+    baseline = recipes.network_loss(fresh, batches, "cpu")
     with torch.inference_mode():
         assert float(loss(10**6)) < 0.9 * float(baseline(10**6))

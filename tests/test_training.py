@@ -1,12 +1,8 @@
 """Training: data, degradation, losses, the resumable loop and the recipe, in miniature."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from astropy.io import fits
 
 from sunpy_superres.forward import block_mean
 from sunpy_superres.models.autoencoder import AutoencoderConfig
@@ -18,8 +14,6 @@ from sunpy_superres.training.data import CropSampler, Frame, load_pack, save_pac
 from sunpy_superres.training.degradation import DegradationConfig, degrade
 from sunpy_superres.training.loop import LoopConfig, fit, save_checkpoint
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
-from sunpy_superres.training.pack import as_seen_on_ccd, frames_of_manifest
-from sunpy_superres.training.pack import main as pack_main
 
 TINY = ResidualLDMConfig(
     autoencoder=AutoencoderConfig(4, 4, 8, 1, 1),
@@ -285,121 +279,3 @@ def test_progress_without_tqdm(monkeypatch, capsys):
             bar.update(1)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["diffusion 50/60 loss 0.5", "diffusion 60/60 loss 0.5"]
-
-
-def test_squeezing_follows_foreshortening():
-    wide = field(shape=(60, 200))
-    wide[:5] = np.nan
-    squeezed = as_seen_on_ccd(wide, 60.0, 0.0)
-    assert squeezed.shape == (60, 100)
-    assert np.isnan(squeezed[:5]).all()
-    assert np.nanmean(squeezed) == pytest.approx(np.nanmean(wide), abs=2.0)
-
-
-def test_frames_of_a_manifest(tmp_path, capsys):
-    records = []
-    for number, (harp, longitude, noise) in enumerate(
-        [
-            (377, 0, 7),
-            (377, 1, 7),
-            (1449, -20, 9),
-            (1425, 69, 9),
-            (9, 50, 9),
-            (10, 80, 9),
-            (11, 0, 50),
-        ]
-    ):
-        name = f"frame{number}.fits"
-        fits.writeto(tmp_path / name, field(number, (60, 80)))
-        records.append(
-            {
-                "file": name,
-                "kind": "hmi_sharp_cea_los",
-                "harpnum": harp,
-                "lon_fwt": longitude,
-                "lat_fwt": 10.0,
-                "mad_sigma": noise,
-            }
-        )
-    records.append({"file": "missing.fits", "kind": "mdi_fulldisk"})
-    (tmp_path / "MANIFEST.json").write_text(json.dumps(records))
-    frames = list(frames_of_manifest(tmp_path))
-    assert [(f.name, f.split) for f in frames] == [
-        ("frame1.fits", "train"),
-        ("frame2.fits", "test"),
-        ("frame3.fits", "validation"),
-        ("frame3.fits#ccd", "validation"),
-        ("frame4.fits#ccd", "train"),  # beyond 40 deg only as the CCD saw it
-    ]
-    assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
-    assert "train: 2 frames, 2 regions" in capsys.readouterr().out
-    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 2
-
-
-def test_frames_of_a_folder_without_a_manifest(tmp_path):
-    """Regions by HARPNUM, disks by rotation; what is no HMI magnetogram is said and left out."""
-    import sunpy.map
-
-    from sunpy_superres.data import example_hmi_map, example_mdi_map
-    from sunpy_superres.exceptions import SuperResWarning
-    from sunpy_superres.training.pack import PackConfig, frames_of_folder
-
-    hmi_map = example_hmi_map()
-    for name, cards in (
-        ("a", {"harpnum": 1449}),
-        ("b", {"harpnum": 5, "lon_fwt": 80.0}),
-        ("c", {"harpnum": 5, "lon_fwt": 10.0}),
-    ):
-        sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, **cards)).save(tmp_path / f"{name}.fits")
-    example_mdi_map().save(tmp_path / "coarse.fits")
-    (tmp_path / "broken.fits").write_bytes(b"no FITS")
-    config = PackConfig(shares=())
-    with pytest.warns(SuperResWarning) as caught:
-        frames = list(frames_of_folder(tmp_path, config))
-    assert [(f.name, f.region, f.split) for f in frames] == [
-        ("a.fits", "harp1449", "test"), ("c.fits", "harp5", "train"),
-    ]  # fmt: skip
-    assert {Path(str(w.message).split(" is left")[0]).name for w in caught} == {
-        "coarse.fits", "broken.fits",
-    }  # fmt: skip
-    with pytest.raises(FileNotFoundError, match="no FITS file"):
-        list(frames_of_folder(tmp_path / "nothing"))
-
-
-def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
-    import sunpy.map
-
-    from sunpy_superres.data import example_hmi_map
-    from sunpy_superres.training.pack import PackConfig, _region_and_split, _split_of
-
-    splits = [_split_of(f"harp{n}", PackConfig().shares) for n in range(20000, 24000)]
-    assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.03)
-    assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
-    hmi_map = example_hmi_map()
-    found = {}
-    for day in range(400):
-        stamp = str(np.datetime64("2011-01-01") + day)
-        meta = dict(hmi_map.meta, **{"date-obs": stamp, "t_obs": stamp})
-        region, split = _region_and_split(sunpy.map.Map(hmi_map.data, meta), PackConfig())
-        found[day] = (region, split)
-    for day, (region, split) in found.items():
-        if split is not None:
-            near = {found[d][1] for d in range(max(day - 2, 0), min(day + 3, 400))}
-            assert near <= {split, None}
-            assert all(s in (split, None) for r, s in found.values() if r == region)
-    assert {split for _, split in found.values()} >= {"train", None}
-
-
-def test_a_pack_is_thinned_to_its_limit(tmp_path):
-    from sunpy_superres.training.pack import fitted
-
-    frames = [Frame(f"l{i}", "long", "train", field(i)) for i in range(8)]
-    frames.insert(3, Frame("s", "short", "train", field(9)))
-    assert fitted(frames) == frames
-    limit = 0.3
-    kept = fitted(frames, limit)
-    assert [f.name for f in kept] == ["l0", "l2", "s", "l4", "l6"]
-    save_pack(kept, tmp_path / "p.safetensors")
-    assert (tmp_path / "p.safetensors").stat().st_size <= limit * 2**20
-    with pytest.raises(ValueError, match="larger limit"):
-        fitted(frames, 0.05)

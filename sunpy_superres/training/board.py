@@ -7,7 +7,6 @@ import time
 import torch
 
 from sunpy_superres.sampling.schedule import angle_schedule, solve
-from sunpy_superres.training.degradation import degrade
 
 try:
     from torch.utils.tensorboard import SummaryWriter
@@ -18,23 +17,22 @@ __all__ = ["Board", "pictures_of"]
 
 #: Gauss at which pictures are white.
 _WHITE = 500.0
-_SOLVER = {"num_steps": 6, "sigma_max": 40.0, "power": 1.75}
+#: Of the solver, where a recipe names none.
+_STEPS = 6
 
 
 @torch.no_grad()
-def pictures_of(model, sampler, config, margin, sampler_settings=None, seed=0):
+def pictures_of(model, batches, solver=None, seed=0):
     """
     A few crops that the training does not see: the interpolated frame, the model's, HMI's.
 
     Parameters
     ----------
     model : `~sunpy_superres.models.frames.FrameReader`
-    sampler : CropSampler
-    config : DegradationConfig
-    margin : int
-        See `~sunpy_superres.training.degradation.degrade`.
-    sampler_settings : dict, optional
-        "num_steps", "sigma_max" and "power" of the solver.
+    batches : callable
+        `~sunpy_superres.training.stages.ObservedCrops`.
+    solver : dict, optional
+        Settings of `~sunpy_superres.sampling.schedule.angle_schedule`.
     seed : int
         Of the draw.
 
@@ -44,8 +42,7 @@ def pictures_of(model, sampler, config, margin, sampler_settings=None, seed=0):
         Gauss, ``(n, 1, ny, 3 nx)``, on the CPU.
     """
     device = next(model.parameters()).device
-    crops, rng = sampler(2**31 - 1)
-    batch = degrade(crops.to(device), config, rng, margin)
+    batch, _ = batches(2**31 - 1)
     inputs = (batch.frame, batch.mask, batch.noise)
     if not model.stochastic:
         field = model.predict(*inputs)
@@ -53,7 +50,7 @@ def pictures_of(model, sampler, config, margin, sampler_settings=None, seed=0):
         mean, scale, features = model.condition(*inputs)
         prepared = model.denoiser.network.prepare(features)
         noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(device)
-        settings = {**_SOLVER, **(sampler_settings or {})}
+        settings = {"num_steps": _STEPS, **(solver or {})}
 
         def denoise(x, sigma):
             return model.denoiser(x, torch.full((len(x),), sigma, device=device), prepared)

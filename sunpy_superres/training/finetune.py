@@ -10,8 +10,10 @@ blocks; everything else stays as it is.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,8 @@ import torch
 from safetensors import safe_open
 
 from sunpy_superres.training.degradation import DegradedBatch
-from sunpy_superres.training.loop import LoopConfig, fit
-from sunpy_superres.training.losses import EDMLoss, beta_nll
+from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
+from sunpy_superres.training.stages import diffusion_loss, regression_loss
 
 __all__ = ["PairSampler", "finetune", "main", "merged", "with_adapters"]
 
@@ -134,6 +136,14 @@ def merged(module):
     return module.requires_grad_(True)
 
 
+def _fingerprint(model):
+    """SHA-256 of the weights that a fine-tuning starts from."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def finetune(
     model,
     pairs,
@@ -174,7 +184,8 @@ def finetune(
     Raises
     ------
     ValueError
-        If the model has no regression, or a pair is smaller than a crop.
+        If the model has no regression, a pair is smaller than a crop, or ``out`` holds a run with
+        other settings, pairs or weights.
 
     References
     ----------
@@ -183,30 +194,21 @@ def finetune(
     if getattr(model, "regression", None) is None:
         raise ValueError("Only a residual_ldm with a regression can be fine-tuned on pairs.")
     device = next(model.parameters()).device
-    sampler = PairSampler(pairs, size, batch, seed)
-    edm = EDMLoss()
+    batches = PairSampler(pairs, size, batch, seed)
+    keep_settings(
+        Path(out) / "finetune.json",
+        {
+            "rank": rank, "size": size, "batch": batch, "seed": seed, "loop": asdict(loop),
+            "pairs": hashlib.sha256(Path(pairs).read_bytes()).hexdigest(),
+            "start": _fingerprint(model),
+        },
+    )  # fmt: skip
     model.requires_grad_(False)
-
-    def observed(number):
-        batch, rng = sampler(number)
-        batch = DegradedBatch(*(part.to(device) for part in batch))
-        with torch.no_grad():
-            return batch, model.autoencoder.encode(batch.target / model.config.field_scale), rng
-
-    def regression(number):
-        batch, latent, _ = observed(number)
-        mean, scale, _ = model.condition(batch.frame, batch.mask, batch.noise)
-        return beta_nll(mean, scale, latent, batch.mask)
-
-    def diffusion(number):
-        batch, latent, rng = observed(number)
-        with torch.no_grad():
-            mean, scale, features = model.condition(batch.frame, batch.mask, batch.noise)
-        residual = ((latent - mean) / scale).clamp(-8, 8) * batch.mask
-        prepared = model.denoiser.network.prepare(features)
-        return edm(lambda x, sigma: model.denoiser(x, sigma, prepared), residual, batch.mask, rng)
-
-    for name, loss in (("regression", regression), ("denoiser", diffusion)):
+    losses = {
+        "regression": regression_loss(model, batches, device),
+        "denoiser": diffusion_loss(model, batches, device),
+    }
+    for name, loss in losses.items():
         part = getattr(model, name)
         torch.manual_seed(seed)
         with_adapters(part, rank)

@@ -7,6 +7,7 @@ killed at any moment, and goes on from its last checkpoint, ends where an uninte
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sunpy_superres.training.processes import Processes
 
-__all__ = ["LoopConfig", "fit", "save_checkpoint"]
+__all__ = ["LoopConfig", "fit", "keep_settings", "save_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,35 @@ def save_checkpoint(path, state):
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def keep_settings(path, settings):
+    """
+    Refuse to go on with a run by other settings; note these for the next time.
+
+    Parameters
+    ----------
+    path : path-like
+        JSON file in the folder of the run.
+    settings : dict
+        Ready for JSON.
+
+    Raises
+    ------
+    ValueError
+        If the file holds other settings.
+    """
+    path = Path(path)
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != settings:
+            raise ValueError(
+                f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
 
 

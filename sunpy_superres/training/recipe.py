@@ -22,11 +22,12 @@ from sunpy_superres.models.registry import ARCHITECTURES, build, configured
 from sunpy_superres.training.board import Board, pictures_of
 from sunpy_superres.training.data import CropSampler, load_pack
 from sunpy_superres.training.degradation import DegradationConfig
-from sunpy_superres.training.loop import LoopConfig, fit
+from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
 from sunpy_superres.training.stages import (
     MARGIN,
+    ObservedCrops,
     autoencoder_loss,
     diffusion_loss,
     latent_statistics,
@@ -228,7 +229,7 @@ def train(
     processes = Processes(device)
     if processes.is_main:
         out.mkdir(parents=True, exist_ok=True)
-        _same_recipe(out / "recipe.json", recipe)
+        keep_settings(out / "recipe.json", recipe.to_dict())
     processes.wait()
     chosen = list(recipe.stages) if stages is None else list(stages)
     unknown = [name for name in chosen if name not in recipe.stages]
@@ -253,19 +254,20 @@ def train(
         margin = 0 if name == "autoencoder" else MARGIN
         seed = recipe.seed + 1000 * number
         sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed=seed)
+        batches = ObservedCrops(sampler, recipe.degradation, device)
         checkpoint = out / f"{name}.checkpoint"
         if not checkpoint.exists():
-            _statistics(model, name, sampler, recipe, started)
+            _statistics(model, name, sampler, batches, started)
             # Before the first checkpoint: a resumed training finds them here.
             if processes.is_main:
                 _write(weights, model.state_dict(), {"stage": "statistics"})
         processes.wait()
-        part, loss_of_batch = _part_of(model, name, sampler, device, recipe)
+        part, loss_of_batch = _part_of(model, name, sampler, batches, device)
         draw = None
         if name in ("diffusion", "network"):
 
-            def draw(sampler=sampler):
-                return pictures_of(model, sampler, recipe.degradation, MARGIN, recipe.sampler)
+            def draw(batches=batches):
+                return pictures_of(model, batches, recipe.sampler)
 
         show = processes.is_main
         with (
@@ -300,20 +302,6 @@ def _step(checkpoint):
     return torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
 
 
-def _same_recipe(path, recipe):
-    """Refuse to go on with a run by other settings; note these for the next time."""
-    values = recipe.to_dict()
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != values:
-            raise ValueError(
-                f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
-            )
-        return
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
 def _start_from(model, path):
     """Weights of another model, as far as the names and shapes are the same."""
     own, other = model.state_dict(), load_file(path)
@@ -323,17 +311,17 @@ def _start_from(model, path):
     model.load_state_dict(shared, strict=False)
 
 
-def _statistics(model, name, sampler, recipe, started):
+def _statistics(model, name, sampler, batches, started):
     """What is measured on the data before a stage."""
     if name == "autoencoder" and not started:
         latent_statistics(model, sampler)
     elif name == "diffusion" and model.regression is None:
         if model.config.space == "pixels":
             latent_statistics(model, sampler)
-        residual_statistics(model, sampler, recipe.degradation)
+        residual_statistics(model, batches)
 
 
-def _part_of(model, name, sampler, device, recipe):
+def _part_of(model, name, sampler, batches, device):
     """The module that a stage trains, and its loss."""
     if name == "autoencoder":
         return model.autoencoder, autoencoder_loss(model, sampler, device)
@@ -342,7 +330,7 @@ def _part_of(model, name, sampler, device, recipe):
         "diffusion": lambda: (model.denoiser, diffusion_loss),
         "network": lambda: (model.network, network_loss),
     }[name]()
-    return part, loss(model, sampler, device, recipe.degradation)
+    return part, loss(model, batches, device)
 
 
 def main(arguments=None):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from sunpy_superres.training.degradation import DegradationConfig, degrade
+from sunpy_superres.training.degradation import DegradationConfig, DegradedBatch, degrade
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
 
 __all__ = [
+    "ObservedCrops",
     "autoencoder_loss",
     "diffusion_loss",
     "latent_statistics",
@@ -20,6 +21,35 @@ __all__ = [
 MARGIN = 16
 #: Steps from here on give batches that no training sees.
 _UNSEEN = 2**31
+
+
+class ObservedCrops:
+    """
+    Batches of HMI crops seen through an MDI drawn for each of them.
+
+    Parameters
+    ----------
+    sampler : CropSampler
+        Of crops that are larger by `MARGIN` on each side.
+    config : DegradationConfig
+    device : torch.device or str
+    """
+
+    def __init__(self, sampler, config=DegradationConfig(), device="cpu"):
+        self.sampler, self.config, self.device = sampler, config, device
+
+    def __call__(self, number):
+        """
+        The batch of a number.
+
+        Returns
+        -------
+        DegradedBatch
+        rng : torch.Generator
+            For all further draws.
+        """
+        crops, rng = self.sampler(number)
+        return degrade(crops.to(self.device), self.config, rng, MARGIN), rng
 
 
 def latent_statistics(model, sampler, batches=20):
@@ -44,7 +74,7 @@ def latent_statistics(model, sampler, batches=20):
 
 
 @torch.no_grad()
-def residual_statistics(model, sampler, config, batches=20):
+def residual_statistics(model, batches, count=20):
     """
     Set the standard deviation of what a model without regression diffuses.
 
@@ -52,14 +82,15 @@ def residual_statistics(model, sampler, config, batches=20):
     ----------
     model : ResidualLDM
         With a trained autoencoder.
-    sampler : CropSampler
-    config : DegradationConfig
-    batches : int
+    batches : callable
+        `ObservedCrops`.
+    count : int
+        Batches, which the training never sees.
     """
     device = model.latent_std.device
     residuals = []
-    for step in range(_UNSEEN, _UNSEEN + batches):
-        batch, latent, _ = _batch(model, sampler, config, step, device)
+    for number in range(_UNSEEN, _UNSEEN + count):
+        batch, latent, _ = _batch(model, batches, number, device)
         mean = model.condition(batch.frame, batch.mask, batch.noise).mean
         residuals.append((latent - mean) * batch.mask)
     model.residual_std.copy_(torch.cat(residuals).std(dim=(0, 2, 3)))
@@ -78,30 +109,31 @@ def autoencoder_loss(model, sampler, device, noise=0.02):
     return loss
 
 
-def _batch(model, sampler, config, step, device):
-    crops, rng = sampler(step)
-    batch = degrade(crops.to(device), config, rng, MARGIN)
+def _batch(model, batches, number, device):
+    """Batch, HMI latent and random generator of a number."""
+    batch, rng = batches(number)
+    batch = DegradedBatch(*(part.to(device) for part in batch))
     with torch.no_grad():
         latent = model.autoencoder.encode(batch.target / model.config.field_scale)
     return batch, latent, rng
 
 
-def regression_loss(model, sampler, device, config=DegradationConfig(), beta=0.5):
-    """Likelihood of the HMI latent under the regression."""
+def regression_loss(model, batches, device, beta=0.5):
+    """Likelihood of the HMI latent under the regression; ``batches`` as `ObservedCrops`."""
 
-    def loss(step):
-        batch, latent, _ = _batch(model, sampler, config, step, device)
+    def loss(number):
+        batch, latent, _ = _batch(model, batches, number, device)
         mean, scale, _ = model.condition(batch.frame, batch.mask, batch.noise)
         return beta_nll(mean, scale, latent, batch.mask, beta)
 
     return loss
 
 
-def diffusion_loss(model, sampler, device, config=DegradationConfig(), edm=EDMLoss()):
+def diffusion_loss(model, batches, device, edm=EDMLoss()):
     """Denoising of the standardised residual; the regression is frozen."""
 
-    def loss(step):
-        batch, latent, rng = _batch(model, sampler, config, step, device)
+    def loss(number):
+        batch, latent, rng = _batch(model, batches, number, device)
         with torch.no_grad():
             mean, scale, features = model.condition(batch.frame, batch.mask, batch.noise)
         # Outside the mask the residual means nothing; outliers would rule the loss.
@@ -117,12 +149,12 @@ def diffusion_loss(model, sampler, device, config=DegradationConfig(), edm=EDMLo
     return loss
 
 
-def network_loss(model, sampler, device, config=DegradationConfig()):
+def network_loss(model, batches, device):
     """Mean square error of a deterministic network, in units of the field scale."""
 
-    def loss(step):
-        crops, rng = sampler(step)
-        batch = degrade(crops.to(device), config, rng, MARGIN)
+    def loss(number):
+        batch, _ = batches(number)
+        batch = DegradedBatch(*(part.to(device) for part in batch))
         field = model.predict(batch.frame, batch.mask, batch.noise)
         mask = torch.nn.functional.interpolate(batch.mask, scale_factor=4, mode="nearest")
         error = ((field - batch.target) / model.config.field_scale).square()
