@@ -162,6 +162,25 @@ def test_every_packaged_recipe_can_be_read():
     assert Recipe.from_dict(default.to_dict()).to_dict() == default.to_dict()
 
 
+@pytest.mark.parametrize("name", ["residual_ldm", "palette", "enhance"])
+def test_a_shortened_recipe_keeps_its_proportions(name):
+    recipe = load_recipe(name)
+    short = recipe.shortened(800).in_precision("bfloat16")
+    trained = [stage.loop for name, stage in short.stages.items() if name != "autoencoder"]
+    assert sum(loop.steps for loop in trained) == 800
+    for stage, before in recipe.stages.items():
+        loop = short.stages[stage].loop
+        if stage == "autoencoder":
+            assert loop == before.loop
+            continue
+        assert loop.autocast == "bfloat16"
+        # The averaging covers the same part of the training.
+        window, old = loop.steps * (1 - loop.ema), before.loop.steps * (1 - before.loop.ema)
+        np.testing.assert_allclose(window, old)
+    with pytest.raises(ValueError, match="steps must be an integer of at least 1"):
+        recipe.shortened(0)
+
+
 def test_the_embedded_model_has_the_default_architecture():
     config = load_model().config
     assert configured(config["architecture"], config["model"]) == load_recipe().config

@@ -130,6 +130,52 @@ class Recipe:
         values["model"] = self.config.to_dict()
         return json.loads(json.dumps(values))  # tuples become lists
 
+    def shortened(self, steps) -> Recipe:
+        """
+        The same recipe with another number of steps, in the same proportions.
+
+        The warm-up and the time over which weights are averaged shrink with them.
+
+        Parameters
+        ----------
+        steps : int
+            Of all stages together but the autoencoder's, which stays as it is: systems with the
+            same number have seen as many frames, whether they need an autoencoder or not.
+
+        Raises
+        ------
+        ValueError
+            If a stage would be left without a step.
+        """
+        loops = {k: s.loop for k, s in self.stages.items() if k != "autoencoder"}
+        if steps < 1:
+            raise ValueError(f"steps must be an integer of at least 1, not {steps!r}.")
+        part = steps / sum(loop.steps for loop in loops.values())
+        changes = {
+            name: {
+                "steps": round(loop.steps * part),
+                "warmup": round(loop.warmup * part),
+                "ema": max(0.0, 1 - (1 - loop.ema) / part),
+            }
+            for name, loop in loops.items()
+        }
+        return self._with_loops(changes)
+
+    def in_precision(self, autocast) -> Recipe:
+        """The same recipe with another ``autocast`` of all stages but the autoencoder's."""
+        return self._with_loops(
+            {name: {"autocast": autocast} for name in self.stages if name != "autoencoder"}
+        )
+
+    def _with_loops(self, changes):
+        stages = {
+            name: dataclasses.replace(
+                stage, loop=dataclasses.replace(stage.loop, **changes.get(name, {}))
+            )
+            for name, stage in self.stages.items()
+        }
+        return dataclasses.replace(self, stages=stages)
+
 
 def stages_of(config) -> list[str]:
     """Names of the stages that a configuration needs, in order."""
@@ -346,13 +392,22 @@ def main(arguments=None):
         "--recipe", default="residual_ldm", help=f"TOML file, or one of {', '.join(ARCHITECTURES)}"
     )
     parser.add_argument("--stages", nargs="+", help="only these")
+    parser.add_argument(
+        "--steps", type=int, help="of all stages but the autoencoder's, shared as in the recipe"
+    )
+    parser.add_argument("--autocast", choices=("none", "bfloat16"), help="instead of the recipe's")
     parser.add_argument("--start", help="model.safetensors to start from")
     parser.add_argument("--seconds", type=float, help="time for each stage")
     options = parser.parse_args(arguments)
+    recipe = load_recipe(options.recipe)
+    if options.steps is not None:
+        recipe = recipe.shortened(options.steps)
+    if options.autocast is not None:
+        recipe = recipe.in_precision(options.autocast)
     train(
         options.pack,
         options.out,
-        options.recipe,
+        recipe,
         stages=options.stages,
         start=options.start,
         seconds=options.seconds,
