@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torch.utils.flop_counter import FlopCounterMode
 
 from sunpy_superres import load_model, super_resolve
 from sunpy_superres.hub import save_model
+from sunpy_superres.models.denoiser import DenoiserConfig, build_denoiser
 from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
 from sunpy_superres.models.registry import ARCHITECTURES, build, configured
 from sunpy_superres.models.residual_ldm import ResidualLDMConfig
+from sunpy_superres.models.stable_diffusion import (
+    StableDiffusionAutoencoder,
+    StableDiffusionConfig,
+)
 from sunpy_superres.training import recipe as recipes
 from sunpy_superres.training.data import Frame, save_pack
 from sunpy_superres.training.export import _trained
@@ -30,6 +36,18 @@ TINY = {
         "residual_ldm", {**DIFFUSION, "base": "interpolation"}, ["autoencoder", "diffusion"],
     ),
     "ldm": ("ldm", DIFFUSION, ["autoencoder", "diffusion"]),
+    "published": (
+        "published",
+        {
+            "denoiser": {
+                "kind": "published", "widths": [8, 8, 8, 8], "embedding": 16, "patch": 2,
+            },
+            "stable_diffusion": {
+                "widths": [8, 8, 8, 8], "layers": 1, "norm_groups": 4, "weights": "",
+            },
+        },
+        ["diffusion"],
+    ),
     "palette": ("palette", DIFFUSION, ["diffusion"]),
     "palette_residual": ("palette_residual", DIFFUSION, ["diffusion"]),
     "enhance": ("enhance", {"width": 4}, ["network"]),
@@ -92,6 +110,8 @@ def test_from_training_to_a_map(name, pack, tmp_path, mdi_cutout):
     assert len(result.samples.data) == (3 if stochastic else 1)
     assert result.hmi_like.meta["srnsamp"] == (3 if stochastic else 1)
     assert architecture in result.hmi_like.meta["history"]
+    if architecture == "published":  # it looks at statistics of a whole tile
+        return
     tiled = super_resolve(mdi_cutout, model=loaded, tile_size=16, **options)
     np.testing.assert_allclose(tiled.hmi_like.data, result.hmi_like.data, atol=0.05)
 
@@ -147,6 +167,53 @@ def test_published_sizes():
         }
     assert sizes["enhance"] == pytest.approx(109e6, rel=0.01)
     assert sizes["progressive"] == pytest.approx(51e6, rel=0.01)
+
+
+def test_the_published_unet_has_the_published_size_and_work():
+    """92.8 M parameters; 207 GFLOP on the latent of a 1024 x 1024 crop, without attention."""
+    config = DenoiserConfig("published", (128, 256, 512, 512), embedding=256)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = build_denoiser(4, 4, config)
+        condition = network.prepare(torch.zeros(1, 4, 128, 128))
+        network(torch.zeros(1, 4, 128, 128), torch.zeros(1), condition)
+    assert sum(p.numel() for p in network.parameters()) == pytest.approx(92.8e6, rel=0.001)
+    work = counter.get_flop_counts()["Global"]
+    outside = sum(count for kind, count in work.items() if kind != torch.ops.aten.bmm)
+    assert outside == pytest.approx(207e9, rel=0.06)
+
+
+def test_an_autoencoder_of_stable_diffusion_is_filled_in_from_a_folder(pack, tmp_path):
+    """Fields come back from it as from the autoencoder that diffusers wrote."""
+    diffusers = pytest.importorskip("diffusers")
+    sizes = {"widths": (8, 8, 8, 8), "layers": 1, "norm_groups": 4}
+    original = StableDiffusionAutoencoder(StableDiffusionConfig(**sizes, weights=""), 200.0)
+    original.network.save_pretrained(tmp_path / "vae")
+    config = StableDiffusionConfig(**sizes, weights=str(tmp_path / "vae"))
+    filled = StableDiffusionAutoencoder(config, 200.0)
+    filled.load_published()
+    field = 3 * torch.randn(1, 1, 32, 48)
+    torch.testing.assert_close(filled(field), original(field))
+    vae = diffusers.AutoencoderKL.from_pretrained(tmp_path / "vae")
+    colours = (field * 200 / 3000).clamp(-1, 1).repeat(1, 3, 1, 1)
+    expected = vae.decode(vae.encode(colours).latent_dist.mode()).sample.mean(1, keepdim=True) * 15
+    torch.testing.assert_close(filled(field), expected, atol=1e-3, rtol=1e-3)
+    assert filled.encode(field).shape == (1, 1, 8, 12)
+    absent = StableDiffusionConfig(**sizes, weights=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        StableDiffusionAutoencoder(absent, 200.0).load_published()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "vast"}, "kind"),
+        ({"kind": "published"}, "4 widths"),
+        ({"widths": (8,)}, "2 widths"),
+    ],
+)
+def test_wrong_denoisers_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DenoiserConfig(**settings)
 
 
 def test_every_packaged_recipe_can_be_read():

@@ -87,6 +87,11 @@ class Autoencoder(nn.Module):
             self.from_latent.weight.copy_(self.to_latent.weight.transpose(0, 1))
 
     @property
+    def factor(self) -> int:
+        """Pixels of the magnetogram along one side of a latent pixel."""
+        return self.config.factor
+
+    @property
     def latent_channels(self) -> int:
         """Numbers kept of each block."""
         return self.config.latent_channels

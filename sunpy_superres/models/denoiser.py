@@ -10,27 +10,46 @@ from torch import nn
 
 from sunpy_superres.models.unet import UNet
 
-__all__ = ["Denoiser", "DenoiserConfig", "EDMPreconditioner"]
+__all__ = ["Denoiser", "DenoiserConfig", "EDMPreconditioner", "build_denoiser"]
+
+KINDS = ("compact", "published")
 
 
 @dataclass(frozen=True)
 class DenoiserConfig:
     """
-    Sizes of `Denoiser`.
+    Sizes of `Denoiser`, or of `~sunpy_superres.models.published.PublishedUNet`.
 
     Parameters
     ----------
+    kind : {"compact", "published"}
     widths : tuple of int
-        Channels at the MDI grid and at half of it.
+        Channels at the MDI grid and at half of it; of "published", those of its four levels.
     blocks : tuple of int
-        Residual blocks before, at, and after the coarse level.
+        Residual blocks before, at, and after the coarse level; of "published" they are fixed.
     embedding : int
         Length of the noise-level embedding.
+    patch : int
+        Latent pixels along a side of what "published" takes as one pixel.
     """
 
-    widths: tuple[int, int] = (64, 128)
+    kind: str = "compact"
+    widths: tuple[int, ...] = (64, 128)
     blocks: tuple[int, int, int] = (2, 4, 2)
     embedding: int = 128
+    patch: int = 1
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}; not {self.kind!r}.")
+        levels = {"compact": 2, "published": 4}[self.kind]
+        if len(self.widths) != levels:
+            raise ValueError(f"A {self.kind} denoiser has {levels} widths, not {self.widths}.")
+
+    @classmethod
+    def published(cls) -> DenoiserConfig:
+        """The 92.8 M parameters of Ramunno et al. (2025), for KL-f8 latents."""
+        return cls("published", (128, 256, 512, 512), embedding=256, patch=2)
 
 
 class Denoiser(nn.Module):
@@ -70,6 +89,15 @@ class Denoiser(nn.Module):
         phase = c_noise[:, None].to(self.frequencies) * self.frequencies
         embedding = self.embed(torch.cat([phase.cos(), phase.sin()], dim=1).to(x.dtype))
         return self.unet(x, embedding, prepared)
+
+
+def build_denoiser(channels, condition_channels, config):
+    """The network of a configuration; parameters as those of `Denoiser`."""
+    if config.kind == "published":
+        from sunpy_superres.models.published import PublishedUNet
+
+        return PublishedUNet(channels, condition_channels, config)
+    return Denoiser(channels, condition_channels, config)
 
 
 class EDMPreconditioner(nn.Module):

@@ -63,6 +63,14 @@ ARCHITECTURES = {
             ("none",),
         ),
         Architecture(
+            "published",
+            "the paper's residual latent diffusion at its size, behind Stable Diffusion's "
+            "autoencoder",
+            "diffusion",
+            {"space": "stable_diffusion", "base": "interpolation"},
+            ("interpolation",),
+        ),
+        Architecture(
             "enhance",
             "deterministic network, enlarged at its end",
             "deterministic",

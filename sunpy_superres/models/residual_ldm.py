@@ -13,14 +13,18 @@ from typing import NamedTuple
 import torch
 
 from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig, PixelSpace
-from sunpy_superres.models.denoiser import Denoiser, DenoiserConfig, EDMPreconditioner
+from sunpy_superres.models.denoiser import DenoiserConfig, EDMPreconditioner, build_denoiser
 from sunpy_superres.models.frames import FrameReader
 from sunpy_superres.models.regression import Regression, RegressionConfig
+from sunpy_superres.models.stable_diffusion import (
+    StableDiffusionAutoencoder,
+    StableDiffusionConfig,
+)
 
 __all__ = ["Condition", "ResidualLDM", "ResidualLDMConfig"]
 
 BASES = ("regression", "interpolation", "none")
-SPACES = ("latent", "pixels")
+SPACES = ("latent", "pixels", "stable_diffusion")
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,10 @@ class ResidualLDMConfig:
     base : {"regression", "interpolation", "none"}
         What the diffused residual is added to: the regression's mean; the interpolated
         frame, as published; or nothing, so that the whole field is diffused.
-    space : {"latent", "pixels"}
-        Of the diffusion: the autoencoder's, or that of the magnetogram itself.
-    autoencoder, regression, denoiser
+    space : {"latent", "pixels", "stable_diffusion"}
+        Of the diffusion: the autoencoder's, that of the magnetogram itself, or that of the
+        autoencoder of Stable Diffusion, as published.
+    autoencoder, regression, denoiser, stable_diffusion
         Sizes of the parts; those of parts that there are not mean nothing.
     """
 
@@ -56,6 +61,7 @@ class ResidualLDMConfig:
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     regression: RegressionConfig = field(default_factory=RegressionConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    stable_diffusion: StableDiffusionConfig = field(default_factory=StableDiffusionConfig)
 
     def __post_init__(self):
         if self.base not in BASES:
@@ -70,6 +76,7 @@ class ResidualLDMConfig:
             "autoencoder": AutoencoderConfig,
             "regression": RegressionConfig,
             "denoiser": DenoiserConfig,
+            "stable_diffusion": StableDiffusionConfig,
         }
         values = dict(values)
         for name, part in parts.items():
@@ -123,6 +130,10 @@ class ResidualLDM(FrameReader):
         self.config = config
         if config.space == "pixels":
             self.autoencoder = PixelSpace(config.autoencoder.factor)
+        elif config.space == "stable_diffusion":
+            self.autoencoder = StableDiffusionAutoencoder(
+                config.stable_diffusion, config.field_scale
+            )
         else:
             self.autoencoder = Autoencoder(config.autoencoder)
         channels = self.latent_channels
@@ -133,13 +144,13 @@ class ResidualLDM(FrameReader):
             condition += self.regression.feature_channels + channels
         else:
             self.register_buffer("residual_std", torch.ones(channels))
-        self.denoiser = EDMPreconditioner(Denoiser(channels, condition, config.denoiser))
+        self.denoiser = EDMPreconditioner(build_denoiser(channels, condition, config.denoiser))
         self.register_buffer("latent_std", torch.ones(channels))
 
     @property
     def factor(self) -> int:
         """HMI-like pixels along one side of an MDI pixel."""
-        return self.config.autoencoder.factor
+        return self.autoencoder.factor
 
     @property
     def latent_channels(self) -> int:

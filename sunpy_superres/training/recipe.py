@@ -362,7 +362,9 @@ def _statistics(model, name, sampler, batches, started):
     if name == "autoencoder" and not started:
         latent_statistics(model, sampler)
     elif name == "diffusion" and model.regression is None:
-        if model.config.space == "pixels":
+        if model.config.space == "stable_diffusion" and not started:
+            model.autoencoder.load_published()
+        if model.config.space != "latent":
             latent_statistics(model, sampler)
         residual_statistics(model, batches)
 

@@ -71,6 +71,8 @@ def latent_statistics(model, sampler, batches=20):
     with torch.no_grad():
         latent = torch.cat([model.autoencoder.encode(f) for f in fields.split(sampler.batch)])
         model.latent_std.copy_(latent.std(dim=(0, 2, 3)))
+        if model.config.space == "stable_diffusion":
+            model.autoencoder.slope.copy_(fields.std() / latent.std())
 
 
 @torch.no_grad()
