@@ -16,7 +16,7 @@ from sunpy_superres.instruments import MDI
 from sunpy_superres.noise import estimate_noise, noise_map, observed_interval
 from sunpy_superres.units import LARGEST_FIELD, field_unit
 
-__all__ = ["Magnetogram", "check_observable", "read_magnetogram"]
+__all__ = ["Magnetogram", "check_observable", "quality_bits", "read_magnetogram"]
 
 #: QUALITY bit of JSOC for a record without data.
 _NO_DATA = 0x80000000
@@ -189,20 +189,27 @@ def _check_geometry(smap):
         )
 
 
-def _bits(quality) -> int:
-    """QUALITY as a number; old headers write it in hexadecimal, with or without 0x."""
-    if not isinstance(quality, str):
-        return int(quality)
-    text = quality.strip().lower()
-    return int(text, 16 if text.startswith("0x") or len(text) == 8 else 10)
+def quality_bits(meta) -> int:
+    """
+    QUALITY as a number; 0 where there is none, or one that cannot be read.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards; old headers write it in hexadecimal, with or without 0x.
+    """
+    quality = meta.get("quality") or 0
+    try:
+        if isinstance(quality, str):
+            text = quality.strip().lower()
+            quality = int(text, 16 if text.startswith("0x") or len(text) == 8 else 10)
+        return int(quality) & 0xFFFFFFFF
+    except (ValueError, TypeError):  # text, or a card without a value
+        return 0
 
 
 def _check_quality(smap):
-    quality = smap.meta.get("quality") or 0
-    try:
-        bits = _bits(quality) & 0xFFFFFFFF
-    except (ValueError, TypeError):  # text, or a card without a value
-        return
+    bits = quality_bits(smap.meta)
     if bits & _NO_DATA:
         raise ValueError(f"QUALITY = {bits:#010x} marks a record without data; use another frame.")
     if bits & ~_HARMLESS:

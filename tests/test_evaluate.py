@@ -8,9 +8,10 @@ import sunpy.map
 
 from sunpy_superres import load_model, metrics
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.training.cases import SPLITS, cases
+from sunpy_superres.training.cases import cases
 from sunpy_superres.training.evaluate import interpolated_map, main
 from sunpy_superres.training.export import export
+from sunpy_superres.training.splits import SPLITS, split_of
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def data(tmp_path_factory):
     truth = example_hmi_map()
     records = []
     for number, (harp, first) in enumerate(
-        ((SPLITS["test"][0], 130), (SPLITS["validation"][0], 160), (99, 190), (99, 90))
+        ((SPLITS["test"][0], 130), (SPLITS["validation"][0], 160), (98, 190), (98, 90))
     ):
         part = truth.data[first : first + 201, 120:322]
         meta = dict(truth.meta, crpix1=truth.meta["crpix1"] - 120)
@@ -40,6 +41,19 @@ def test_cases_are_frames_of_their_split(data):
     assert [c.region for c in cases(data, "validation")] == [f"HARP {SPLITS['validation'][0]}"]
     # Of a training region, the frame nearest to the central meridian.
     assert [c.name for c in cases(data, "calibration")] == ["frame2"]
+
+
+def test_cases_without_a_manifest_are_split_by_their_headers(data, tmp_path):
+    for record in json.loads((data / "MANIFEST.json").read_text()):
+        smap = sunpy.map.Map(data / record["file"])
+        cards = {"harpnum": record["harpnum"], "lon_fwt": record["lon_fwt"]}
+        sunpy.map.Map(smap.data, dict(smap.meta, **cards)).save(tmp_path / record["file"])
+    for split in ("test", "validation"):
+        (one,), (other,) = cases(data, split), cases(tmp_path, split)
+        assert (one.name, one.region) == (other.name, other.region)
+        np.testing.assert_array_equal(one.mdi_map.data, other.mdi_map.data)
+    assert split_of("harp98") == "train"
+    assert [c.name for c in cases(tmp_path, "calibration")] == ["frame2"]
 
 
 def test_the_baseline_lies_where_the_frame_does():

@@ -1,5 +1,7 @@
 """Real pairs, here made in code: alignment, packing, and fine-tuning with adapters."""
 
+import dataclasses
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -11,7 +13,13 @@ from test_training import TINY
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.models.residual_ldm import ResidualLDM
 from sunpy_superres.training.alignment import align_pair, match_pairs, observed_at, save_pairs
-from sunpy_superres.training.finetune import PairSampler, finetune, merged, with_adapters
+from sunpy_superres.training.finetune import (
+    FineTuning,
+    PairSampler,
+    finetune,
+    merged,
+    with_adapters,
+)
 from sunpy_superres.training.loop import LoopConfig
 
 
@@ -134,10 +142,10 @@ def _misfit(model, pairs):
 def test_finetuning_learns_the_pair_and_goes_on(pairs, tmp_path):
     """The regression comes nearer to HMI; a run that was stopped ends where a whole one does."""
     loop = LoopConfig(steps=60, learning_rate=2e-2, warmup=5, checkpoint_minutes=0.0)
-    options = {"rank": 2, "size": 32, "batch": 4, "loop": loop}
+    recipe = FineTuning(rank=2, size=32, batch=4, loop=loop)
 
     def tuned(folder, report=None):
-        return finetune(_start(), pairs, tmp_path / folder, report=report, **options)
+        return finetune(_start(), pairs, tmp_path / folder, recipe, report)
 
     whole = tuned("whole")
     assert _misfit(whole, pairs) < 0.9 * _misfit(_start(), pairs)
@@ -157,14 +165,22 @@ def test_finetuning_learns_the_pair_and_goes_on(pairs, tmp_path):
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor)
     with pytest.raises(ValueError, match="another folder"):
-        finetune(_start(), pairs, tmp_path / "cut", **{**options, "rank": 3})
+        finetune(_start(), pairs, tmp_path / "cut", dataclasses.replace(recipe, rank=3))
     with pytest.raises(ValueError, match="another folder"):
-        finetune(whole, pairs, tmp_path / "cut", **options)
+        finetune(whole, pairs, tmp_path / "cut", recipe)
+
+
+def test_a_recipe_of_finetuning_is_kept_whole():
+    recipe = FineTuning.from_dict({"rank": 2, "loop": {"steps": 7}})
+    assert (recipe.rank, recipe.batch, recipe.loop.steps) == (2, 8, 7)
+    assert recipe.loop.learning_rate == FineTuning().loop.learning_rate
+    assert FineTuning.from_dict(recipe.to_dict()) == recipe
+    for wrong in ({"rnak": 2}, {"loop": {"steps": 0}}, {"loop": {"rate": 1}}):
+        with pytest.raises(ValueError, match="rnak|steps|rate"):
+            FineTuning.from_dict(wrong)
 
 
 def test_only_models_with_a_regression_can_be_tuned(pairs, tmp_path):
-    import dataclasses
-
     model = ResidualLDM(dataclasses.replace(TINY, base="interpolation"))
     with pytest.raises(ValueError, match="regression"):
         finetune(model, pairs, tmp_path)
@@ -187,9 +203,14 @@ def test_from_fits_files_to_a_tuned_model(mdi_map, hmi_map, tmp_path, capsys):
     assert "left out" in printed.err
     assert main(["pairs", str(tmp_path / "none"), "--mdi", files[2], *files[3:]]) == 1
     assert not (tmp_path / "none").exists()
-    options = ["--steps", "2", "--size", "32", "--batch", "1", "--revision", "tuned"]
+    toml = tmp_path / "lora.toml"
+    toml.write_text("rank = 2\nsize = 32\nbatch = 1\n[loop]\nsteps = 2\nwarmup = 1\n")
+    options = ["--recipe", str(toml), "--revision", "tuned"]
     assert main(["finetune", str(tmp_path / "p.safetensors"), str(tmp_path / "run"), *options]) == 0
     model = load_model(tmp_path / "run" / "model")
     assert model.config["revision"] == "tuned"
-    assert model.config["training"]["pairs"][0]["correlation"] > 0.9
+    tuning = model.config["training"]["fine-tuning"]
+    assert tuning["pairs"][0]["correlation"] > 0.9
+    assert tuning["start"] == load_model().sha256
+    assert tuning["recipe"]["loop"]["steps"] == 2
     assert model.sha256 != load_model().sha256

@@ -68,37 +68,42 @@ def test_frames_of_a_folder_without_a_manifest(tmp_path):
 
     from sunpy_superres.data import example_hmi_map, example_mdi_map
     from sunpy_superres.exceptions import SuperResWarning
-    from sunpy_superres.training.pack import PackConfig, frames_of_folder
+    from sunpy_superres.training.pack import PackConfig, frames_of_maps
 
     hmi_map = example_hmi_map()
     for name, cards in (
         ("a", {"harpnum": 1449}),
         ("b", {"harpnum": 5, "lon_fwt": 80.0}),
         ("c", {"harpnum": 5, "lon_fwt": 10.0}),
+        ("eclipse", {"harpnum": 5, "quality": "0x00010000"}),
     ):
         sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, **cards)).save(tmp_path / f"{name}.fits")
     example_mdi_map().save(tmp_path / "coarse.fits")
     (tmp_path / "broken.fits").write_bytes(b"no FITS")
     config = PackConfig(shares=())
     with pytest.warns(SuperResWarning) as caught:
-        frames = list(frames_of_folder(tmp_path, config))
+        frames = list(frames_of_maps(tmp_path, config))
     assert [(f.name, f.region, f.split) for f in frames] == [
         ("a.fits", "harp1449", "test"), ("c.fits", "harp5", "train"),
     ]  # fmt: skip
     assert {Path(str(w.message).split(" is left")[0]).name for w in caught} == {
-        "coarse.fits", "broken.fits",
+        "coarse.fits", "broken.fits", "eclipse.fits",
     }  # fmt: skip
+    smap = sunpy.map.Map(tmp_path / "a.fits")
+    frames = list(frames_of_maps([smap, str(tmp_path / "c.fits")], config))
+    assert [f.name for f in frames] == ["map0000", str(tmp_path / "c.fits")]
+    np.testing.assert_array_equal(frames[0].field, smap.data.astype(np.float32))
     with pytest.raises(FileNotFoundError, match="no FITS file"):
-        list(frames_of_folder(tmp_path / "nothing"))
+        list(frames_of_maps(tmp_path / "nothing"))
 
 
 def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
     import sunpy.map
 
     from sunpy_superres.data import example_hmi_map
-    from sunpy_superres.training.pack import PackConfig, _region_and_split, _split_of
+    from sunpy_superres.training.splits import region_and_split, split_of
 
-    splits = [_split_of(f"harp{n}", PackConfig().shares) for n in range(20000, 24000)]
+    splits = [split_of(f"harp{n}") for n in range(20000, 24000)]
     assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.03)
     assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
     hmi_map = example_hmi_map()
@@ -106,7 +111,7 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
     for day in range(400):
         stamp = str(np.datetime64("2011-01-01") + day)
         meta = dict(hmi_map.meta, **{"date-obs": stamp, "t_obs": stamp})
-        region, split = _region_and_split(sunpy.map.Map(hmi_map.data, meta), PackConfig())
+        region, split = region_and_split(sunpy.map.Map(hmi_map.data, meta))
         found[day] = (region, split)
     for day, (region, split) in found.items():
         if split is not None:

@@ -9,7 +9,7 @@ import sunpy.map
 from sunpy_superres import SuperResWarning, read_map, super_resolve
 from sunpy_superres.geometry import on_disk_mask
 from sunpy_superres.magnetogram import read_magnetogram
-from sunpy_superres.training import cases
+from sunpy_superres.training import splits
 from sunpy_superres.training.evaluate import evaluate
 
 pytestmark = pytest.mark.real_data
@@ -82,7 +82,7 @@ def test_odd_files_that_are_refused(real_data, name):
 
 def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypatch):
     """The smallest test regions, one frame each; the full table is in the docs."""
-    monkeypatch.setitem(cases.SPLITS, "test", (13561, 71))
+    monkeypatch.setitem(splits.SPLITS, "test", (13561, 71))
     table = evaluate(real_data, n_samples=4, progress=False)["all"].table()
     assert table["RMSE mean / bicubic"] < 0.85
     assert table["RMSE sample (G)"] < 1.15 * table["RMSE bicubic (G)"]

@@ -22,21 +22,21 @@ class DenoiserConfig:
 
     Parameters
     ----------
-    kind : {"compact", "published"}
     widths : tuple of int
         Channels at the MDI grid and at half of it; of "published", those of its four levels.
     blocks : tuple of int
         Residual blocks before, at, and after the coarse level; of "published" they are fixed.
     embedding : int
         Length of the noise-level embedding.
+    kind : {"compact", "published"}
     patch : int
         Latent pixels along a side of what "published" takes as one pixel.
     """
 
-    kind: str = "compact"
     widths: tuple[int, ...] = (64, 128)
     blocks: tuple[int, int, int] = (2, 4, 2)
     embedding: int = 128
+    kind: str = "compact"
     patch: int = 1
 
     def __post_init__(self):
@@ -49,7 +49,7 @@ class DenoiserConfig:
     @classmethod
     def published(cls) -> DenoiserConfig:
         """The 92.8 M parameters of Ramunno et al. (2025), for KL-f8 latents."""
-        return cls("published", (128, 256, 512, 512), embedding=256, patch=2)
+        return cls((128, 256, 512, 512), embedding=256, kind="published", patch=2)
 
 
 class Denoiser(nn.Module):

@@ -13,12 +13,9 @@ from astropy.io import fits
 
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
 from sunpy_superres.training.pairs import native_frame, registered_origin
-from sunpy_superres.units import field_unit
+from sunpy_superres.training.splits import SPLITS, hmi_maps, region_and_split
 
-__all__ = ["SPLITS", "Case", "cases", "pair_cases", "region_cases"]
-
-#: Regions held out; the same everywhere in the project.
-SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
+__all__ = ["Case", "cases", "pair_cases", "region_cases"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,8 @@ def cases(data, split="test", *, noise=12.0, seed=0):
     Parameters
     ----------
     data : path-like
-        Folder with MANIFEST.json.
+        Folder of HMI magnetograms; split as its MANIFEST.json tells or, without one, by the
+        headers, as `~sunpy_superres.training.splits.region_and_split` does.
     split : {"test", "validation", "calibration", "pairs"}
         "calibration" is, of each training region, the frame nearest to the central meridian.
     noise : float
@@ -67,33 +65,64 @@ def cases(data, split="test", *, noise=12.0, seed=0):
 
 
 def _records(data, split):
-    """Manifest entries of a split."""
-    manifest = json.loads((Path(data) / "MANIFEST.json").read_text())
-    records = [r for r in manifest if r.get("harpnum") and "los" in str(r.get("kind"))]
-    if split != "calibration":
-        yield from (r for r in records if r["harpnum"] in SPLITS[split])
+    """Files of a split, with the names of their regions."""
+    manifest = Path(data) / "MANIFEST.json"
+    if not manifest.exists():
+        yield from _records_of_headers(data, split)
         return
-    held_out = {number for numbers in SPLITS.values() for number in numbers}
+    records = json.loads(manifest.read_text())
+    records = [r for r in records if r.get("harpnum") and "los" in str(r.get("kind"))]
+    if split != "calibration":
+        chosen = (r for r in records if r["harpnum"] in SPLITS[split])
+    else:
+        held_out = {number for numbers in SPLITS.values() for number in numbers}
+        chosen = _nearest_to_centre(
+            (r["harpnum"], abs(r.get("lon_fwt") or 90.0), r)
+            for r in records
+            if r["harpnum"] not in held_out
+        )
+    for record in chosen:
+        yield Path(data) / record["file"], f"HARP {record['harpnum']}"
+
+
+def _records_of_headers(data, split):
+    """The same without a manifest, in two readings: one for the headers, one by the caller."""
+    found = [
+        (name, *region_and_split(smap), abs(float(smap.meta.get("lon_fwt") or 0.0)))
+        for name, smap in hmi_maps(data)
+    ]
+    if split != "calibration":
+        chosen = ((name, region) for name, region, own, _ in found if own == split)
+    else:
+        chosen = _nearest_to_centre(
+            (region, longitude, (name, region))
+            for name, region, own, longitude in found
+            if own == "train"
+        )
+    for name, region in chosen:
+        yield Path(data) / name, region.replace("harp", "HARP ")
+
+
+def _nearest_to_centre(frames):
+    """Of (region, longitude, what) the one of each region with the smallest longitude."""
     nearest = {}
-    for record in records:
-        number, longitude = record["harpnum"], abs(record.get("lon_fwt") or 90.0)
-        if number not in held_out and longitude < nearest.get(number, (60.0, None))[0]:
-            nearest[number] = (longitude, record)
-    yield from (record for _, record in nearest.values())
+    for region, longitude, what in frames:
+        if longitude < nearest.get(region, (60.0, None))[0]:
+            nearest[region] = (longitude, what)
+    return [what for _, what in nearest.values()]
 
 
 def region_cases(data, split="test", *, noise=12.0, seed=0):
     """HMI regions through `~sunpy_superres.simulate_mdi`; see `cases`."""
-    for number, record in enumerate(_records(data, split)):
-        hmi_map = sunpy.map.Map(Path(data) / record["file"])
-        if field_unit(hmi_map) is None:  # SHARP series leave BUNIT out of some files
-            hmi_map = sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, bunit="Gauss"))
-        # Whole MDI pixels only, so that the result has the same grid.
-        ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
-        hmi_map = hmi_map.submap([0, 0] * u.pix, width=(nx - 1) * u.pix, height=(ny - 1) * u.pix)
-        interval = 300.0 if noise <= 18 else 30.0
-        mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
-        yield Case(Path(record["file"]).stem, f"HARP {record['harpnum']}", mdi_map, hmi_map)
+    interval = 300.0 if noise <= 18 else 30.0
+    for number, (path, region) in enumerate(_records(data, split)):
+        for _, hmi_map in hmi_maps([path]):
+            # Whole MDI pixels only, so that the result has the same grid.
+            ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
+            size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}
+            hmi_map = hmi_map.submap([0, 0] * u.pix, **size)
+            mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
+            yield Case(path.stem, region, mdi_map, hmi_map)
 
 
 def _pair_header(shape, scale, reference, stamp):

@@ -171,7 +171,7 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
     Parameters
     ----------
     data : path-like
-        Folder with MANIFEST.json.
+        Folder of HMI magnetograms.
     models : sequence of str, path-like or Model
         Their names, in the table, are those of their folders.
     split, n_samples, progress

@@ -5,8 +5,9 @@ Measure models on HMI regions degraded to MDI, and on real pairs.
 ``sunpy-superres evaluate MODEL DATA`` that of another; ``sunpy-superres evaluate MODEL MODEL...
 DATA`` prints one table of all of them, beside calibrated bicubic interpolation;
 with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the plots
-of power and reliability, or the table and the pictures side by side.  DATA is a folder with a
-MANIFEST.json, as the project's data folder has.
+of power and reliability, or the table and the pictures side by side.  DATA is a folder of HMI
+magnetograms, split by the MANIFEST.json in it or by the headers; the split "pairs" needs the
+project's own data folder.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from sunpy_superres.geometry import plate_scale
 from sunpy_superres.hub import load_model
 from sunpy_superres.metrics._alignment import on_grid_of
 from sunpy_superres.super_resolution import super_resolve
-from sunpy_superres.training.cases import SPLITS, cases
+from sunpy_superres.training.cases import cases
 from sunpy_superres.training.scores import Scores, score
+from sunpy_superres.training.splits import SPLITS
 
 __all__ = ["evaluate", "interpolated_map", "main"]
 
@@ -77,7 +79,7 @@ def evaluate(
     Parameters
     ----------
     data : path-like
-        Folder with MANIFEST.json.
+        Folder of HMI magnetograms.
     split : {"test", "validation", "calibration", "pairs"}
         See `~sunpy_superres.training.cases.cases`.
     model, n_samples, num_steps, seed, progress

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 
 from sunpy_superres.hub import load_model, save_model
 from sunpy_superres.models.registry import build
-from sunpy_superres.training.cases import SPLITS
 from sunpy_superres.training.evaluate import evaluate
 from sunpy_superres.training.recipe import Recipe
 from sunpy_superres.training.scores import Scores, calibrate
+from sunpy_superres.training.splits import SPLITS
 
 __all__ = ["SAMPLER", "export", "main"]
 
@@ -94,7 +94,7 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     folder : path-like
         Where the model goes.
     data : path-like
-        Folder with MANIFEST.json; its test regions are not used.
+        Folder of HMI magnetograms; its test regions are not used.
     revision : str
         Name of this version of the weights.
     card : str, optional

@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,59 @@ from safetensors import safe_open
 
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
+from sunpy_superres.training.recipe import read_toml
 from sunpy_superres.training.stages import diffusion_loss, regression_loss
 
-__all__ = ["PairSampler", "finetune", "main", "merged", "with_adapters"]
+__all__ = ["FineTuning", "PairSampler", "finetune", "main", "merged", "with_adapters"]
 
 #: Names, in both networks, of the convolutions that are adapted.
 _ADAPTED = r".*\.(conv1|conv2)"
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """
+    Everything that a fine-tuning depends on, beside the model and the pairs.
+
+    Parameters
+    ----------
+    rank : int
+        Of the adapters.
+    size : int
+        MDI pixels along a side of a crop, even.
+    batch : int
+        Crops in a batch.
+    seed : int
+    loop : LoopConfig
+        Of each of the two networks, the regression first.
+    """
+
+    rank: int = 4
+    size: int = 48
+    batch: int = 8
+    seed: int = 0
+    loop: LoopConfig = LoopConfig(steps=200, learning_rate=3e-4, warmup=20)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> FineTuning:
+        """
+        From the plain dictionary of `to_dict`, or of a TOML file; what it lacks is the default.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a setting cannot be.
+        """
+        values = dict(values)
+        try:
+            loop = replace(cls().loop, **values.pop("loop", {}))
+            return cls(**values, loop=loop)
+        except TypeError as error:
+            raise ValueError(f"The recipe cannot be read: {error}.") from error
+
+    def to_dict(self) -> dict:
+        """As a plain dictionary, ready for JSON."""
+        return asdict(self)
 
 
 class PairSampler:
@@ -144,18 +191,7 @@ def _fingerprint(model):
     return digest.hexdigest()
 
 
-def finetune(
-    model,
-    pairs,
-    out,
-    *,
-    rank=4,
-    size=48,
-    batch=8,
-    loop=LoopConfig(steps=200, learning_rate=3e-4, warmup=20),
-    seed=0,
-    report=None,
-):
+def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     """
     Fine-tune a model with a regression on real pairs; goes on where it was stopped.
 
@@ -167,12 +203,7 @@ def finetune(
         File of `~sunpy_superres.training.alignment.save_pairs`.
     out : path-like
         Folder of the checkpoints.
-    rank : int
-        Of the adapters.
-    size, batch, seed
-        As `PairSampler`.
-    loop : LoopConfig
-        Of each of the two networks, the regression first.
+    recipe : FineTuning
     report : callable, optional
         As in `~sunpy_superres.training.loop.fit`.
 
@@ -194,15 +225,15 @@ def finetune(
     if getattr(model, "regression", None) is None:
         raise ValueError("Only a residual_ldm with a regression can be fine-tuned on pairs.")
     device = next(model.parameters()).device
-    batches = PairSampler(pairs, size, batch, seed)
+    batches = PairSampler(pairs, recipe.size, recipe.batch, recipe.seed)
     keep_settings(
         Path(out) / "finetune.json",
         {
-            "rank": rank, "size": size, "batch": batch, "seed": seed, "loop": asdict(loop),
+            "recipe": recipe.to_dict(),
             "pairs": hashlib.sha256(Path(pairs).read_bytes()).hexdigest(),
             "start": _fingerprint(model),
         },
-    )  # fmt: skip
+    )
     model.requires_grad_(False)
     losses = {
         "regression": regression_loss(model, batches, device),
@@ -210,9 +241,9 @@ def finetune(
     }
     for name, loss in losses.items():
         part = getattr(model, name)
-        torch.manual_seed(seed)
-        with_adapters(part, rank)
-        averaged, _ = fit(part, loss, loop, Path(out) / f"{name}.lora.checkpoint", report)
+        torch.manual_seed(recipe.seed)
+        with_adapters(part, recipe.rank)
+        averaged, _ = fit(part, loss, recipe.loop, Path(out) / f"{name}.lora.checkpoint", report)
         part.load_state_dict(averaged.state_dict())
         merged(part)
         model.requires_grad_(False)
@@ -229,10 +260,9 @@ def main(arguments=None):
     parser.add_argument("pairs", help="file of 'sunpy-superres pairs'")
     parser.add_argument("out")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--rank", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--size", type=int, default=48, help="MDI pixels along a side of a crop")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument(
+        "--recipe", metavar="TOML", help="rank, size, batch, seed and [loop], as in FineTuning"
+    )
     parser.add_argument("--revision", default="local")
     options = parser.parse_args(arguments)
 
@@ -240,28 +270,21 @@ def main(arguments=None):
     from sunpy_superres.training.progress import progress_bar
 
     source = load_model(options.model)
-    loop = LoopConfig(steps=options.steps, learning_rate=3e-4, warmup=min(20, options.steps))
-    with progress_bar(2 * options.steps, "fine-tuning", True) as bar:
+    recipe = FineTuning.from_dict(read_toml(options.recipe) if options.recipe else {})
+    with progress_bar(2 * recipe.loop.steps, "fine-tuning", True) as bar:
         network = finetune(
-            source.network,
-            options.pairs,
-            options.out,
-            rank=options.rank,
-            size=options.size,
-            batch=options.batch,
-            loop=loop,
-            report=lambda step, loss: bar.update(1),
+            source.network, options.pairs, options.out, recipe, lambda step, loss: bar.update(1)
         )
     with safe_open(options.pairs, framework="numpy") as file:
         records = json.loads(file.metadata()["pairs"])
-    tuning = {"rank": options.rank, "steps": options.steps, "pairs": records}
+    tuning = {"recipe": recipe.to_dict(), "pairs": records, "start": source.sha256}
     save_model(
         Path(options.out) / "model",
         network,
         architecture=source.config["architecture"],
         sampler=source.config["sampler"],
         calibration=source.config["calibration"],
-        training=source.config["training"] | {"fine-tuning from": source.sha256, **tuning},
+        training=source.config["training"] | {"fine-tuning": tuning},
         revision=options.revision,
     )
     print(

@@ -8,32 +8,25 @@ FITS files in it: SHARP patches, cut-outs and full disks.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from scipy import ndimage
 
-from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.files import read_map
-from sunpy_superres.geometry import plate_scale
 from sunpy_superres.metrics._values import in_gauss, usable
-from sunpy_superres.training.alignment import observed_at
-from sunpy_superres.training.cases import SPLITS
 from sunpy_superres.training.data import Frame, save_pack
+from sunpy_superres.training.splits import BUFFER, SHARES, SPLITS, hmi_maps, region_and_split
 
 __all__ = [
     "PackConfig",
     "as_seen_on_ccd",
     "fitted",
-    "frames_of_folder",
     "frames_of_manifest",
+    "frames_of_maps",
     "main",
 ]
 
@@ -46,8 +39,6 @@ _KINDS = (
 )
 #: NOAA regions that are HARP 377 under another name.
 _HARP_377 = "hmi_ccd_cutout_los"
-#: Days in which frames without a region's number are one region: a solar rotation.
-_BLOCK = 27.2753
 
 
 @dataclass(frozen=True)
@@ -83,8 +74,8 @@ class PackConfig:
     foreshortened_from: float = 25.0
     oversampled_from: float = 40.0
     thinning: tuple[tuple[int, int], ...] = ((377, 2),)
-    shares: tuple[tuple[str, float], ...] = (("test", 0.2), ("validation", 0.1))
-    buffer: float = 3.0
+    shares: tuple[tuple[str, float], ...] = SHARES
+    buffer: float = BUFFER
 
 
 def as_seen_on_ccd(field, longitude, latitude):
@@ -159,42 +150,17 @@ def frames_of_manifest(data, config=PackConfig()):
             yield Frame(record["file"] + "#ccd", region, split, squeezed)
 
 
-def _split_of(region, shares):
-    """Split of a region, by its name alone: the same whatever else is in the folder."""
-    for split, numbers in SPLITS.items():
-        if region in {f"harp{number}" for number in numbers}:
-            return split
-    digest = hashlib.sha256(region.encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    for split, share in shares:
-        if place < share:
-            return split
-        place -= share
-    return "train"
-
-
-def _region_and_split(smap, config):
-    """Region of a Map and its split; None for the latter in the buffer between two."""
-    number = smap.meta.get("harpnum")
-    if number:
-        region = f"harp{int(number)}"
-        return region, _split_of(region, config.shares)
-    day = observed_at(smap).jd
-    names = [f"rotation{int(d // _BLOCK)}" for d in (day, day - config.buffer, day + config.buffer)]
-    splits = [_split_of(name, config.shares) for name in names]
-    return names[0], splits[0] if len(set(splits)) == 1 else None
-
-
-def frames_of_folder(folder, config=PackConfig()):
+def frames_of_maps(source, config=PackConfig()):
     """
-    Frames of all FITS files of a folder, by their headers.
+    Frames of HMI magnetograms, by their headers.
 
-    Files that are no magnetogram in Gauss at HMI's plate scale are left out with a warning;
+    What `~sunpy_superres.training.splits.hmi_maps` finds unfit is left out with a warning;
     frames of the training split also if they are noisy or near the limb, as `PackConfig` says.
 
     Parameters
     ----------
-    folder : path-like
+    source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
+        A folder of FITS files, or files and Maps.
     config : PackConfig
 
     Yields
@@ -204,42 +170,23 @@ def frames_of_folder(folder, config=PackConfig()):
     Raises
     ------
     FileNotFoundError
-        If there is no FITS file.
+        If a folder holds no FITS file.
     """
-    paths = sorted(p for p in Path(folder).rglob("*.f*ts*") if p.is_file())
-    if not paths:
-        raise FileNotFoundError(f"{folder} has no MANIFEST.json and no FITS file; check the path.")
     thinning, seen = dict(config.thinning), {}
-    for path in paths:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                smap = read_map(path)
-                values = in_gauss(smap)
-                field = np.where(usable(smap, values), values, np.nan).astype(np.float32)
-                scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
-                region, split = _region_and_split(smap, config)
-        except (OSError, TypeError, ValueError, LookupError) as error:
-            warnings.warn(f"{path} is left out: {error}", SuperResWarning, stacklevel=2)
-            continue
-        if not 0.3 < scale < 0.8:
-            warnings.warn(
-                f"{path} is left out: {scale:.2f} arcsec/pixel is not HMI's.",
-                SuperResWarning,
-                stacklevel=2,
-            )
-            continue
+    for name, smap in hmi_maps(source):
+        region, split = region_and_split(smap, config.shares, config.buffer)
         number = smap.meta.get("harpnum")
         seen[number] = seen.get(number, 0) + 1
         if split is None or (number in thinning and seen[number] % thinning[number]):
             continue
+        values = in_gauss(smap)
+        field = np.where(usable(smap, values), values, np.nan).astype(np.float32)
         longitude = abs(float(smap.meta.get("lon_fwt") or 0.0))
         if split == "train" and (
             1.4826 * np.nanmedian(np.abs(field - np.nanmedian(field))) > config.largest_noise
             or longitude > config.largest_longitude
         ):
             continue
-        name = str(path.relative_to(folder))
         remapped = "CRLN" in str(smap.meta.get("ctype1", "")).upper()
         if split != "train" or not remapped or longitude <= config.oversampled_from:
             yield Frame(name, region, split, field)
@@ -302,7 +249,7 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     found = (Path(options.data) / "MANIFEST.json").exists()
-    frames = list((frames_of_manifest if found else frames_of_folder)(options.data))
+    frames = list((frames_of_manifest if found else frames_of_maps)(options.data))
     frames = fitted(frames, options.limit)
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     save_pack(frames, options.out)

@@ -36,7 +36,7 @@ from sunpy_superres.training.stages import (
     residual_statistics,
 )
 
-__all__ = ["Recipe", "Stage", "load_recipe", "train"]
+__all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "train"]
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,22 @@ def load_recipe(recipe="residual_ldm") -> Recipe:
         raise ValueError(
             f"There is no recipe {str(recipe)!r}; give a TOML file or one of {', '.join(known)}."
         )
+    return Recipe.from_dict(read_toml(path))
+
+
+def read_toml(path) -> dict:
+    """
+    Values of a TOML file.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or cannot be read.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no TOML: {error}.") from error
-    return Recipe.from_dict(values)
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as TOML: {error}.") from error
 
 
 def _write(path, state, metadata):

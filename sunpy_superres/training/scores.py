@@ -12,6 +12,8 @@ __all__ = ["BANDS", "FIELD_EDGES", "Scores", "calibrate", "score"]
 
 #: Edges, in Gauss of the ensemble mean, of the bins of the calibration.
 FIELD_EDGES = np.array([0, 15, 30, 60, 100, 200, 300, 500, 800, 1200, np.inf])
+#: Pixels that a bin must have to be shown, or to be calibrated by itself.
+SMALLEST_BIN = 2000
 #: Width, in pixels, of the pooling of the variance; of 0 to 3, the likelihood of the
 #: validation regions is highest at 1.5 to 2.
 POOLING = 1.5
@@ -69,6 +71,16 @@ class Scores:
         for k in (1, 2):
             out[f"within {k} sigma, mean"] = s[f"within{k}_mean"] / s["pixels"]
             out[f"within {k} sigma, sample"] = s[f"within{k}_sample"] / s["pixels"]
+        for low, high, pixels, variance, error in zip(
+            FIELD_EDGES[:-1],
+            FIELD_EDGES[1:],
+            s["field_pixels"],
+            s["field_sigma"],
+            s["field_mean_error"],
+            strict=True,
+        ):
+            if pixels >= SMALLEST_BIN:
+                out[f"spread / skill of mean, {low:g}-{high:g} G"] = np.sqrt(variance / error)
         out["reduced chi-square"] = s["chi_square"] / s["maps"]
         return out
 
@@ -138,11 +150,12 @@ def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8
         field_ensemble_error=binned(off_ensemble**2),
         field_cross_error=binned(off * off_ensemble),
         field_variance=binned(variance[mask]),
+        field_sigma=binned(np.square(sigma_mean[mask])),
     )
     return scores
 
 
-def calibrate(scores: Scores, smallest_bin=2000) -> dict:
+def calibrate(scores: Scores, smallest_bin=SMALLEST_BIN) -> dict:
     """
     What makes the mean best, and the uncertainty as large as the error.
 

@@ -1,0 +1,135 @@
+"""HMI magnetograms of a folder, and which split their region belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.files import read_map
+from sunpy_superres.geometry import plate_scale
+from sunpy_superres.magnetogram import quality_bits
+from sunpy_superres.training.alignment import observed_at
+from sunpy_superres.units import field_unit
+
+__all__ = ["BUFFER", "SHARES", "SPLITS", "hmi_maps", "region_and_split", "split_of"]
+
+#: Regions held out; the same everywhere in the project.
+SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
+#: Shares of the other regions; the rest is "train".
+SHARES = (("test", 0.2), ("validation", 0.1))
+#: Days in which frames without a region's number are one region: a solar rotation.
+_BLOCK = 27.2753
+#: Days; frames as near as this to a rotation of another split belong to none.
+BUFFER = 3.0
+#: First QUALITY bit of HMI that makes a magnetogram unfit; lower ones are notes.
+_UNFIT = 0x10000
+
+
+def split_of(region, shares=SHARES):
+    """
+    Split of a region, by its name alone: the same whatever else is in the folder.
+
+    Parameters
+    ----------
+    region : str
+        "harp" and its number, say.
+    shares : sequence of tuple
+        Split and its share of the regions.
+    """
+    for split, numbers in SPLITS.items():
+        if region in {f"harp{number}" for number in numbers}:
+            return split
+    digest = hashlib.sha256(region.encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    for split, share in shares:
+        if place < share:
+            return split
+        place -= share
+    return "train"
+
+
+def region_and_split(smap, shares=SHARES, buffer=BUFFER):
+    """
+    Region of a Map and its split; None for the latter in the buffer between two.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Frames without HARPNUM belong to the region of their solar rotation.
+    shares : sequence of tuple
+    buffer : float
+        Days.
+    """
+    number = smap.meta.get("harpnum")
+    if number:
+        region = f"harp{int(number)}"
+        return region, split_of(region, shares)
+    day = observed_at(smap).jd
+    names = [f"rotation{int(d // _BLOCK)}" for d in (day, day - buffer, day + buffer)]
+    splits = [split_of(name, shares) for name in names]
+    return names[0], splits[0] if len(set(splits)) == 1 else None
+
+
+def hmi_maps(source):
+    """
+    HMI magnetograms of a folder, or of an iterable of files and Maps.
+
+    What is no magnetogram in Gauss at HMI's plate scale, or has a QUALITY bit that makes it
+    unfit, is left out with a warning.
+
+    Parameters
+    ----------
+    source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
+
+    Yields
+    ------
+    name : str
+        Path within the folder, or "map" and a number.
+    smap : `~sunpy.map.GenericMap`
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder holds no FITS file.
+    """
+    folder = None
+    if isinstance(source, str | os.PathLike):
+        folder = Path(source)
+        source = sorted(p for p in folder.rglob("*.f*ts*") if p.is_file())
+        if not source:
+            raise FileNotFoundError(f"{folder} has no FITS file; check the path.")
+    for number, item in enumerate(source):
+        given = isinstance(item, sunpy.map.GenericMap)
+        name = f"map{number:04d}" if given else _within(item, folder)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                smap = _fit(item if given else read_map(item))
+        except (OSError, TypeError, ValueError, LookupError) as error:
+            warnings.warn(f"{name} is left out: {error}", SuperResWarning, stacklevel=2)
+            continue
+        yield name, smap
+
+
+def _within(path, folder):
+    return str(path if folder is None else Path(path).relative_to(folder))
+
+
+def _fit(smap):
+    """The Map, with its unit told; or a sentence about what makes it unfit."""
+    if field_unit(smap) is None:  # SHARP series leave BUNIT out of some files
+        smap = sunpy.map.Map(smap.data, dict(smap.meta, bunit="Gauss"))
+    scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
+    if not 0.3 < scale < 0.8:
+        raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
+    bits = quality_bits(smap.meta)
+    if bits >= _UNFIT:
+        raise ValueError(f"QUALITY = {bits:#010x} marks it as unfit.")
+    return smap
