@@ -1,10 +1,9 @@
-"""The command line: ``sunpy-superres run``, ``info``, and the commands of the training."""
+"""The command line: ``sunpy-superres run``, ``info``, and the commands of other modules."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import sys
 import tempfile
@@ -15,10 +14,9 @@ from sunpy_superres.version import __version__
 
 __all__ = ["main"]
 
-#: Of malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-#: Commands of the training, and the modules whose own command lines they are.
-_TRAINING = {
+#: Other commands, and the modules whose own command lines they are.
+_OTHERS = {
+    "batch": ("batch", "super-resolve many files in parallel; goes on where it was stopped"),
     "pack": ("training.pack", "gather HMI magnetograms for a training in one file"),
     "train": ("training.recipe", "train by a recipe; goes on where it was stopped"),
     "export": ("training.export", "calibrate a trained run and write it as a model"),
@@ -60,7 +58,7 @@ def _parser():
     info.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
     info.add_argument("--json", action="store_true", help="for programs")
 
-    for name, (_, summary) in _TRAINING.items():
+    for name, (_, summary) in _OTHERS.items():
         commands.add_parser(name, help=summary, add_help=False)
     return parser
 
@@ -70,15 +68,6 @@ def _positive(text):
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
     return value
-
-
-def _stem(path):
-    """Name of a file without its FITS suffixes."""
-    name = Path(path).name
-    for suffix in (".gz", ".fz", ".fits", ".fts", ".fit"):
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return name
 
 
 def _outputs(folder, stem, plot):
@@ -132,25 +121,15 @@ def _one(source, outputs, options, model):
     _save(outputs, mdi_map, result)
 
 
-def _reuse_memory():
-    """
-    Have the C library keep what is freed for the next layer of the network.
-
-    By default it returns large blocks to the system, which clears them anew each time: a third
-    of the time of a full disk.  A setting of the whole process, so only this program's own.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def _run(options, parser):
-    _reuse_memory()
+    from sunpy_superres.results import stem_of
+    from sunpy_superres.scheduling import reuse_memory
+
+    reuse_memory()
     if bool(options.files) == options.example:
         parser.error("give FILE... or --example")
     sources = [None] if options.example else [Path(name) for name in options.files]
-    stems = ["example" if s is None else _stem(s) for s in sources]
+    stems = ["example" if s is None else stem_of(s) for s in sources]
     twice = next((stem for stem in stems if stems.count(stem) > 1), None)
     if twice is not None:
         parser.error(f"two inputs are named {twice!r}; run them into different folders")
@@ -247,14 +226,14 @@ def _info(options):
     return DONE
 
 
-def _train(command, *arguments):
-    """One of the commands of the training; its errors as a sentence."""
+def _other(command, *arguments):
+    """A command of another module; its errors as a sentence."""
     from importlib import import_module
 
-    module = import_module(f"sunpy_superres.{_TRAINING[command][0]}")
+    module = import_module(f"sunpy_superres.{_OTHERS[command][0]}")
     try:
         return module.main(arguments)
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         print(f"sunpy-superres {command}: {error}", file=sys.stderr)
         return FAILED
 
@@ -276,8 +255,8 @@ def main(arguments=None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
     try:
-        if arguments and arguments[0] in _TRAINING:
-            return _train(*arguments)
+        if arguments and arguments[0] in _OTHERS:
+            return _other(*arguments)
         options = parser.parse_args(arguments)
         return _run(options, parser) if options.command == "run" else _info(options)
     except KeyboardInterrupt:

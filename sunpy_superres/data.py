@@ -122,6 +122,9 @@ def example_hmi_map():
         meta["crpix" + axis] -= corner
     meta = rebinned_meta(meta, shape, FACTOR)
     meta["content"] = "Simulated active region on HMI pixels, not an observation"
+    meta |= {"telescop": "SDO/HMI", "instrume": "HMI_SIMULATED"}
+    # Without T_OBS sunpy takes DATE-OBS for the observer, as it does for MDI.
+    del meta["camera"], meta["interval"], meta["t_obs"]
     return sunpy.map.Map(field, meta)
 
 
@@ -146,6 +149,8 @@ def example_mdi_map():
     simulated = simulate_mdi(example_hmi_map(), seed=_SEED)
     meta = dict(simulated.meta)
     meta["content"] = "Simulated active region on MDI pixels, not an observation"
+    meta |= {name: _MDI_HEADER[name] for name in ("camera", "telescop", "t_obs")}
+    del meta["instrume"]
     return sunpy.map.Map(simulated.data, meta)
 
 

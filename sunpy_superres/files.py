@@ -16,14 +16,16 @@ from sunpy_superres.magnetogram import check_observable
 __all__ = ["read_map", "write_whole"]
 
 
-def read_map(path):
+def read_map(path, instrument="MDI"):
     """
-    Read an MDI magnetogram, mending the header defects that sunpy stumbles over.
+    Read a magnetogram, mending the header defects that sunpy stumbles over.
 
     Parameters
     ----------
     path : path-like
         FITS file; compressed or not; the first image in it is taken.
+    instrument : {"MDI", "HMI"}
+        Whose magnetogram it has to be.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def read_map(path):
     FileNotFoundError
         If there is no such file.
     TypeError
-        If it holds something else than an MDI line-of-sight magnetogram.
+        If it holds something else than a line-of-sight magnetogram of the instrument.
     ValueError
         If it is no readable FITS image, or its header describes no usable Map.
     """
@@ -56,7 +58,7 @@ def read_map(path):
     for name in ("HISTORY", "COMMENT"):
         if name in header:
             meta[name.lower()] = "\n".join(str(line) for line in header[name])
-    check_observable(meta)
+    check_observable(meta, instrument)
     meta, _ = repaired(meta)
     try:
         smap = sunpy.map.Map(data, meta)

@@ -57,14 +57,15 @@ class Magnetogram:
     changes: list[str] = field(default_factory=list)
 
 
-def check_observable(meta):
+def check_observable(meta, instrument="MDI"):
     """
-    Refuse header cards that describe anything but an MDI line-of-sight magnetogram.
+    Refuse header cards that describe anything but a line-of-sight magnetogram of an instrument.
 
     Parameters
     ----------
     meta : dict-like
         FITS cards, lower-case names.
+    instrument : {"MDI", "HMI"}
 
     Raises
     ------
@@ -90,10 +91,13 @@ def check_observable(meta):
             "The header says that the data are uncalibrated (a quick-look image, not Gauss); "
             "use the calibrated magnetogram of the same time (series mdi.fd_M_96m_lev182)."
         )
-    if str(meta.get("siminst", "")).strip().upper() == "MDI":
-        return
     named = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
-    if any("MDI" in v.upper() for v in named.values()):
+    if any(instrument in v.upper() for v in (str(meta.get("siminst", "")), *named.values())):
+        return
+    said = ", ".join(f"{k.upper()} = {v!r}" for k, v in named.items() if v)
+    if instrument == "HMI":
+        if said:
+            raise TypeError(f"The magnetogram is not from HMI ({said}); give one of SDO/HMI.")
         return
     if "SOHO" in named["telescop"].upper() and not named["instrume"]:
         return
@@ -102,8 +106,7 @@ def check_observable(meta):
             "This is an HMI magnetogram, which needs no super-resolution; to try the model on "
             "it, degrade it with sunpy_superres.simulate_mdi first."
         )
-    if any(named.values()):
-        said = ", ".join(f"{k.upper()} = {v!r}" for k, v in named.items() if v)
+    if said:
         raise TypeError(
             f"The magnetogram is not from MDI ({said}); the model knows only SOHO/MDI. "
             "If it is one, set meta['telescop'] = 'SOHO' and meta['instrume'] = 'MDI'."

@@ -321,4 +321,4 @@ def test_an_error_of_the_training_is_a_sentence(tmp_path, capsys):
     assert code == 1
     assert "sunpy-superres train: There is no recipe 'unheard_of'" in capsys.readouterr().err
     assert main(["pack", str(tmp_path), str(tmp_path / "out.safetensors")]) == 1
-    assert "MANIFEST.json" in capsys.readouterr().err
+    assert "no FITS file" in capsys.readouterr().err

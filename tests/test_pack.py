@@ -78,6 +78,9 @@ def test_frames_of_a_folder_without_a_manifest(tmp_path):
         ("eclipse", {"harpnum": 5, "quality": "0x00010000"}),
     ):
         sunpy.map.Map(hmi_map.data, dict(hmi_map.meta, **cards)).save(tmp_path / f"{name}.fits")
+    sunpy.map.Map(
+        hmi_map.data, dict(hmi_map.meta, instrume="HMI_SIDE1", camera=1, harpnum=71)
+    ).save(tmp_path / "side.fits")
     example_mdi_map().save(tmp_path / "coarse.fits")
     (tmp_path / "broken.fits").write_bytes(b"no FITS")
     config = PackConfig(shares=())
@@ -85,6 +88,7 @@ def test_frames_of_a_folder_without_a_manifest(tmp_path):
         frames = list(frames_of_maps(tmp_path, config))
     assert [(f.name, f.region, f.split) for f in frames] == [
         ("a.fits", "harp1449", "test"), ("c.fits", "harp5", "train"),
+        ("side.fits", "harp71", "test"),
     ]  # fmt: skip
     assert {Path(str(w.message).split(" is left")[0]).name for w in caught} == {
         "coarse.fits", "broken.fits", "eclipse.fits",

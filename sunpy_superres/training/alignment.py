@@ -260,7 +260,8 @@ def main(arguments=None):
     kept = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        groups = [[read_map(name) for name in names] for names in (options.mdi, options.hmi)]
+        files = {"MDI": options.mdi, "HMI": options.hmi}
+        groups = [[read_map(n, instrument) for n in names] for instrument, names in files.items()]
         matched = match_pairs(*groups, largest_gap=gap)
         for mdi_map, hmi_map in matched:
             try:

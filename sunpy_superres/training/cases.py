@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
 from sunpy_superres.training.pairs import native_frame, registered_origin
-from sunpy_superres.training.splits import SPLITS, hmi_maps, region_and_split
+from sunpy_superres.training.splits import ANY_QUALITY, SPLITS, hmi_maps, region_and_split
 
 __all__ = ["Case", "cases", "pair_cases", "region_cases"]
 
@@ -116,7 +116,7 @@ def region_cases(data, split="test", *, noise=12.0, seed=0):
     """HMI regions through `~sunpy_superres.simulate_mdi`; see `cases`."""
     interval = 300.0 if noise <= 18 else 30.0
     for number, (path, region) in enumerate(_records(data, split)):
-        for _, hmi_map in hmi_maps([path]):
+        for _, hmi_map in hmi_maps([path], largest_quality=ANY_QUALITY):
             # Whole MDI pixels only, so that the result has the same grid.
             ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
             size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}

@@ -18,7 +18,16 @@ from sunpy_superres.magnetogram import quality_bits
 from sunpy_superres.training.alignment import observed_at
 from sunpy_superres.units import field_unit
 
-__all__ = ["BUFFER", "SHARES", "SPLITS", "hmi_maps", "region_and_split", "split_of"]
+__all__ = [
+    "ANY_QUALITY",
+    "BUFFER",
+    "LARGEST_QUALITY",
+    "SHARES",
+    "SPLITS",
+    "hmi_maps",
+    "region_and_split",
+    "split_of",
+]
 
 #: Regions held out; the same everywhere in the project.
 SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
@@ -28,8 +37,10 @@ SHARES = (("test", 0.2), ("validation", 0.1))
 _BLOCK = 27.2753
 #: Days; frames as near as this to a rotation of another split belong to none.
 BUFFER = 3.0
-#: First QUALITY bit of HMI that makes a magnetogram unfit; lower ones are notes.
-_UNFIT = 0x10000
+#: Largest QUALITY of an HMI magnetogram that is fit; lower bits are notes.
+LARGEST_QUALITY = 0xFFFF
+#: For frames that have been chosen already.
+ANY_QUALITY = 0xFFFFFFFF
 
 
 def split_of(region, shares=SHARES):
@@ -77,7 +88,7 @@ def region_and_split(smap, shares=SHARES, buffer=BUFFER):
     return names[0], splits[0] if len(set(splits)) == 1 else None
 
 
-def hmi_maps(source):
+def hmi_maps(source, largest_quality=LARGEST_QUALITY):
     """
     HMI magnetograms of a folder, or of an iterable of files and Maps.
 
@@ -87,6 +98,7 @@ def hmi_maps(source):
     Parameters
     ----------
     source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
+    largest_quality : int
 
     Yields
     ------
@@ -111,7 +123,7 @@ def hmi_maps(source):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                smap = _fit(item if given else read_map(item))
+                smap = _fit(item if given else read_map(item, "HMI"), largest_quality)
         except (OSError, TypeError, ValueError, LookupError) as error:
             warnings.warn(f"{name} is left out: {error}", SuperResWarning, stacklevel=2)
             continue
@@ -122,7 +134,7 @@ def _within(path, folder):
     return str(path if folder is None else Path(path).relative_to(folder))
 
 
-def _fit(smap):
+def _fit(smap, largest_quality):
     """The Map, with its unit told; or a sentence about what makes it unfit."""
     if field_unit(smap) is None:  # SHARP series leave BUNIT out of some files
         smap = sunpy.map.Map(smap.data, dict(smap.meta, bunit="Gauss"))
@@ -130,6 +142,6 @@ def _fit(smap):
     if not 0.3 < scale < 0.8:
         raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
     bits = quality_bits(smap.meta)
-    if bits >= _UNFIT:
+    if bits > largest_quality:
         raise ValueError(f"QUALITY = {bits:#010x} marks it as unfit.")
     return smap

@@ -1,0 +1,159 @@
+"""Results on disk: compressed, stamped with what they were made from, and checked."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from pathlib import Path
+
+import psutil
+import sunpy.map
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from sunpy_superres.files import write_whole
+
+__all__ = ["Stamp", "file_sha256", "is_whole", "outputs_of", "remove_leftovers", "save_result"]
+
+#: Gauss of one step of a compressed file: under a tenth of HMI's noise of 6 G and, for the
+#: uncertainty, which is smooth, a tenth of a Gauss.
+_STEPS = {"hmi_like": 0.5, "uncertainty": 0.1}
+#: Card that holds the stamp.
+_CARD = "srstamp"
+_SUFFIXES = (".gz", ".fz", ".fits", ".fts", ".fit")
+
+
+def stem_of(path) -> str:
+    """Name of a file without its FITS suffixes."""
+    name = Path(path).name
+    for suffix in _SUFFIXES:
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return name
+
+
+def outputs_of(folder, stem) -> dict[str, Path]:
+    """Paths of the two Maps of a result."""
+    return {kind: Path(folder) / f"{stem}_{kind}.fits" for kind in _STEPS}
+
+
+def file_sha256(path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Stamp(str):
+    """What a result follows from: input, model and settings, as one short hash."""
+
+    @classmethod
+    def of(cls, source_sha256, model_sha256, settings) -> Stamp:
+        """
+        The stamp of a result to be made.
+
+        Parameters
+        ----------
+        source_sha256, model_sha256 : str
+        settings : dict
+            Ready for JSON.
+        """
+        text = json.dumps([source_sha256, model_sha256, settings], sort_keys=True)
+        return cls(hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def _compressed(kind, lossless, seed):
+    """Constructor of a tiled, compressed image."""
+    how = {"compression_type": "GZIP_2", "quantize_level": 0.0}
+    if not lossless:
+        how = {
+            "compression_type": "RICE_1",
+            "quantize_level": -_STEPS[kind],
+            "quantize_method": 1,  # subtractive dither: no steps in a smooth field
+            "dither_seed": 1 + seed % 10000,
+        }
+    return functools.partial(fits.CompImageHDU, **how)
+
+
+def save_result(outputs, result, stamp, *, lossless=False):
+    """
+    Write both Maps of a result: each appears whole, the uncertainty last.
+
+    Parameters
+    ----------
+    outputs : dict
+        Of `outputs_of`.
+    result : `~sunpy_superres.SuperResolution`
+    stamp : Stamp
+    lossless : bool
+        Keep each bit; else quantised in steps of 0.5 G, and of 0.1 G for the uncertainty.
+    """
+    folder = outputs["hmi_like"].parent
+    with tempfile.TemporaryDirectory(prefix=_prefix(), dir=folder) as partial:
+        for kind, path in outputs.items():
+            smap = getattr(result, kind)
+            smap = sunpy.map.Map(smap.data, dict(smap.meta, **{_CARD: str(stamp)}))
+            hdu = _compressed(kind, lossless, int(smap.meta["srseed"]))
+            write_whole(
+                Path(partial) / path.name,
+                lambda name, smap=smap, hdu=hdu: smap.save(
+                    name, hdu_type=hdu, checksum=True, overwrite=True
+                ),
+            )
+        for path in outputs.values():
+            (Path(partial) / path.name).replace(path)
+        _sync(folder)
+
+
+def _sync(folder):
+    """Have the names of a folder's files on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_whole(path, stamp=None) -> bool:
+    """
+    Whether a file is a result that nothing has happened to since it was written.
+
+    Parameters
+    ----------
+    path : path-like
+    stamp : Stamp, optional
+        That it must carry.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyUserWarning)  # a checksum that is wrong
+            with fits.open(path, checksum=True, disable_image_compression=True) as file:
+                header = file[1].header
+                complete = "CHECKSUM" in header and file[1].data is not None
+    except (OSError, ValueError, TypeError, IndexError, Warning):
+        return False
+    return complete and (stamp is None or header.get(_CARD) == stamp)
+
+
+def _prefix():
+    return f".part-{socket.gethostname()}-{os.getpid()}-"
+
+
+def remove_leftovers(folder):
+    """
+    Remove temporary folders of processes of this machine that are no more.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+    start = f".part-{socket.gethostname()}-"
+    for path in Path(folder).glob(f"{start}*"):
+        number = path.name.removeprefix(start).split("-")[0]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
