@@ -58,7 +58,7 @@ def client_of(client, workers):
     # No limit that pauses or kills a worker: the memory of a frame is bounded by its size.
     with (
         LocalCluster(
-            workers, threads_per_worker=threads, memory_limit=0, dashboard_address=None,
+            workers, threads_per_worker=threads, memory_limit=0, dashboard_address=":0",
             silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as own,

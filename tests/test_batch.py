@@ -1,0 +1,362 @@
+"""Many files: what is done is kept, what is damaged is done again, what fails is said."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import sunpy.map
+
+from sunpy_superres import load_model, super_resolve
+from sunpy_superres.batch import (
+    frame_seed,
+    read_report,
+    super_resolve_files,
+    super_resolve_maps,
+)
+from sunpy_superres.cli import main
+from sunpy_superres.files import read_map
+from sunpy_superres.hub import save_model
+from sunpy_superres.models.registry import build, configured
+from sunpy_superres.results import is_whole, outputs_of, remove_leftovers
+
+QUICK = {"n_samples": 2, "num_steps": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Folder of a model that is quick, and wrong."""
+    small = {
+        "autoencoder": {"width": 4, "encoder_blocks": 1, "decoder_blocks": 1},
+        "regression": {"widths": [4, 4], "blocks": [1, 1, 1]},
+        "denoiser": {"widths": [4, 4], "blocks": [1, 1, 1], "embedding": 8},
+    }
+    folder = tmp_path_factory.mktemp("model")
+    save_model(
+        folder, build(configured("residual_ldm", small)), revision="r", training={},
+        sampler={"num_steps": 1, "sigma_max": 40.0, "power": 1.75},
+        calibration={"field": [0.0], "factor": [1.0]},
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory, mdi_header, bipole):
+    """Folder of six cut-outs and one file that is none."""
+    folder = tmp_path_factory.mktemp("frames")
+    for number in range(6):
+        shape = (24 + 2 * number, 32)
+        smap = sunpy.map.Map(bipole(shape, seed=number), mdi_header(shape, corner=(540, 500)))
+        smap.save(folder / f"cut{number}.fits")
+    (folder / "bad.fits").write_bytes(b"SIMPLE  = nothing of the kind")
+    return folder
+
+
+def _data(folder):
+    return {path.name: sunpy.map.Map(path).data for path in sorted(folder.glob("*.fits"))}
+
+
+def _states(records):
+    return Counter(record["state"] for record in records.values())
+
+
+def test_a_second_run_does_only_what_is_missing_or_damaged(frames, model, tmp_path):
+    first = super_resolve_files(frames, tmp_path, model=model, **QUICK)
+    assert _states(first) == {"done": 6, "failed": 1}
+    bad = first[str(frames / "bad.fits")]
+    assert "not a readable FITS image" in bad["reason"]
+    good = first[str(frames / "cut0.fits")]
+    assert good["model"] == load_model(model).sha256
+    assert len(good["outputs"]) == 2
+    outputs = [outputs_of(tmp_path, f"cut{number}") for number in range(6)]
+    outputs[0]["hmi_like"].unlink()
+    whole = outputs[1]["uncertainty"].read_bytes()
+    outputs[1]["uncertainty"].write_bytes(whole[: len(whole) // 2])
+    flipped = bytearray(outputs[2]["hmi_like"].read_bytes())
+    flipped[-3000] ^= 4
+    outputs[2]["hmi_like"].write_bytes(flipped)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.fits")}
+    second = super_resolve_files([frames], tmp_path, model=model, **QUICK)
+    assert _states(second) == {"done": 3, "kept": 3, "failed": 1}
+    for number, paths in enumerate(outputs):
+        assert all(map(is_whole, paths.values()))
+        state = second[str(frames / f"cut{number}.fits")]["state"]
+        unchanged = [path.stat().st_mtime_ns == before.get(path) for path in paths.values()]
+        assert unchanged == [state == "kept"] * 2
+    # The report tells both runs; its last word on each file is the second's.
+    assert read_report(tmp_path) == second
+    assert len((tmp_path / "report.jsonl").read_text().split("\n\n")) == 2
+
+
+def test_results_do_not_depend_on_order_or_company(frames, model, tmp_path):
+    names = [str(frames / f"cut{number}.fits") for number in (3, 1, 4)]
+    super_resolve_files(names, tmp_path / "a", model=model, **QUICK)
+    super_resolve_files(names[::-1][:2], tmp_path / "b", model=model, **QUICK)
+    one, other = _data(tmp_path / "a"), _data(tmp_path / "b")
+    assert len(other) == 4
+    for name, data in other.items():
+        np.testing.assert_array_equal(data, one[name])
+    super_resolve_files(names[:1], tmp_path / "c", model=model, seed=1, **QUICK)
+    changed = _data(tmp_path / "c")["cut3_hmi_like.fits"]
+    assert np.abs(changed - one["cut3_hmi_like.fits"]).max() > 1
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_results_are_those_of_super_resolve(frames, model, tmp_path, lossless):
+    path = frames / "cut2.fits"
+    super_resolve_files(path, tmp_path, model=model, lossless=lossless, **QUICK)
+    mdi_map = read_map(path)
+    expected = super_resolve(mdi_map, model=model, seed=frame_seed(mdi_map), **QUICK)
+    for kind, output in outputs_of(tmp_path, "cut2").items():
+        smap, wanted = sunpy.map.Map(output), getattr(expected, kind)
+        # Half of a step of the quantisation.
+        step = 0.0 if lossless else {"hmi_like": 0.25, "uncertainty": 0.05}[kind]
+        np.testing.assert_allclose(smap.data, wanted.data, atol=step + 1e-5 * (not lossless))
+        assert smap.meta["srseed"] == frame_seed(mdi_map)
+        assert smap.wcs.wcs.compare(wanted.wcs.wcs, tolerance=1e-9)
+        assert smap.meta["history"] == wanted.meta["history"]
+
+
+def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, model, tmp_path):
+    small_disk.save(tmp_path / "disk.fits")
+    super_resolve_files(tmp_path / "disk.fits", tmp_path / "out", model=model, **QUICK)
+    expected = super_resolve(small_disk, model=model, seed=0, **QUICK)
+    data = sunpy.map.Map(outputs_of(tmp_path / "out", "disk")["hmi_like"]).data
+    np.testing.assert_array_equal(np.isnan(data), np.isnan(expected.hmi_like.data))
+
+
+def test_results_of_other_settings_are_not_replaced_unasked(frames, model, tmp_path):
+    path = frames / "cut0.fits"
+    super_resolve_files(path, tmp_path, model=model, **QUICK)
+    before = _data(tmp_path)
+    other = QUICK | {"n_samples": 3}
+    (record,) = super_resolve_files(path, tmp_path, model=model, **other).values()
+    assert "made from another input, model or settings" in record["reason"]
+    for name, data in _data(tmp_path).items():
+        np.testing.assert_array_equal(data, before[name])
+    (record,) = super_resolve_files(path, tmp_path, model=model, overwrite=True, **other).values()
+    assert record["state"] == "done"
+    assert sunpy.map.Map(outputs_of(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
+
+
+def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, model):
+    with pytest.raises(FileNotFoundError, match="matches no file"):
+        super_resolve_files(frames / "none*.fits", tmp_path, model=model)
+    (tmp_path / "cut0.fits.gz").write_bytes(b"")
+    with pytest.raises(ValueError, match="2 inputs are named 'cut0'"):
+        super_resolve_files([frames / "cut0.fits", tmp_path / "cut0.fits.gz"], tmp_path)
+    with pytest.raises(ValueError, match="no model folder"):
+        super_resolve_files(frames, tmp_path, model="no_such_model")
+    # A file that went away since it was listed is a record.
+    (record,) = super_resolve_files([tmp_path / "gone.fits"], tmp_path, model=model).values()
+    assert "There is no file" in record["reason"]
+
+
+def test_a_torn_report_can_be_read_and_gone_on_with(frames, model, tmp_path):
+    path = frames / "cut0.fits"
+    (tmp_path / "report.jsonl").write_text('{"file": "x", "state": "done"}\n{"file": "cut')
+    super_resolve_files(path, tmp_path, model=model, **QUICK)
+    assert {name: r["state"] for name, r in read_report(tmp_path).items()} == {
+        "x": "done", str(path): "done",
+    }  # fmt: skip
+
+
+def test_leftovers_of_the_dead_are_removed_and_of_the_living_not(tmp_path):
+    import socket
+
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    start = f".part-{socket.gethostname()}-"
+    for owner in (dead.stdout.strip(), os.getpid(), "elsewhere-1"):
+        (tmp_path / f"{start}{owner}-x").mkdir()
+        (tmp_path / f"{start}{owner}-x" / "half.fits").write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    left = sorted(p.name.removeprefix(start) for p in tmp_path.iterdir())
+    assert left == sorted([f"{os.getpid()}-x", "elsewhere-1-x"])
+
+
+def test_a_sequence_of_maps_is_taken_as_needed(frames, model):
+    maps = [read_map(frames / f"cut{number}.fits") for number in range(3)]
+    taken = []
+
+    def endless():
+        for number in range(10**9):
+            taken.append(number)
+            yield maps[number % 3]
+
+    results = super_resolve_maps(endless(), model=model, **QUICK)
+    shapes = [next(results).hmi_like.data.shape for _ in range(4)]
+    assert shapes == [(96, 128), (104, 128), (112, 128), (96, 128)]
+    assert len(taken) <= 5
+    sequence = sunpy.map.Map(maps[:2], sequence=True)
+    for smap, result in zip(maps, super_resolve_maps(sequence, model=model, **QUICK), strict=False):
+        wanted = super_resolve(smap, model=model, seed=frame_seed(smap), **QUICK)
+        np.testing.assert_array_equal(result.hmi_like.data, wanted.hmi_like.data)
+
+
+def test_the_command_line(frames, model, tmp_path, capsys):
+    options = ["-o", str(tmp_path), "--model", str(model), "--samples", "2", "--steps", "1"]
+    assert main(["batch", str(frames / "cut[01].fits"), *options, "--quiet"]) == 0
+    assert "2 done, 0 kept, 0 failed" in capsys.readouterr().err
+    assert main(["batch", str(frames), *options]) == 1
+    printed = capsys.readouterr()
+    assert "4 done, 2 kept, 1 failed" in printed.out
+    assert f"failed: {frames / 'bad.fits'}: ValueError" in printed.err
+    assert main(["batch", str(tmp_path / "*.nothing"), *options]) == 1
+    assert "matches no file" in capsys.readouterr().err
+
+
+def _batch(frames, out, model, *options):
+    command = [sys.executable, "-m", "sunpy_superres.batch", str(frames), "-o", str(out)]
+    command += ["--model", str(model), "--samples", "2", "--steps", "1", "--quiet", *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def test_killed_at_any_moment_it_goes_on(frames, model, tmp_path):
+    """Every output whole, none missing, none computed again after it was finished."""
+    rng = random.Random(0)
+    finished = {}
+    for _ in range(3):
+        process = _batch(frames, tmp_path, model)
+        report = tmp_path / "report.jsonl"
+        known = len(report.read_text().splitlines()) if report.exists() else 0
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:  # until it has done something
+            if report.exists() and len(report.read_text().splitlines()) > known + 2:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.1))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        for number in range(6):
+            paths = outputs_of(tmp_path, f"cut{number}").values()
+            for path in paths:
+                assert not path.exists() or is_whole(path)
+            if all(path.exists() for path in paths):
+                times = [path.stat().st_mtime_ns for path in paths]
+                assert finished.setdefault(number, times) == times
+    process = _batch(frames, tmp_path, model)
+    _, printed = process.communicate(timeout=120)
+    assert process.returncode == 1, printed
+    assert _states(read_report(tmp_path)) in (
+        {"done": done, "kept": 6 - done, "failed": 1} if 0 < done < 6
+        else ({"kept": 6, "failed": 1} if not done else {"done": 6, "failed": 1})
+        for done in range(7)
+    )  # fmt: skip
+    assert not list(tmp_path.glob(".part-*"))
+    for number in range(6):
+        paths = outputs_of(tmp_path, f"cut{number}").values()
+        assert all(map(is_whole, paths))
+        if number in finished:
+            assert finished[number] == [path.stat().st_mtime_ns for path in paths]
+
+
+def test_an_interrupted_run_says_so(frames, model, tmp_path):
+    process = _batch(frames, tmp_path, model)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "report.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert all(map(is_whole, tmp_path.glob("*.fits")))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Client of two processes of dask."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_files_by_workers(cluster, frames, model, tmp_path):
+    records = super_resolve_files(frames, tmp_path / "a", client=cluster, model=model, **QUICK)
+    assert _states(records) == {"done": 6, "failed": 1}
+    super_resolve_files(frames, tmp_path / "b", model=model, **QUICK)
+    one, other = _data(tmp_path / "a"), _data(tmp_path / "b")
+    assert set(one) == set(other)
+    for name, data in one.items():
+        np.testing.assert_allclose(data, other[name], atol=0.6)
+
+
+def test_maps_of_workers_come_in_order(cluster, frames, model):
+    maps = [read_map(frames / f"cut{number}.fits") for number in (5, 0, 3)]
+    results = super_resolve_maps(maps, client=cluster, model=model, **QUICK)
+    assert [r.hmi_like.data.shape[0] for r in results] == [136, 96, 120]
+
+
+def test_a_worker_that_is_lost(cluster, frames, model, tmp_path):
+    """Its frames are done by the others; nothing is missing."""
+    import threading
+
+    pids = list(cluster.run(os.getpid).values())
+
+    def kill():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not list(tmp_path.glob("*.fits")):
+            time.sleep(0.01)
+        os.kill(pids[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    records = super_resolve_files(frames, tmp_path, client=cluster, model=model, **QUICK)
+    killer.join()
+    assert _states(records)["failed"] == 1
+    assert all(is_whole(p) for n in range(6) for p in outputs_of(tmp_path, f"cut{n}").values())
+
+
+def test_few_frames_are_under_way_at_once(cluster):
+    from sunpy_superres.scheduling import ordered, unordered
+
+    taken = []
+
+    def numbers():
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    for count, _ in enumerate(unordered(abs, numbers(), cluster)):
+        assert len(taken) <= count + 2 * 3 + 1
+    taken.clear()
+    for count, _ in enumerate(ordered(abs, numbers(), cluster)):
+        assert len(taken) <= count + 2 * 3 + 1
+
+
+def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, model, tmp_path,
+                                                   monkeypatch):  # fmt: skip
+    import distributed
+
+    def lost(function, items, client):
+        for item in items:
+            yield item, distributed.KilledWorker(item, SimpleNamespace(address="tcp://there"), 3)
+
+    monkeypatch.setattr("sunpy_superres.batch.unordered", lost)
+    records = super_resolve_files(frames, tmp_path, client=cluster, model=model, **QUICK)
+    assert all("KilledWorker" in record["reason"] for record in records.values())
+    lines = (tmp_path / "report.jsonl").read_text().split("\n")
+    assert all(json.loads(line)["state"] == "failed" for line in lines if line)
+
+
+def test_workers_of_its_own(frames, model, tmp_path):
+    records = super_resolve_files(frames, tmp_path, workers=2, model=model, **QUICK)
+    assert _states(records) == {"done": 6, "failed": 1}
+
+
+def test_workers_without_dask(frames, tmp_path, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"sunpy_superres\[batch\]"):
+        super_resolve_files(frames, tmp_path, workers=2, model=model, **QUICK)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    records = super_resolve_files(frames / "cut0.fits", tmp_path, model=model, **QUICK)
+    assert _states(records) == {"done": 1}
