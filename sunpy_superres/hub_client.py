@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +36,6 @@ _BY_STATUS = {
     429: "The Hub counts too many requests from here; wait some minutes and try again.",
 }
 _UNREACHED = ("LocalEntryNotFoundError", "TransportError", "ConnectionError", "Timeout")
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> Path:
@@ -174,7 +172,8 @@ def _sentence(error, name, revision, task):
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
-    facts = {"name": name, "revision": revision, "task": task, "error": error}
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    facts = {"name": name, "revision": revision, "task": task, "error": said}
     classes = {cls.__name__ for link in chain for cls in type(link).__mro__}
     for cls, sentence in _BY_CLASS.items():
         if cls in classes:
@@ -192,12 +191,12 @@ def _sentence(error, name, revision, task):
             f"The Hub cannot be reached, or broke off, to {task}; connect to the network and try "
             "again."
         )
-    if any(isinstance(link, OSError) and link.errno in _DISK for link in chain):
+    if any(isinstance(link, OSError) and link.errno for link in chain):
         return (
-            f"The Hub's cache cannot be written ({error}); make room there, or point HF_HOME to "
+            f"The Hub's cache cannot be written ({said}); make room there, or point HF_HOME to "
             "another folder."
         )
     return (
-        f"To {task} failed ({type(error).__name__}: {error}); check the name and the revision, "
-        "then try again."
+        f"The Hub's client does not {task} ({said}); check the name and the revision, then try "
+        "again."
     )

@@ -219,11 +219,12 @@ def hub_server(tmp_path, monkeypatch):
             "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
             "HF_HUB_CACHE": str(home / "hub"),
             "HF_TOKEN_PATH": str(home / "token"),
+            "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
             "HF_HUB_OFFLINE": False,
             # Its own protocol, which a test cannot imitate.
             "HF_HUB_DISABLE_XET": True,
         }.items():
-            monkeypatch.setattr(constants, name, value)
+            monkeypatch.setattr(constants, name, value, raising=False)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         # The client waits between its attempts.

@@ -104,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self):
         path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append(Request(self.command, path, dict(self.headers)))
+        self.hub.requests.append(
+            Request(self.command, path, {k.title(): v for k, v in self.headers.items()})
+        )
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if fault := self.hub.fault("status", path):
             self._answer(fault["status"], {"error": "on demand"}, **fault["headers"])
@@ -124,9 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status, content=None, data=None, message=None, **headers):
         data = json.dumps(content).encode() if data is None else data
         self.send_response(status)
-        headers.setdefault("Content-Length", len(data))
+        headers.setdefault("Content_Length", len(data))
         if message:
-            headers["X-Error-Message"] = message
+            headers["X_Error_Message"] = message
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
