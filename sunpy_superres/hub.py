@@ -190,7 +190,10 @@ def _from_hub(name, revision, **options):
 
     folder = fetch(name, revision, **options)
     asked = f"{name}@{revision}" if revision else name
-    remedy = f"fetch it again with 'sunpy-superres download {asked} --force'"
+    remedy = (
+        f"fetch it again with 'sunpy-superres download {asked} --force', and take another revision "
+        "if that does not help"
+    )
     return folder, _loaded(folder, name, folder.name, remedy)
 
 

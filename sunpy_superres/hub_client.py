@@ -25,7 +25,8 @@ _BY_CLASS = {
     "on its page on the Hub.",
     "RepositoryNotFoundError": "There is no model {name} on the Hub, or it is private; check the "
     f"name, or {_LOG_IN}.",
-    "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set, so the Hub is not asked to {task}; unset it.",
+    "OfflineModeIsEnabled": "To {task} takes the Hub, not only the cache, but HF_HUB_OFFLINE is "
+    "set; unset it.",
     "RemoteEntryNotFoundError": "The Hub does not give a file that it lists of the model {name} "
     "at revision {revision}; try another revision.",
     "HFValidationError": "{name!r} is no name of a model on the Hub ({error}); give 'owner/name'.",
@@ -69,7 +70,7 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     options = {"revision": revision, "allow_patterns": _PATTERNS, **_AGENT}
-    task = f"fetch the model {name} at revision {revision or 'main'}, which is not in the cache"
+    task = f"fetch the model {name} at revision {revision or 'main'}"
     with _explained(name, revision, task):
         if not (refresh or force):
             try:
@@ -172,14 +173,15 @@ def _sentence(error, name, revision, task):
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    answered = [link for link in chain if getattr(link, "response", None) is not None]
+    telling = answered[0] if answered else chain[-1]
+    said = " ".join(f"{type(telling).__name__}: {telling}".split())
     facts = {"name": name, "revision": revision, "task": task, "error": said}
     classes = {cls.__name__ for link in chain for cls in type(link).__mro__}
     for cls, sentence in _BY_CLASS.items():
         if cls in classes:
             return sentence.format(**facts)
-    responses = [link.response for link in chain if getattr(link, "response", None) is not None]
-    status = responses[-1].status_code if responses else 0
+    status = telling.response.status_code if answered else 0
     if status in _BY_STATUS:
         return _BY_STATUS[status].format(**facts)
     if status >= 500:
@@ -188,8 +190,8 @@ def _sentence(error, name, revision, task):
         )
     if not status and any(part in cls for cls in classes for part in _UNREACHED):
         return (
-            f"The Hub cannot be reached, or broke off, to {task}; connect to the network and try "
-            "again."
+            f"To {task} takes the Hub, not only the cache, but it cannot be reached, or broke off; "
+            "connect to the network and try again."
         )
     if any(isinstance(link, OSError) and link.errno for link in chain):
         return (

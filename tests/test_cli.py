@@ -273,6 +273,86 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == sunpy_superres.__version__
 
 
+# download and publish
+
+
+@pytest.fixture
+def signed_in(hub_server, monkeypatch):
+    """A Hub that lets this user write."""
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    return hub_server
+
+
+def test_publish_and_download(signed_in, tiny_folder, frame, results, capfd):
+    assert main(["publish", str(tiny_folder), "me/mdi", "--quiet"]) == 0
+    commit = signed_in.repositories["me/mdi"].branches["main"]
+    assert capfd.readouterr() == (f"published: me/mdi@{commit}\n", "")
+    assert main(["download", f"me/mdi@{commit}", "--quiet"]) == 0
+    out, err = capfd.readouterr()
+    said = dict(line.split(None, 1) for line in out.splitlines())
+    assert err == ""
+    assert said["revision"] == commit
+    assert (Path(said["folder"]) / "config.json").is_file()
+    signed_in.stop()
+    for model in (f"me/mdi@{commit}", said["folder"]):
+        arguments = ["--model", model, "--quiet", "--overwrite"]
+        assert run(frame, "-o", results, *arguments) == 0
+    assert main(["info", "--model", f"me/mdi@{commit}", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["revision"] == commit
+
+
+def test_publish_has_options_and_a_default(signed_in, capsys):
+    arguments = ["--private", "--revision", "trial", "--message", "A try", "--quiet"]
+    assert main(["publish", "me/mdi", *arguments]) == 0
+    repository = signed_in.repositories["me/mdi"]
+    assert repository.private
+    assert signed_in.message == "A try"
+    commit = repository.branches["trial"]
+    assert capsys.readouterr().out == f"published: me/mdi@{commit}\n"
+    config = json.loads(repository.commits[commit]["config.json"])
+    assert config["revision"] == sunpy_superres.load_model().revision
+    assert repository.commits[repository.branches["main"]] == {}
+
+
+def test_download_by_force(signed_in, tiny_folder):
+    signed_in.add("me/mdi", tiny_folder)
+    for arguments, given in ((), 3), ((), 0), (["--force"], 3):
+        signed_in.requests.clear()
+        assert main(["download", "me/mdi", "--quiet", *arguments]) == 0
+        files = [r for r in signed_in.requests if r.method == "GET" and "/resolve/" in r.path]
+        assert len(files) == given
+
+
+def test_download_shows_its_progress(signed_in, tiny_folder, capfd):
+    signed_in.add("me/mdi", tiny_folder)
+    assert main(["download", "me/mdi"]) == 0
+    assert "3/3" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["download", "no/body"], "There is no model no/body on the Hub"),
+        (["download", "default"], "'default' is no name of a model on the Hub"),
+        (["publish", "me/mdi"], "wants a valid token to publish me/mdi"),
+        (["publish", "nowhere", "me/mdi"], "There is no model folder 'nowhere'"),
+        (["info", "--model", "no/body"], "There is no model no/body on the Hub"),
+        (["run", "--example", "-o", "{}", "--model", "no/body"], "There is no model no/body"),
+    ],
+)
+def test_failures_of_the_hub_are_a_sentence(hub_server, results, capsys, arguments, message):
+    assert main([argument.format(results) for argument in arguments]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("sunpy-superres: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_hub_commands_need_a_name():
+    assert exits("download") == exits("publish") == 2
+
+
 # The package
 
 

@@ -176,7 +176,7 @@ def test_server_goes_down_half_way(published):
     """What is whole is kept, nothing else, and the next call goes on."""
     server, commit = published
     server.cut("model.safetensors", 10_000, times=1000)
-    refused(ID, "cannot be reached, or broke off, to fetch .*; connect to the network and try")
+    refused(ID, "To fetch .* takes the Hub, .* cannot be reached, or broke off; connect to the")
     whole = {path.name for path in cache().rglob("snapshots/*/*")}
     assert whole == NAMES - {"model.safetensors"}
     assert not list(cache().rglob("*.incomplete"))
@@ -315,7 +315,7 @@ def test_an_outage_that_passes(published):
 
 def test_no_server(hub_server):
     hub_server.stop()
-    refused(ID, "cannot be reached, or broke off, to fetch .*, which is not in the cache; connect")
+    refused(ID, "To fetch .* takes the Hub, not only the cache, but it cannot be reached, .*; conn")
 
 
 def test_a_cache_that_cannot_be_written(published, monkeypatch, tmp_path):
@@ -333,7 +333,7 @@ def test_offline(published, monkeypatch):
     server, commit = published
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     close_session()
-    refused(ID, "HF_HUB_OFFLINE is set, so the Hub is not asked to fetch .* not in .*; unset it")
+    refused(ID, "To fetch .* takes the Hub, not only the cache, but HF_HUB_OFFLINE is set; unset")
     refused(ID, "HF_HUB_OFFLINE is set", download_model)
     assert server.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -476,12 +476,12 @@ def test_publishing_without_a_token_or_a_network(hub_server, tiny_folder, monkey
         model.push_to_hub(ID)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     close_session()
-    with pytest.raises(ModelError, match="HF_HUB_OFFLINE is set, .* publish .*; unset it"):
+    with pytest.raises(ModelError, match="To publish .* HF_HUB_OFFLINE is set; unset it"):
         model.push_to_hub(ID)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     close_session()
     hub_server.stop()
-    with pytest.raises(ModelError, match="cannot be reached, or broke off, to publish"):
+    with pytest.raises(ModelError, match="To publish .* cannot be reached, or broke off"):
         model.push_to_hub(ID)
 
 
