@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sunpy_superres.exceptions import ModelError
@@ -13,6 +14,7 @@ __all__ = ["fetch", "publish"]
 
 #: What is fetched of a repository: no pickle, no code.
 _PATTERNS = [CONFIG, "*.safetensors", CARD]
+_COMMIT = re.compile("[0-9a-f]{40}")
 _AGENT = {"library_name": "sunpy_superres", "library_version": __version__}
 _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 #: Sentences by the name of an error's class, the first that fits: the client and its HTTP library
@@ -50,7 +52,7 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     revision : str, optional
         Commit, tag or branch; the default branch if not given.
     refresh : bool
-        Ask the Hub what the revision is now.
+        Ask the Hub what the revision is now; a commit in the cache stays what it is.
     force : bool
         Fetch again what is in the cache.
     progress : bool
@@ -66,18 +68,19 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     ModelError
         If the model cannot be had, or the repository does not hold one.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     options = {"revision": revision, "allow_patterns": _PATTERNS, **_AGENT}
     task = f"fetch the model {name} at revision {revision or 'main'}"
+    moves = not _COMMIT.fullmatch(revision or "")
     with _explained(name, revision, task):
-        if not (refresh or force):
-            try:
+        if force or (refresh and moves):
+            # Without this question the client takes the cache where the Hub is out of reach.
+            HfApi(**_AGENT).repo_info(name, revision=revision)
+        else:
+            with suppress(LocalEntryNotFoundError):
                 folder = Path(snapshot_download(name, local_files_only=True, **options))
-            except LocalEntryNotFoundError:
-                pass
-            else:
                 if not _missing(folder):
                     return folder
         with _progress_bars(progress):

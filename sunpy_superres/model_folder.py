@@ -77,8 +77,13 @@ def read_folder(folder, remedy="download the model again") -> ModelFolder:
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    config = _read_config(folder, remedy)
-    _check_files(folder, config["files"], remedy)
+    try:
+        config = _read_config(folder, remedy)
+        _check_files(folder, config["files"], remedy)
+    except (OSError, RuntimeError) as error:  # the latter for a link to itself
+        raise ModelError(
+            f"{folder} cannot be read ({error}); check its links and permissions, or {remedy}."
+        ) from error
     weights = folder / WEIGHTS
     network = _fitting_network(folder, config, _header(weights, remedy), remedy)
     network.load_state_dict({name: v.float() for name, v in load_file(weights).items()})

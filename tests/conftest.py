@@ -231,3 +231,31 @@ def hub_server(tmp_path, monkeypatch):
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
         yield server
     close_session()
+
+
+@pytest.fixture
+def published(hub_server, tiny_folder):
+    """The server with one model, and its commit."""
+    from hub_server import ID
+
+    return hub_server, hub_server.add(ID, tiny_folder)
+
+
+@pytest.fixture
+def author(hub_server, monkeypatch):
+    """The server, and a token to write there."""
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    return hub_server
+
+
+@pytest.fixture
+def refused():
+    """``refused(model, message, load=load_model)``: it is not loaded; the error is one line."""
+    from sunpy_superres import ModelError, load_model
+
+    def check(model, message, load=load_model):
+        with pytest.raises(ModelError, match=message) as error:
+            load(model)
+        assert len(str(error.value).splitlines()) == 1
+
+    return check

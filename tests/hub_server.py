@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+#: Name of the model of the fixture ``published``.
+ID = "some-one/mdi_to.hmi-2"
+
 
 @dataclass
 class Repository:
@@ -82,6 +85,20 @@ class HubServer:
 
     def cut(self, path, n_bytes, times=1):
         self.faults.append({"path": path, "times": times, "bytes": n_bytes})
+
+    def given(self):
+        """Names of the files that were asked for, in order."""
+        paths = [request.path for request in self.requests if request.method == "GET"]
+        return [path.rpartition("/")[2] for path in paths if "/resolve/" in path]
+
+    def agents(self):
+        """
+        Who asked, by the first part of the User-Agent.
+
+        Left out are the client's own question, once a day, and what goes to the storage.
+        """
+        asked = [r for r in self.requests if r.path != "/api/agent-harnesses" and r.method != "PUT"]
+        return {request.headers["User-Agent"].partition(";")[0] for request in asked}
 
     def fault(self, kind, path):
         for fault in self.faults:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sunpy_superres import ModelError, load_model, model_folder
+from sunpy_superres import load_model, model_folder
 from sunpy_superres.models import registry
 
 NAMES = {"README.md", "config.json", "model.safetensors"}
@@ -110,51 +110,45 @@ def test_a_model_without_a_card(folder):
 # What does not
 
 
-def refused(folder, message):
-    with pytest.raises(ModelError, match=message) as error:
-        load_model(folder)
-    return error.value
-
-
-def test_no_config(folder):
+def test_no_config(refused, folder):
     (folder / "config.json").unlink()
     refused(folder, "config.json is missing; check the path")
 
 
 @pytest.mark.parametrize("text", ["", '{"format": 1', "[]", "null", "\x00\x01", '{"format": 1}'])
-def test_broken_config(folder, text):
+def test_broken_config(refused, folder, text):
     (folder / "config.json").write_text(text)
     refused(folder, "damaged or not of this package .*download the model again")
 
 
-def test_config_of_another_encoding(folder):
+def test_config_of_another_encoding(refused, folder):
     (folder / "config.json").write_bytes(b'{"format": "\xff\xfe"}')
     refused(folder, "damaged")
 
 
 @pytest.mark.parametrize("version", [model_folder.FORMAT + 1, "1", None])
-def test_newer_format(folder, version):
+def test_newer_format(refused, folder, version):
     edit(folder, lambda config: config.update(format=version))
     refused(folder, "update sunpy_superres")
 
 
-def test_unknown_architecture(folder):
+def test_unknown_architecture(refused, folder):
     edit(folder, lambda config: config.update(architecture="gan"))
     refused(folder, "'gan'; update sunpy_superres")
 
 
 @pytest.mark.parametrize("declared", [None, 5])
-def test_no_sha(folder, declared):
+def test_no_sha(refused, folder, declared):
     edit(folder, lambda config: config["files"].update({"model.safetensors": declared}))
     refused(folder, "no SHA-256")
 
 
-def test_no_weights(folder):
+def test_no_weights(refused, folder):
     (folder / "model.safetensors").unlink()
     refused(folder, r"holds no model\.safetensors; download the model again")
 
 
-def test_tampered_weights(folder):
+def test_tampered_weights(refused, folder):
     path = folder / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -162,7 +156,7 @@ def test_tampered_weights(folder):
     refused(folder, "SHA-256 .* damaged or was changed; download")
 
 
-def test_truncated_weights(folder):
+def test_truncated_weights(refused, folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     refused(folder, "SHA-256")
@@ -171,7 +165,7 @@ def test_truncated_weights(folder):
     refused(folder, "cut short or no safetensors file")
 
 
-def test_weights_that_are_a_pickle_are_not_read(folder, tmp_path):
+def test_weights_that_are_a_pickle_are_not_read(refused, folder, tmp_path):
     class Trap:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "sprung",))
@@ -183,17 +177,17 @@ def test_weights_that_are_a_pickle_are_not_read(folder, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_missing_tensor(folder):
+def test_missing_tensor(refused, folder):
     rewrite(folder, lambda state: state.pop("latent_std"))
     refused(folder, "do not fit its configuration .the tensor latent_std is missing.; download")
 
 
-def test_extra_tensor(folder):
+def test_extra_tensor(refused, folder):
     rewrite(folder, lambda state: state.update(surplus=torch.zeros(1)))
     refused(folder, "do not fit its configuration .the tensor surplus is one too many.; download")
 
 
-def test_tensor_of_another_shape(folder):
+def test_tensor_of_another_shape(refused, folder):
     rewrite(folder, lambda state: state.update(latent_std=torch.ones(5)))
     refused(folder, r"the tensor latent_std is \(5,\), not \(4,\), in shape\); download the model")
 
@@ -209,33 +203,33 @@ def test_tensor_of_another_shape(folder):
         lambda model: model["autoencoder"].update(width="wide"),
     ],
 )
-def test_sizes_that_cannot_be_right(folder, change):
+def test_sizes_that_cannot_be_right(refused, folder, change):
     edit(folder, lambda config: change(config["model"]))
     refused(folder, "do not fit its configuration")
 
 
-def test_no_sizes_at_all(folder):
+def test_no_sizes_at_all(refused, folder):
     edit(folder, lambda config: config.pop("model"))
     refused(folder, "damaged")
 
 
 @pytest.mark.parametrize("part", ["sampler", "calibration"])
-def test_no_sampler_or_calibration(folder, part):
+def test_no_sampler_or_calibration(refused, folder, part):
     edit(folder, lambda config: config.pop(part))
     refused(folder, part)
 
 
-def test_numbers_of_another_kind(folder):
+def test_numbers_of_another_kind(refused, folder):
     rewrite(folder, lambda state: state.update(latent_std=torch.ones(4, dtype=torch.int8)))
     refused(folder, "numbers of the kind I8, not BF16, F16, F32; download the model again")
 
 
-def test_no_revision(folder):
+def test_no_revision(refused, folder):
     edit(folder, lambda config: config.pop("revision"))
     refused(folder, "damaged .*'revision'.; download the model again")
 
 
-def test_config_nested_without_end(folder):
+def test_config_nested_without_end(refused, folder):
     (folder / "config.json").write_text("[" * 100_000)
     refused(folder, "damaged")
 
@@ -251,7 +245,7 @@ def test_config_nested_without_end(folder):
         lambda model: model["regression"].update(widths=[8, 10**40]),
     ],
 )
-def test_a_giant_is_refused_before_it_is_built(folder, change, monkeypatch):
+def test_a_giant_is_refused_before_it_is_built(refused, folder, change, monkeypatch):
     built = []
     original = registry.build
 
@@ -271,20 +265,20 @@ def test_a_giant_is_refused_before_it_is_built(folder, change, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["model.bin", "optimizer.PT", "sub/state.pkl", "old.ckpt"])
-def test_a_pickle_beside_the_weights(folder, name):
+def test_a_pickle_beside_the_weights(refused, folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"\x80\x04")
     refused(folder, f"holds the pickle {Path(name).name}, which could run code; remove it")
 
 
 @pytest.mark.parametrize("name", ["more.safetensors", "sub/model.safetensors"])
-def test_weights_that_are_not_listed(folder, name):
+def test_weights_that_are_not_listed(refused, folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     shutil.copy(folder / "model.safetensors", folder / name)
     refused(folder, "not listed in config.json; remove it or download the model again")
 
 
-def test_a_listed_file_is_checked_too(folder):
+def test_a_listed_file_is_checked_too(refused, folder):
     (folder / "notes.txt").write_text("a")
     edit(folder, lambda config: config["files"].update({"notes.txt": "0" * 64}))
     refused(folder, r"The SHA-256 of .*notes\.txt is not the one")
@@ -298,17 +292,31 @@ def test_a_listed_file_is_checked_too(folder):
 @pytest.mark.parametrize(
     "name", ["../x.safetensors", "a/../../x", "/etc/passwd", "C:\\x", "..\\x", "C:x", "\\\\host\\x"]
 )
-def test_a_path_out_of_the_folder(folder, name):
+def test_a_path_out_of_the_folder(refused, folder, name):
     (folder.parent / "x.safetensors").write_bytes(b"")
     edit(folder, lambda config: config["files"].update({name: "0" * 64}))
     refused(folder, "outside of the folder; get the model from a source that you trust")
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_link_out_of_the_folder(folder, name, tmp_path):
+def test_a_link_out_of_the_folder(refused, folder, name, tmp_path):
     (folder / name).rename(tmp_path / name)
     (folder / name).symlink_to(tmp_path / name)
     refused(folder, f"{name} is a link to a file outside of the folder; put a copy")
+
+
+def test_a_link_to_itself(refused, folder):
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to("README.md")
+    refused(folder, "cannot be read .*; check its links and permissions, or download the model")
+
+
+def test_a_folder_that_cannot_be_read(refused, folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(model_folder, "_sha256", denied)
+    refused(folder, "cannot be read .*Permission denied.*; check its links and permissions")
 
 
 def test_a_linked_folder_and_links_within_it(folder, tmp_path):
@@ -319,7 +327,7 @@ def test_a_linked_folder_and_links_within_it(folder, tmp_path):
     assert load_model(tmp_path / "link").name == "link"
 
 
-def test_weights_are_not_read_before_their_sum_is_right(folder, monkeypatch):
+def test_weights_are_not_read_before_their_sum_is_right(refused, folder, monkeypatch):
     """Nor is their header."""
     import safetensors
 
