@@ -38,7 +38,13 @@ _BY_STATUS = {
     403: f"The token does not permit to {{task}}; make one on the Hub that does, and {_LOG_IN}.",
     429: "The Hub counts too many requests from here; wait some minutes and try again.",
 }
-_UNREACHED = ("LocalEntryNotFoundError", "TransportError", "ConnectionError", "Timeout")
+_UNREACHED = (
+    "LocalEntryNotFoundError",
+    "TransportError",
+    "ConnectionError",
+    "Timeout",
+    "ChunkedEncodingError",
+)
 
 
 def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> Path:

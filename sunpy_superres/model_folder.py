@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path, PureWindowsPath
-from typing import NamedTuple
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.models.registry import ARCHITECTURES
 
-__all__ = ["CARD", "CONFIG", "FORMAT", "WEIGHTS", "ModelFolder", "read_folder", "write_folder"]
+__all__ = ["CARD", "CONFIG", "FORMAT", "WEIGHTS", "read_folder", "write_folder"]
 
 #: Version of the layout of config.json; a newer one is refused.
 FORMAT = 1
@@ -26,36 +25,14 @@ _PICKLES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 _NUMBERS = {"F16", "BF16", "F32"}
 
 
-class ModelFolder(NamedTuple):
-    """
-    What a folder holds.
-
-    Parameters
-    ----------
-    network : `~sunpy_superres.models.frames.FrameReader`
-        In evaluation mode, float32, on the CPU.
-    config : dict
-        The whole of config.json.
-    sha256 : str
-        Of the weights file.
-    card : str or None
-        Text of README.md.
-    """
-
-    network: object
-    config: dict
-    sha256: str
-    card: str | None
-
-
 def _sha256(path) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_folder(folder, remedy="download the model again") -> ModelFolder:
+def read_folder(folder, remedy="download the model again"):
     """
-    Check a model folder and read it.
+    Check a model folder and read it; the network comes ready to use, float32 on the CPU.
 
     Parameters
     ----------
@@ -65,7 +42,13 @@ def read_folder(folder, remedy="download the model again") -> ModelFolder:
 
     Returns
     -------
-    ModelFolder
+    network : `~sunpy_superres.models.frames.FrameReader`
+    config : dict
+        The whole of config.json.
+    sha256 : str
+        Of the weights file.
+    card : str or None
+        Text of README.md.
 
     Raises
     ------
@@ -90,7 +73,7 @@ def read_folder(folder, remedy="download the model again") -> ModelFolder:
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     card = folder / CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None
-    return ModelFolder(network, config, config["files"][WEIGHTS], text)
+    return network, config, config["files"][WEIGHTS], text
 
 
 def _read_config(folder, remedy):

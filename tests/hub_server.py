@@ -171,7 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def info(self, name, revision=None):
         repository, commit = self._repository(name, revision)
-        self._answer(200, {"id": name, "sha": commit, "private": repository.private})
+        files = [{"rfilename": path} for path in repository.commits[commit]]
+        facts = {"id": name, "sha": commit, "private": repository.private, "siblings": files}
+        self._answer(200, facts)
 
     def tree(self, name, revision):
         repository, commit = self._repository(name, revision)
@@ -271,7 +273,7 @@ class _Refused(Exception):
 _NAME = r"(?P<name>[\w.-]+/[\w.-]+?)"
 _ROUTES = [
     ("GET", rf"/api/models/{_NAME}(/revision/(?P<revision>.+))?", _Handler.info),
-    ("GET", rf"/api/models/{_NAME}/tree/(?P<revision>[^/]+)", _Handler.tree),
+    ("GET", rf"/api/models/{_NAME}/tree/(?P<revision>.+)", _Handler.tree),
     ("GET HEAD", rf"/{_NAME}/resolve/(?P<revision>[^/]+)/(?P<file>.+)", _Handler.resolve),
     ("POST", "/api/repos/create", _Handler.create),
     ("POST", "/api/validate-yaml", _Handler.validate),

@@ -224,6 +224,22 @@ def test_numbers_of_another_kind(refused, folder):
     refused(folder, "numbers of the kind I8, not BF16, F16, F32; download the model again")
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda config: config["sampler"].update(num_steps="six"), "a setting is not a number"),
+        (lambda config: config["calibration"].update(field=[None]), "a setting is not a number"),
+        (lambda config: config.update(revision=1), "no name of the revision"),
+        (lambda config: config.update(files={}), "no SHA-256 of model.safetensors"),
+        (lambda config: config.update(files=[]), "no SHA-256 of model.safetensors"),
+        (lambda config: config.update(architecture=["enhance"]), "unknown architecture"),
+    ],
+)
+def test_settings_of_another_kind(refused, folder, change, problem):
+    edit(folder, change)
+    refused(folder, problem)
+
+
 def test_no_revision(refused, folder):
     edit(folder, lambda config: config.pop("revision"))
     refused(folder, "damaged .*'revision'.; download the model again")
