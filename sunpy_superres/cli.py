@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from sunpy_superres.exceptions import ModelError
 from sunpy_superres.version import __version__
 
 __all__ = ["main"]
@@ -57,6 +58,27 @@ def _parser():
     info = commands.add_parser("info", help="version, model and device")
     info.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
     info.add_argument("--json", action="store_true", help="for programs")
+
+    download = commands.add_parser("download", help="bring a model of the Hub into the cache")
+    download.add_argument("name", metavar="OWNER/NAME[@REVISION]")
+    download.add_argument("--force", action="store_true", help="fetch again what is there")
+    download.add_argument("--quiet", action="store_true", help="no progress")
+
+    publish = commands.add_parser("publish", help="put a model, with its card, on the Hub")
+    publish.add_argument(
+        "model",
+        nargs="?",
+        default="default",
+        metavar="MODEL",
+        help="'default' (if none) or a folder",
+    )
+    publish.add_argument("name", metavar="OWNER/NAME")
+    publish.add_argument(
+        "--private", action="store_true", help="only the owner sees a repository made for it"
+    )
+    publish.add_argument("--revision", metavar="BRANCH", help="made if need be")
+    publish.add_argument("--message", help="of the commit")
+    publish.add_argument("--quiet", action="store_true", help="no progress")
 
     for name, (_, summary) in _OTHERS.items():
         commands.add_parser(name, help=summary, add_help=False)
@@ -143,11 +165,7 @@ def _run(options, parser):
 
     from sunpy_superres.hub import load_model
 
-    try:
-        model = load_model(options.model)
-    except ValueError as error:
-        print(f"sunpy-superres: {error}", file=sys.stderr)
-        return FAILED
+    model = load_model(options.model, progress=not options.quiet)
     failures = 0
     bar = tqdm(
         list(zip(sources, stems, strict=True)),
@@ -193,11 +211,7 @@ def _info(options):
     from sunpy_superres.hub import load_model
     from sunpy_superres.sampling.inference import default_dtype
 
-    try:
-        model = load_model(options.model)
-    except ValueError as error:
-        print(f"sunpy-superres: {error}", file=sys.stderr)
-        return FAILED
+    model = load_model(options.model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sampler = model.config["sampler"]
     facts = {
@@ -223,6 +237,29 @@ def _info(options):
                 print(f"{name + '.' + inner:24} {text}")
         else:
             print(f"{name:24} {value}")
+    return DONE
+
+
+def _download(options):
+    from sunpy_superres.hub import download_model
+
+    folder = download_model(options.name, force=options.force, progress=not options.quiet)
+    print(f"{'folder':24} {folder}\n{'revision':24} {folder.name}")
+    return DONE
+
+
+def _publish(options):
+    from sunpy_superres.hub import load_model
+
+    model = load_model(options.model, progress=not options.quiet)
+    published = model.push_to_hub(
+        options.name,
+        private=options.private or None,
+        revision=options.revision,
+        message=options.message,
+        progress=not options.quiet,
+    )
+    print(f"published: {published}")
     return DONE
 
 
@@ -258,7 +295,12 @@ def main(arguments=None) -> int:
         if arguments and arguments[0] in _OTHERS:
             return _other(*arguments)
         options = parser.parse_args(arguments)
-        return _run(options, parser) if options.command == "run" else _info(options)
+        if options.command == "run":
+            return _run(options, parser)
+        return {"info": _info, "download": _download, "publish": _publish}[options.command](options)
+    except ModelError as error:
+        print(f"sunpy-superres: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)
         return INTERRUPTED

@@ -1,23 +1,20 @@
-"""Models as folders: config.json and safetensors, checked before a tensor is read."""
+"""Models: the embedded one, folders, and those on the Hugging Face Hub."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
+import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from sunpy_superres.exceptions import ModelError
-from sunpy_superres.models.registry import ARCHITECTURES
+from sunpy_superres.model_folder import read_folder, write_folder
 
-__all__ = ["Model", "load_model", "save_model"]
+__all__ = ["Model", "download_model", "load_model", "save_model"]
 
-#: Version of the layout of config.json; a newer one is refused.
-FORMAT = 1
-_HUB_ID = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
-_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
+#: "owner/name@revision"; of a revision only what git and a file's name both allow.
+_HUB_ID = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>(?!.*\.\.)\w[\w./-]*))?")
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,12 @@ class Model:
     config : dict
         The whole of config.json.
     name, revision : str
-        How it was asked for; the revision of the embedded model is its package's.
+        How it was asked for.  The revision of the embedded model is its own, that of a folder
+        "local", and that of a Hub model its commit.
     sha256 : str
         Of the weights file.
+    card : str, optional
+        Text of the model card.
     """
 
     network: object
@@ -42,84 +42,68 @@ class Model:
     name: str
     revision: str
     sha256: str
+    card: str | None = None
+
+    def save_pretrained(self, folder):
+        """
+        Write the model as a folder: half-precision weights, configuration, model card.
+
+        Parameters
+        ----------
+        folder : path-like
+            Made if need be; the files of a model that is there are replaced.
+        """
+        write_folder(folder, self.network, self.config, self.card)
+
+    def push_to_hub(self, name, *, private=None, revision=None, message=None, progress=True) -> str:
+        """
+        Publish the model on the Hugging Face Hub, as one commit.
+
+        Parameters
+        ----------
+        name : str
+            "owner/name"; made if there is no such repository.  The token is the client's:
+            HF_TOKEN, or that of ``hf auth login``.
+        private : bool, optional
+            Of a new repository; as the owner's settings say if not given.
+        revision : str, optional
+            Branch to put it on, made if need be; the default branch if not given.
+        message : str, optional
+            Of the commit.
+        progress : bool
+            Show progress bars.
+
+        Returns
+        -------
+        str
+            "owner/name@commit", for `load_model`.
+
+        Raises
+        ------
+        ModelError
+            If it has no model card, or the Hub does not take it; the message names the fix.
+        """
+        from sunpy_superres.hub_client import publish
+
+        if not self.card:
+            raise ModelError(
+                f"The model {self.name} has no model card; write one into the README.md of its "
+                "folder before it is published."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            commit = publish(
+                folder,
+                name,
+                message=message or f"sunpy_superres model, revision {self.config['revision']}",
+                private=private,
+                revision=revision,
+                progress=progress,
+            )
+        return f"{name}@{commit}"
 
 
-def _sha256(path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_config(folder: Path) -> dict:
-    path = folder / _CONFIG
-    if not path.is_file():
-        raise ModelError(f"{folder} is no model folder: {_CONFIG} is missing; check the path.")
-    damaged = f"{path} is damaged or not of this package ({{}}); download the model again."
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        version, architecture = config["format"], config["architecture"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(damaged.format(error)) from error
-    if not isinstance(version, int) or version > FORMAT:
-        raise ModelError(
-            f"{path} has format {version!r}; this version reads up to {FORMAT}: "
-            "update sunpy_superres."
-        )
-    if architecture not in ARCHITECTURES:
-        raise ModelError(
-            f"{path} is of the unknown architecture {architecture!r}; update sunpy_superres."
-        )
-    try:
-        sampler, calibration = config["sampler"], config["calibration"]
-        numbers = [config["model"]["gain"], calibration.get("mean_weight", 0.0)]
-        numbers += [sampler[name] for name in ("num_steps", "sigma_max", "power")]
-        numbers += [*calibration["field"], *calibration["factor"]]
-        if not all(isinstance(number, int | float) for number in numbers):
-            raise TypeError("a setting is not a number")
-        if not isinstance(config["files"][_WEIGHTS], str):
-            raise TypeError(f"no SHA-256 of {_WEIGHTS}")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(damaged.format(error)) from error
-    return config
-
-
-def _load_folder(folder: Path, name: str, revision: str) -> Model:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from sunpy_superres.models.registry import build, configured
-
-    config = _read_config(folder)
-    weights = folder / _WEIGHTS
-    if not weights.is_file():
-        raise ModelError(f"{folder} holds no {_WEIGHTS}; download the model again.")
-    digest = _sha256(weights)
-    if digest != config["files"][_WEIGHTS]:
-        raise ModelError(
-            f"The SHA-256 of {weights} is not the one in {_CONFIG}: the file is damaged or was "
-            "changed; download the model again."
-        )
-    try:
-        network = build(configured(config["architecture"], config["model"]))
-        state = {k: v.float() for k, v in load_file(weights).items()}
-        network.load_state_dict(state)
-    except (
-        SafetensorError,
-        RuntimeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
-        raise ModelError(
-            f"The weights in {folder} do not fit its configuration ({error}); "
-            "download the model again."
-        ) from error
-    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return Model(network, config, name, revision, digest)
-
-
-def load_model(model="default") -> Model:
+def load_model(model="default", *, progress=True) -> Model:
     """
     Load a model.
 
@@ -127,8 +111,12 @@ def load_model(model="default") -> Model:
     ----------
     model : str, path-like or Model
         "default" for the embedded one, a folder, or "owner/name@revision" on the
-        Hugging Face Hub (cached; HF_HOME, HF_HUB_OFFLINE and the token are respected).
+        Hugging Face Hub, where the revision is a commit, a tag or a branch.  A Hub model that is
+        in the cache is taken from there, without a request; `download_model` brings a branch up
+        to date.  HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and the token are respected.
         A `Model` is returned as it is.
+    progress : bool
+        Show a progress bar of a download.
 
     Returns
     -------
@@ -138,52 +126,81 @@ def load_model(model="default") -> Model:
     ------
     ModelError
         If there is no such model, or it is damaged, too new, or cannot be fetched.
+
+    Examples
+    --------
+    >>> from sunpy_superres import load_model
+    >>> load_model("default").config["architecture"]
+    'residual_ldm'
     """
     if isinstance(model, Model):
         return model
     if model == "default":
         folder = Path(str(files("sunpy_superres") / "weights"))
-        return _load_folder(folder, "default", _read_config(folder).get("revision", "embedded"))
+        return _loaded(folder, "default", remedy="install sunpy_superres again")
     folder = Path(model)
     if folder.is_dir():
-        return _load_folder(folder, folder.name, "local")
-    match = _HUB_ID.match(str(model))
-    if not match:
-        raise ModelError(
-            f"There is no model folder {str(model)!r}; give 'default', a folder, "
-            "or 'owner/name@revision'."
-        )
-    return _load_folder(
-        _download(match["name"], match["revision"]), match["name"], match["revision"] or "main"
+        return _loaded(folder, folder.name, "local")
+    name, revision = _hub_id(
+        model,
+        f"There is no model folder {str(model)!r}; give 'default', a folder, or "
+        "'owner/name@revision'.",
     )
+    return _from_hub(name, revision, progress=progress)[1]
 
 
-def _download(name, revision) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def download_model(model, *, force=False, progress=True) -> Path:
+    """
+    Bring a Hub model, as its revision is now, into the cache, and check it.
 
-    from sunpy_superres import __version__
+    Parameters
+    ----------
+    model : str
+        "owner/name@revision" or "owner/name".
+    force : bool
+        Download again what is in the cache.
+    progress : bool
+        Show a progress bar.
 
-    try:
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=[_CONFIG, "*.safetensors", _CARD],
-                library_name="sunpy_superres",
-                library_version=__version__,
-            )
-        )
-    except LocalEntryNotFoundError as error:
-        raise ModelError(
-            f"The model {name} is not in the cache and the Hub cannot be reached; connect "
-            "to the network, unset HF_HUB_OFFLINE, or use the embedded model 'default'."
-        ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            f"The Hub did not give the model {name} at revision {revision or 'main'} "
-            f"({type(error).__name__}: {error}); check the name, the revision and your token."
-        ) from error
+    Returns
+    -------
+    `~pathlib.Path`
+        Its folder, named after the commit.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`.
+    """
+    name, revision = _hub_id(
+        model, f"{str(model)!r} is no name of a model on the Hub; give 'owner/name@revision'."
+    )
+    return _from_hub(name, revision, refresh=True, force=force, progress=progress)[0]
+
+
+def _hub_id(text, complaint):
+    match = _HUB_ID.fullmatch(str(text))
+    if not match:
+        raise ModelError(complaint)
+    return match["name"], match["revision"]
+
+
+def _from_hub(name, revision, **options):
+    from sunpy_superres.hub_client import fetch
+
+    folder = fetch(name, revision, **options)
+    asked = f"{name}@{revision}" if revision else name
+    remedy = (
+        f"fetch it again with 'sunpy-superres download {asked} --force', and take another revision "
+        "if that does not help"
+    )
+    return folder, _loaded(folder, name, folder.name, remedy)
+
+
+def _loaded(folder, name, revision=None, remedy="download the model again"):
+    """A folder as a model; without a revision it is the model's own."""
+    network, config, sha256, card = read_folder(folder, remedy)
+    return Model(network, config, name, revision or config["revision"], sha256, card)
 
 
 def save_model(
@@ -198,7 +215,7 @@ def save_model(
     architecture="residual_ldm",
 ):
     """
-    Write a model folder: half-precision weights, configuration, model card.
+    Write a network as a model folder: half-precision weights, configuration, model card.
 
     Parameters
     ----------
@@ -213,30 +230,12 @@ def save_model(
     architecture : str
         Of `~sunpy_superres.models.registry.ARCHITECTURES`.
     """
-    import torch
-    from safetensors.torch import save_file
-
-    from sunpy_superres import __version__
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (_WEIGHTS + ".part")
-    state = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
-    save_file(state, partial, metadata={"format": "pt"})
     config = {
-        "format": FORMAT,
         "architecture": architecture,
         "revision": revision,
-        "package_version": __version__,
         "model": network.config.to_dict(),
         "sampler": sampler,
         "calibration": calibration,
         "training": training,
-        "files": {_WEIGHTS: _sha256(partial)},
     }
-    partial.replace(folder / _WEIGHTS)
-    for name, text in ((_CARD, card), (_CONFIG, json.dumps(config, indent=1) + "\n")):
-        if text is not None:
-            partial = folder / (name + ".part")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
+    write_folder(folder, network, config, card)

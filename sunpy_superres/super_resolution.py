@@ -109,7 +109,7 @@ def super_resolve(
     batch_size : int, optional
         Members computed at once.
     progress : bool
-        Show a progress bar.
+        Show progress bars, of the sampling and of a download.
     return_samples : bool
         Also return the ensemble.
 
@@ -149,7 +149,7 @@ def super_resolve(
         seed = secrets.randbits(31)
     from sunpy_superres.sampling.inference import draw_ensemble
 
-    loaded = load_model(model)
+    loaded = load_model(model, progress=progress)
     if not loaded.network.stochastic:
         n_samples = num_steps = 1
     num_steps = num_steps or loaded.config["sampler"]["num_steps"]

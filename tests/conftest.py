@@ -161,3 +161,101 @@ def real_data():
     if not folder.is_dir():
         pytest.fail(f"SUNPY_SUPERRES_DATA is {folder}, which is no folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_network():
+    """A residual_ldm of few weights, none of them zero."""
+    import torch
+
+    from sunpy_superres.models.registry import build, configured
+
+    sizes = {"widths": [8, 16], "blocks": [1, 1, 1]}
+    values = {
+        "field_scale": 150.0,
+        "autoencoder": {"latent_channels": 4, "width": 8, "encoder_blocks": 1, "decoder_blocks": 1},
+        "regression": sizes,
+        "denoiser": {**sizes, "embedding": 8},
+    }
+    torch.manual_seed(0)
+    network = build(configured("residual_ldm", values))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.1)
+    return network
+
+
+@pytest.fixture
+def tiny_folder(tmp_path, tiny_network):
+    """``tiny_network`` as a model folder with a card."""
+    from sunpy_superres.hub import save_model
+
+    folder = tmp_path / "my model {é}"
+    save_model(
+        folder,
+        tiny_network,
+        sampler={"num_steps": 3, "sigma_max": 40.0, "power": 1.75},
+        calibration={"field": [0.0, 3000.0], "factor": [1.0, 1.1]},
+        training={"regions": ["HARP 377"]},
+        revision="r1",
+        card="---\nlicense: bsd-3-clause\n---\n# A model\n",
+    )
+    return folder
+
+
+@pytest.fixture
+def hub_server(tmp_path, monkeypatch):
+    """A Hub on localhost, which the client in this process uses, with an empty cache."""
+    import time
+
+    from hub_server import HubServer
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    with HubServer() as server:
+        home = tmp_path / "hf_home"
+        for name, value in {
+            "ENDPOINT": server.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
+            "HF_HUB_OFFLINE": False,
+            # Its own protocol, which a test cannot imitate.
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            monkeypatch.setattr(constants, name, value, raising=False)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        # The client waits between its attempts.
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        yield server
+    close_session()
+
+
+@pytest.fixture
+def published(hub_server, tiny_folder):
+    """The server with one model, and its commit."""
+    from hub_server import ID
+
+    return hub_server, hub_server.add(ID, tiny_folder)
+
+
+@pytest.fixture
+def author(hub_server, monkeypatch):
+    """The server, and a token to write there."""
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    return hub_server
+
+
+@pytest.fixture
+def refused():
+    """``refused(model, message, load=load_model)``: it is not loaded; the error is one line."""
+    from sunpy_superres import ModelError, load_model
+
+    def check(model, message, load=load_model):
+        with pytest.raises(ModelError, match=message) as error:
+            load(model)
+        assert len(str(error.value).splitlines()) == 1
+
+    return check

@@ -1,76 +1,29 @@
-import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from hub_server import ID
 
-from sunpy_superres import ModelError, hub, load_model
-from sunpy_superres.hub import Model, save_model
-from sunpy_superres.models.autoencoder import AutoencoderConfig
-from sunpy_superres.models.denoiser import DenoiserConfig
-from sunpy_superres.models.regression import RegressionConfig
-from sunpy_superres.models.residual_ldm import ResidualLDM, ResidualLDMConfig
+import sunpy_superres
+from sunpy_superres import load_model, super_resolve
+from sunpy_superres.hub import Model, download_model
 
-CONFIG = ResidualLDMConfig(
-    field_scale=150.0,
-    autoencoder=AutoencoderConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1),
-    regression=RegressionConfig(widths=(8, 16), blocks=(1, 1, 1)),
-    denoiser=DenoiserConfig(widths=(8, 16), blocks=(1, 1, 1), embedding=8),
-)
-SAMPLER = {"num_steps": 3, "sigma_max": 40.0, "power": 1.75}
-CALIBRATION = {"field": [0.0, 3000.0], "factor": [1.0, 1.1]}
+NAMES = {"README.md", "config.json", "model.safetensors"}
+AGENT = f"sunpy_superres/{sunpy_superres.__version__}"
 
 
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    network = ResidualLDM(CONFIG)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.normal_(std=0.1)
-    return network
+def cache():
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
 
 
-def save(folder, network, **changes):
-    options = {
-        "sampler": SAMPLER,
-        "calibration": CALIBRATION,
-        "training": {"regions": ["HARP 377"]},
-        "revision": "r1",
-    }
-    save_model(folder, network, **options | changes)
-
-
-@pytest.fixture
-def folder(tmp_path, network):
-    folder = tmp_path / "my model é"
-    save(folder, network, card="# A model\n")
-    return folder
-
-
-def edit(folder, change):
-    """Apply ``change`` to the configuration, as a dictionary."""
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
-
-
-def rewrite(folder, change):
-    """Apply ``change`` to the tensors, and declare the new file's SHA-256."""
-    path = folder / "model.safetensors"
-    state = load_file(path)
-    change(state)
-    save_file(state, path)
-    edit(folder, lambda config: config["files"].update({path.name: hub._sha256(path)}))
-
-
-# What works
+# The front door
 
 
 def test_embedded_model_loads():
@@ -78,6 +31,7 @@ def test_embedded_model_loads():
     assert model.name == "default"
     assert model.revision == model.config["revision"]
     assert re.fullmatch("[0-9a-f]{64}", model.sha256)
+    assert model.card.startswith("---\n")
     assert not model.network.training
     assert not any(p.requires_grad for p in model.network.parameters())
     assert {p.dtype for p in model.network.parameters()} == {torch.float32}
@@ -88,242 +42,222 @@ def test_a_loaded_model_is_passed_through():
     assert load_model(model) is model
 
 
-@pytest.mark.parametrize("kind", [str, Path])
-def test_round_trip_to_half_precision(folder, network, kind):
-    model = load_model(kind(folder))
-    assert (model.name, model.revision) == ("my model é", "local")
-    assert model.network.config == CONFIG
-    assert model.config["sampler"] == SAMPLER
-    assert model.config["calibration"] == CALIBRATION
-    assert model.config["training"] == {"regions": ["HARP 377"]}
-    loaded = model.network.state_dict()
-    assert loaded.keys() == network.state_dict().keys()
-    for name, tensor in network.state_dict().items():
-        assert loaded[name].dtype == torch.float32
-        assert torch.equal(loaded[name], tensor.half().float()), name
-
-
-def test_folder_holds_what_it_should_and_nothing_else(folder):
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"README.md", "config.json", "model.safetensors"}
-    assert (folder / "README.md").read_text() == "# A model\n"
-    assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
-
-
-def test_saving_again_replaces_the_model(folder, network):
-    before = load_model(folder).sha256
-    changed = ResidualLDM(CONFIG)
-    save(folder, changed)
-    assert load_model(folder).sha256 != before
-
-
-def test_saving_leaves_the_network_alone(network, tmp_path):
-    before = {k: v.clone() for k, v in network.state_dict().items()}
-    save(tmp_path / "model", network)
-    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
-
-
-# What does not
-
-
-def refused(folder, message):
-    with pytest.raises(ModelError, match=message) as error:
-        load_model(folder)
-    return error.value
-
-
-@pytest.mark.parametrize("name", ["nowhere", "a/b/c", "/no/such/folder", "", "owner/na me", "@x"])
-def test_neither_folder_nor_hub_id(name, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    ["nowhere", "a/b/c", "/no/such/folder", "", "owner/na me", "@x", "../x", "a/b@", "a/b@../x"],
+)
+def test_neither_folder_nor_hub_id(refused, name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    if not name:
-        name = "file"
-    refused(name, "no model folder .*give 'default', a folder, or 'owner/name@revision'")
-
-
-def test_no_config(folder):
-    (folder / "config.json").unlink()
-    refused(folder, "config.json is missing; check the path")
-
-
-@pytest.mark.parametrize("text", ["", '{"format": 1', "[]", "null", "\x00\x01", '{"format": 1}'])
-def test_broken_config(folder, text):
-    (folder / "config.json").write_text(text)
-    refused(folder, "damaged or not of this package .*download the model again")
-
-
-def test_config_of_another_encoding(folder):
-    (folder / "config.json").write_bytes(b'{"format": "\xff\xfe"}')
-    refused(folder, "damaged")
-
-
-@pytest.mark.parametrize("version", [hub.FORMAT + 1, "1", None])
-def test_newer_format(folder, version):
-    edit(folder, lambda config: config.update(format=version))
-    refused(folder, "update sunpy_superres")
-
-
-def test_unknown_architecture(folder):
-    edit(folder, lambda config: config.update(architecture="gan"))
-    refused(folder, "'gan'; update sunpy_superres")
-
-
-@pytest.mark.parametrize("declared", [None, 5])
-def test_no_sha(folder, declared):
-    edit(folder, lambda config: config["files"].update({"model.safetensors": declared}))
-    refused(folder, "no SHA-256")
-
-
-def test_no_weights(folder):
-    (folder / "model.safetensors").unlink()
-    refused(folder, r"holds no model\.safetensors; download the model again")
-
-
-def test_tampered_weights(folder):
-    path = folder / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    refused(folder, "SHA-256 .* damaged or was changed; download")
-
-
-def test_truncated_weights(folder):
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    refused(folder, "SHA-256")
-    # Even where the SHA-256 of the rest is declared.
-    edit(folder, lambda config: config["files"].update({path.name: hub._sha256(path)}))
-    refused(folder, "do not fit its configuration")
-
-
-def test_weights_that_are_a_pickle_are_not_read(folder, tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "sprung",))
-
-    path = folder / "model.safetensors"
-    torch.save({"weight": Trap()}, path)
-    edit(folder, lambda config: config["files"].update({path.name: hub._sha256(path)}))
-    refused(folder, "do not fit")
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_missing_tensor(folder):
-    rewrite(folder, lambda state: state.pop("latent_std"))
-    refused(folder, "(?s)do not fit its configuration .*latent_std")
-
-
-def test_extra_tensor(folder):
-    rewrite(folder, lambda state: state.update(surplus=torch.zeros(1)))
-    refused(folder, "(?s)do not fit its configuration .*surplus")
-
-
-def test_tensor_of_another_shape(folder):
-    rewrite(folder, lambda state: state.update(latent_std=torch.ones(5)))
-    refused(folder, "(?s)do not fit its configuration .*latent_std")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda model: model.update(surprise=1),
-        lambda model: model["denoiser"].update(surprise=1),
-        lambda model: model.update(denoiser=None),
-        lambda model: model["denoiser"].update(widths=[8, 12]),
-        lambda model: model["denoiser"].update(widths=[8]),
-        lambda model: model["autoencoder"].update(width="wide"),
-    ],
-)
-def test_sizes_that_cannot_be_right(folder, change):
-    edit(folder, lambda config: change(config["model"]))
-    refused(folder, "do not fit its configuration")
-
-
-def test_no_sizes_at_all(folder):
-    edit(folder, lambda config: config.pop("model"))
-    refused(folder, "damaged")
-
-
-@pytest.mark.parametrize("part", ["sampler", "calibration"])
-def test_no_sampler_or_calibration(folder, part):
-    edit(folder, lambda config: config.pop(part))
-    refused(folder, part)
-
-
-# The Hub
-
-
-def offline(home, identity):
-    code = (
-        "from sunpy_superres import ModelError, load_model\n"
-        "try:\n"
-        f"    load_model({identity!r})\n"
-        "except ModelError as error:\n"
-        "    print('ModelError:', error)\n"
+    refused(
+        name or "file", "no model folder .*give 'default', a folder, or 'owner/name@revision'\\."
     )
-    environment = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        cwd=Path(hub.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    refused(name or "file", "no name of a model on the Hub; give 'owner/name", download_model)
 
 
-def test_hub_id_without_a_network(tmp_path):
-    said = offline(tmp_path, "someone/magnetograms@v1")
-    assert said.startswith("ModelError: The model someone/magnetograms is not in the cache")
-    assert "unset HF_HUB_OFFLINE" in said
-    assert "'default'" in said
+def test_a_name_that_the_hub_does_not_have(refused, hub_server):
+    refused("own--er/name", "'own--er/name' is no name of a model on the Hub .*; give 'owner/name'")
+    assert hub_server.requests == []
 
 
-@pytest.fixture
-def snapshot(monkeypatch, folder):
-    """Calls of snapshot_download; each gives ``folder``, or raises what ``fails`` holds."""
-    import huggingface_hub
-
-    calls, fails = [], []
-
-    def download(name, **options):
-        calls.append((name, options))
-        if fails:
-            raise fails[0]
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    return calls, fails
+def test_a_folder_goes_before_a_hub_id(published, tiny_folder, tmp_path, monkeypatch):
+    server, _ = published
+    (tmp_path / "some-one").mkdir()
+    tiny_folder.rename(tmp_path / ID)
+    monkeypatch.chdir(tmp_path)
+    assert load_model(ID).revision == "local"
+    assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    ("identity", "name", "revision"),
-    [
-        ("owner/name", "owner/name", None),
-        ("owner/name@v1.2", "owner/name", "v1.2"),
-        ("o-w.n_er/na.me-2@refs/pr/3", "o-w.n_er/na.me-2", "refs/pr/3"),
-    ],
-)
-def test_hub_id_and_its_revision(snapshot, identity, name, revision):
-    calls, _ = snapshot
-    model = load_model(identity)
-    ((asked, options),) = calls
-    assert (asked, options["revision"]) == (name, revision)
-    assert (model.name, model.revision) == (name, revision or "main")
-    # No pickle, no code.
-    assert set(options["allow_patterns"]) == {"config.json", "*.safetensors", "README.md"}
+# Download
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), ValueError("bad name")])
-def test_hub_errors_name_the_model(snapshot, error):
-    _, fails = snapshot
-    fails.append(error)
-    refused("owner/name@v1", f"owner/name at revision v1 .*{error}.*check the name")
+@pytest.mark.parametrize("revision", [None, "main", "v1.2", "refs/pr/3", "commit"])
+def test_download_and_then_no_request(published, tiny_folder, revision):
+    server, commit = published
+    server.repositories[ID].branches.update({"v1.2": commit, "refs/pr/3": commit})
+    server.add("another/model", tiny_folder)
+    asked = f"{ID}@{commit if revision == 'commit' else revision}" if revision else ID
+    model = load_model(asked)
+    assert (model.name, model.revision) == (ID, commit)
+    assert model.sha256 == load_model(tiny_folder).sha256
+    assert model.card == (tiny_folder / "README.md").read_text()
+    assert server.agents() == {AGENT}
+    server.requests.clear()
+    assert load_model(asked).sha256 == model.sha256
+    assert server.requests == []
+    server.stop()
+    assert load_model(asked).revision == commit
 
 
-def test_downloaded_model_is_checked_too(snapshot, folder):
-    with (folder / "model.safetensors").open("ab") as file:
-        file.write(b"x")
-    refused("owner/name", "SHA-256")
+def test_nothing_but_the_model_is_fetched(published):
+    server, _ = published
+    others = {name: b"\x80\x04" for name in ("pytorch_model.bin", "run.py", "sub/weights.pkl")}
+    commit = server.repositories[ID].commit(others)
+    folder = download_model(ID)
+    assert folder.name == commit
+    assert {path.name for path in folder.iterdir()} == NAMES
+    assert set(server.given()) == NAMES
+
+
+def test_a_snapshot_of_the_cache_is_a_model_folder(published):
+    """Its links lead out of it, to the blobs of the cache."""
+    _, commit = published
+    folder = download_model(ID)
+    assert (folder / "model.safetensors").is_symlink()
+    model = load_model(folder)
+    assert (model.name, model.revision) == (commit, "local")
+
+
+def test_a_link_out_of_the_cache_is_refused(refused, published, tmp_path):
+    folder = download_model(ID)
+    blob = (folder / "model.safetensors").resolve()
+    blob.rename(tmp_path / "elsewhere")
+    blob.symlink_to(tmp_path / "elsewhere")
+    refused(ID, "link to a file outside of the folder")
+
+
+def test_a_branch_moves_when_it_is_downloaded_again(published):
+    server, first = published
+    assert load_model(ID).revision == first
+    second = server.repositories[ID].commit({"README.md": b"# Another card\n"})
+    assert load_model(ID).revision == first
+    server.requests.clear()
+    assert download_model(ID).name == second
+    assert server.given() == ["README.md"]
+    model = load_model(ID)
+    assert (model.revision, model.card) == (second, "# Another card\n")
+    assert load_model(f"{ID}@{first}").revision == first
+
+
+def test_only_a_commit_is_downloaded_again_without_the_hub(refused, published):
+    server, commit = published
+    folder = download_model(ID)
+    server.requests.clear()
+    assert download_model(f"{ID}@{commit}") == folder
+    assert server.requests == []
+    server.stop()
+    refused(ID, "takes the Hub, not only the cache", download_model)
+    assert load_model(ID).revision == commit
+
+
+def test_resume_after_a_cut_connection(published, tiny_folder, monkeypatch):
+    from huggingface_hub import constants
+
+    # The client keeps whole chunks, of 10 MB; these weights are smaller.
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    server, _ = published
+    server.cut("model.safetensors", 10_000, times=2)
+    assert load_model(ID).sha256 == load_model(tiny_folder).sha256
+    ranges = [
+        request.headers.get("Range")
+        for request in server.requests
+        if request.method == "GET" and request.path.endswith("model.safetensors")
+    ]
+    assert ranges == [None, "bytes=10000-", "bytes=20000-"]
+
+
+def test_server_goes_down_half_way(refused, published):
+    """What is whole is kept, nothing else, and the next call goes on."""
+    server, commit = published
+    server.cut("model.safetensors", 10_000, times=1000)
+    refused(ID, "To fetch .* takes the Hub, .* cannot be reached, or broke off; connect to the")
+    whole = {path.name for path in cache().rglob("snapshots/*/*")}
+    assert whole == NAMES - {"model.safetensors"}
+    assert not list(cache().rglob("*.incomplete"))
+    server.faults.clear()
+    server.requests.clear()
+    assert load_model(ID).revision == commit
+    assert server.given() == ["model.safetensors"]
+
+
+def test_tampered_on_the_server(refused, published):
+    server, _ = published
+    weights = bytearray(server.repositories[ID].commits[published[1]]["model.safetensors"])
+    weights[-1] ^= 1
+    server.repositories[ID].commit({"model.safetensors": bytes(weights)})
+    refused(ID, f"SHA-256 .*; fetch it again with 'sunpy-superres download {ID} --force'")
+
+
+def test_tampered_in_the_cache_and_fetched_again(refused, published):
+    folder = download_model(ID)
+    path = (folder / "model.safetensors").resolve()
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    refused(f"{ID}@main", f"SHA-256 .* 'sunpy-superres download {ID}@main --force'")
+    refused(ID, "SHA-256", download_model)
+    assert download_model(ID, force=True) == folder
+    assert load_model(ID).revision == folder.name
+
+
+def test_a_file_that_the_cache_lost_is_fetched(published):
+    folder = download_model(ID)
+    (folder / "model.safetensors").resolve().unlink()
+    assert load_model(ID).revision == folder.name
+
+
+def test_a_path_out_of_the_cache(refused, published):
+    server, _ = published
+    server.repositories[ID].commit({"../../evil.safetensors": b"x"})
+    refused(ID, "fetch the model")
+    assert not list(cache().parents[1].rglob("evil*"))
+
+
+def test_progress(published, capfd, mdi_cutout):
+    import huggingface_hub.utils
+
+    for progress, folder in ((False, "a"), (True, "b")):
+        published[0].repositories[f"owner/{folder}"] = published[0].repositories[ID]
+        load_model(f"owner/{folder}", progress=progress)
+        assert bool(capfd.readouterr().err) == progress
+    assert not huggingface_hub.utils.are_progress_bars_disabled()
+    options = {"model": ID, "n_samples": 1, "num_steps": 1, "progress": False}
+    result = super_resolve(mdi_cutout, **options)
+    assert capfd.readouterr() == ("", "")
+    assert (result.hmi_like.meta["srmodel"], result.hmi_like.meta["srrev"]) == (ID, published[1])
+
+
+def test_environment(published, tmp_path):
+    """The client's variables, read where a user sets them; no request before a model is asked."""
+    server, commit = published
+    server.repositories[ID].private = True
+    code = f"""
+import sunpy_superres, sunpy_superres.hub
+assert "huggingface_hub" not in __import__("sys").modules
+print(sunpy_superres.load_model({ID!r}).revision)
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url}
+    environment |= {"PYTHONPATH": str(Path(sunpy_superres.__file__).parents[1])}
+
+    def said(**variables):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return done.stdout.strip() or done.stderr.splitlines()[-1]
+
+    assert "HF_HUB_OFFLINE is set" in said(HF_HUB_OFFLINE="1")
+    assert server.requests == []
+    assert said(HF_TOKEN="hf_valid") == commit
+    assert list((tmp_path / "home" / "hub").glob("models--*"))
+    server.requests.clear()
+    # What the client asks of itself, once a day and with its first request, is due again.
+    (tmp_path / "home" / ".agent_harnesses.json").unlink(missing_ok=True)
+    assert said(HF_HUB_OFFLINE="1") == commit
+    assert said() == commit
+    assert server.requests == []
+
+
+def test_two_threads_load_the_same_model(published):
+    models = []
+    threads = [threading.Thread(target=lambda: models.append(load_model(ID))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(models) == 2
+    assert models[0].sha256 == models[1].sha256
