@@ -185,6 +185,20 @@ def tiny_network():
     return network
 
 
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory, tiny_network):
+    """Folder of a model that is quick, and wrong; not to be changed."""
+    from sunpy_superres.hub import save_model
+
+    folder = tmp_path_factory.mktemp("tiny_model")
+    save_model(
+        folder, tiny_network, revision="tiny", training={},
+        sampler={"num_steps": 1, "sigma_max": 40.0, "power": 1.75},
+        calibration={"field": [0.0], "factor": [1.0]},
+    )  # fmt: skip
+    return folder
+
+
 @pytest.fixture
 def tiny_folder(tmp_path, tiny_network):
     """``tiny_network`` as a model folder with a card."""

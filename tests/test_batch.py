@@ -23,28 +23,9 @@ from sunpy_superres.batch import (
 )
 from sunpy_superres.cli import main
 from sunpy_superres.files import read_map
-from sunpy_superres.hub import save_model
-from sunpy_superres.models.registry import build, configured
 from sunpy_superres.results import is_whole, outputs_of, remove_leftovers
 
 QUICK = {"n_samples": 2, "num_steps": 1, "progress": False}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """Folder of a model that is quick, and wrong."""
-    small = {
-        "autoencoder": {"width": 4, "encoder_blocks": 1, "decoder_blocks": 1},
-        "regression": {"widths": [4, 4], "blocks": [1, 1, 1]},
-        "denoiser": {"widths": [4, 4], "blocks": [1, 1, 1], "embedding": 8},
-    }
-    folder = tmp_path_factory.mktemp("model")
-    save_model(
-        folder, build(configured("residual_ldm", small)), revision="r", training={},
-        sampler={"num_steps": 1, "sigma_max": 40.0, "power": 1.75},
-        calibration={"field": [0.0], "factor": [1.0]},
-    )  # fmt: skip
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +48,13 @@ def _states(records):
     return Counter(record["state"] for record in records.values())
 
 
-def test_a_second_run_does_only_what_is_missing_or_damaged(frames, model, tmp_path):
-    first = super_resolve_files(frames, tmp_path, model=model, **QUICK)
+def test_a_second_run_does_only_what_is_missing_or_damaged(frames, tiny_model, tmp_path):
+    first = super_resolve_files(frames, tmp_path, model=tiny_model, **QUICK)
     assert _states(first) == {"done": 6, "failed": 1}
     bad = first[str(frames / "bad.fits")]
     assert "not a readable FITS image" in bad["reason"]
     good = first[str(frames / "cut0.fits")]
-    assert good["model"] == load_model(model).sha256
+    assert good["model"] == load_model(tiny_model).sha256
     assert len(good["outputs"]) == 2
     outputs = [outputs_of(tmp_path, f"cut{number}") for number in range(6)]
     outputs[0]["hmi_like"].unlink()
@@ -83,7 +64,7 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(frames, model, tmp_pa
     flipped[-3000] ^= 4
     outputs[2]["hmi_like"].write_bytes(flipped)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.fits")}
-    second = super_resolve_files([frames], tmp_path, model=model, **QUICK)
+    second = super_resolve_files([frames], tmp_path, model=tiny_model, **QUICK)
     assert _states(second) == {"done": 3, "kept": 3, "failed": 1}
     for number, paths in enumerate(outputs):
         assert all(map(is_whole, paths.values()))
@@ -95,25 +76,25 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(frames, model, tmp_pa
     assert len((tmp_path / "report.jsonl").read_text().split("\n\n")) == 2
 
 
-def test_results_do_not_depend_on_order_or_company(frames, model, tmp_path):
+def test_results_do_not_depend_on_order_or_company(frames, tiny_model, tmp_path):
     names = [str(frames / f"cut{number}.fits") for number in (3, 1, 4)]
-    super_resolve_files(names, tmp_path / "a", model=model, **QUICK)
-    super_resolve_files(names[::-1][:2], tmp_path / "b", model=model, **QUICK)
+    super_resolve_files(names, tmp_path / "a", model=tiny_model, **QUICK)
+    super_resolve_files(names[::-1][:2], tmp_path / "b", model=tiny_model, **QUICK)
     one, other = _data(tmp_path / "a"), _data(tmp_path / "b")
     assert len(other) == 4
     for name, data in other.items():
         np.testing.assert_array_equal(data, one[name])
-    super_resolve_files(names[:1], tmp_path / "c", model=model, seed=1, **QUICK)
+    super_resolve_files(names[:1], tmp_path / "c", model=tiny_model, seed=1, **QUICK)
     changed = _data(tmp_path / "c")["cut3_hmi_like.fits"]
     assert np.abs(changed - one["cut3_hmi_like.fits"]).max() > 1
 
 
 @pytest.mark.parametrize("lossless", [True, False])
-def test_results_are_those_of_super_resolve(frames, model, tmp_path, lossless):
+def test_results_are_those_of_super_resolve(frames, tiny_model, tmp_path, lossless):
     path = frames / "cut2.fits"
-    super_resolve_files(path, tmp_path, model=model, lossless=lossless, **QUICK)
+    super_resolve_files(path, tmp_path, model=tiny_model, lossless=lossless, **QUICK)
     mdi_map = read_map(path)
-    expected = super_resolve(mdi_map, model=model, seed=frame_seed(mdi_map), **QUICK)
+    expected = super_resolve(mdi_map, model=tiny_model, seed=frame_seed(mdi_map), **QUICK)
     for kind, output in outputs_of(tmp_path, "cut2").items():
         smap, wanted = sunpy.map.Map(output), getattr(expected, kind)
         # Half of a step of the quantisation.
@@ -124,45 +105,47 @@ def test_results_are_those_of_super_resolve(frames, model, tmp_path, lossless):
         assert smap.meta["history"] == wanted.meta["history"]
 
 
-def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, model, tmp_path):
+def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, tiny_model, tmp_path):
     small_disk.save(tmp_path / "disk.fits")
-    super_resolve_files(tmp_path / "disk.fits", tmp_path / "out", model=model, **QUICK)
-    expected = super_resolve(small_disk, model=model, seed=0, **QUICK)
+    super_resolve_files(tmp_path / "disk.fits", tmp_path / "out", model=tiny_model, **QUICK)
+    expected = super_resolve(small_disk, model=tiny_model, seed=0, **QUICK)
     data = sunpy.map.Map(outputs_of(tmp_path / "out", "disk")["hmi_like"]).data
     np.testing.assert_array_equal(np.isnan(data), np.isnan(expected.hmi_like.data))
 
 
-def test_results_of_other_settings_are_not_replaced_unasked(frames, model, tmp_path):
+def test_results_of_other_settings_are_not_replaced_unasked(frames, tiny_model, tmp_path):
     path = frames / "cut0.fits"
-    super_resolve_files(path, tmp_path, model=model, **QUICK)
+    super_resolve_files(path, tmp_path, model=tiny_model, **QUICK)
     before = _data(tmp_path)
     other = QUICK | {"n_samples": 3}
-    (record,) = super_resolve_files(path, tmp_path, model=model, **other).values()
+    (record,) = super_resolve_files(path, tmp_path, model=tiny_model, **other).values()
     assert "made from another input, model or settings" in record["reason"]
     for name, data in _data(tmp_path).items():
         np.testing.assert_array_equal(data, before[name])
-    (record,) = super_resolve_files(path, tmp_path, model=model, overwrite=True, **other).values()
+    (record,) = super_resolve_files(
+        path, tmp_path, model=tiny_model, overwrite=True, **other
+    ).values()
     assert record["state"] == "done"
     assert sunpy.map.Map(outputs_of(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
 
 
-def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, model):
+def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, tiny_model):
     with pytest.raises(FileNotFoundError, match="matches no file"):
-        super_resolve_files(frames / "none*.fits", tmp_path, model=model)
+        super_resolve_files(frames / "none*.fits", tmp_path, model=tiny_model)
     (tmp_path / "cut0.fits.gz").write_bytes(b"")
     with pytest.raises(ValueError, match="2 inputs are named 'cut0'"):
         super_resolve_files([frames / "cut0.fits", tmp_path / "cut0.fits.gz"], tmp_path)
     with pytest.raises(ValueError, match="no model folder"):
         super_resolve_files(frames, tmp_path, model="no_such_model")
     # A file that went away since it was listed is a record.
-    (record,) = super_resolve_files([tmp_path / "gone.fits"], tmp_path, model=model).values()
+    (record,) = super_resolve_files([tmp_path / "gone.fits"], tmp_path, model=tiny_model).values()
     assert "There is no file" in record["reason"]
 
 
-def test_a_torn_report_can_be_read_and_gone_on_with(frames, model, tmp_path):
+def test_a_torn_report_can_be_read_and_gone_on_with(frames, tiny_model, tmp_path):
     path = frames / "cut0.fits"
     (tmp_path / "report.jsonl").write_text('{"file": "x", "state": "done"}\n{"file": "cut')
-    super_resolve_files(path, tmp_path, model=model, **QUICK)
+    super_resolve_files(path, tmp_path, model=tiny_model, **QUICK)
     assert {name: r["state"] for name, r in read_report(tmp_path).items()} == {
         "x": "done", str(path): "done",
     }  # fmt: skip
@@ -182,7 +165,7 @@ def test_leftovers_of_the_dead_are_removed_and_of_the_living_not(tmp_path):
     assert left == sorted([f"{os.getpid()}-x", "elsewhere-1-x"])
 
 
-def test_a_sequence_of_maps_is_taken_as_needed(frames, model):
+def test_a_sequence_of_maps_is_taken_as_needed(frames, tiny_model):
     maps = [read_map(frames / f"cut{number}.fits") for number in range(3)]
     taken = []
 
@@ -191,18 +174,20 @@ def test_a_sequence_of_maps_is_taken_as_needed(frames, model):
             taken.append(number)
             yield maps[number % 3]
 
-    results = super_resolve_maps(endless(), model=model, **QUICK)
+    results = super_resolve_maps(endless(), model=tiny_model, **QUICK)
     shapes = [next(results).hmi_like.data.shape for _ in range(4)]
     assert shapes == [(96, 128), (104, 128), (112, 128), (96, 128)]
     assert len(taken) <= 5
     sequence = sunpy.map.Map(maps[:2], sequence=True)
-    for smap, result in zip(maps, super_resolve_maps(sequence, model=model, **QUICK), strict=False):
-        wanted = super_resolve(smap, model=model, seed=frame_seed(smap), **QUICK)
+    for smap, result in zip(
+        maps, super_resolve_maps(sequence, model=tiny_model, **QUICK), strict=False
+    ):
+        wanted = super_resolve(smap, model=tiny_model, seed=frame_seed(smap), **QUICK)
         np.testing.assert_array_equal(result.hmi_like.data, wanted.hmi_like.data)
 
 
-def test_the_command_line(frames, model, tmp_path, capsys):
-    options = ["-o", str(tmp_path), "--model", str(model), "--samples", "2", "--steps", "1"]
+def test_the_command_line(frames, tiny_model, tmp_path, capsys):
+    options = ["-o", str(tmp_path), "--model", str(tiny_model), "--samples", "2", "--steps", "1"]
     assert main(["batch", str(frames / "cut[01].fits"), *options, "--quiet"]) == 0
     assert "2 done, 0 kept, 0 failed" in capsys.readouterr().err
     assert main(["batch", str(frames), *options]) == 1
@@ -213,18 +198,18 @@ def test_the_command_line(frames, model, tmp_path, capsys):
     assert "matches no file" in capsys.readouterr().err
 
 
-def _batch(frames, out, model, *options):
+def _batch(frames, out, tiny_model, *options):
     command = [sys.executable, "-m", "sunpy_superres.batch", str(frames), "-o", str(out)]
-    command += ["--model", str(model), "--samples", "2", "--steps", "1", "--quiet", *options]
+    command += ["--model", str(tiny_model), "--samples", "2", "--steps", "1", "--quiet", *options]
     return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
 
-def test_killed_at_any_moment_it_goes_on(frames, model, tmp_path):
+def test_killed_at_any_moment_it_goes_on(frames, tiny_model, tmp_path):
     """Every output whole, none missing, none computed again after it was finished."""
     rng = random.Random(0)
     finished = {}
     for _ in range(3):
-        process = _batch(frames, tmp_path, model)
+        process = _batch(frames, tmp_path, tiny_model)
         report = tmp_path / "report.jsonl"
         known = len(report.read_text().splitlines()) if report.exists() else 0
         deadline = time.monotonic() + 60
@@ -242,7 +227,7 @@ def test_killed_at_any_moment_it_goes_on(frames, model, tmp_path):
             if all(path.exists() for path in paths):
                 times = [path.stat().st_mtime_ns for path in paths]
                 assert finished.setdefault(number, times) == times
-    process = _batch(frames, tmp_path, model)
+    process = _batch(frames, tmp_path, tiny_model)
     _, printed = process.communicate(timeout=120)
     assert process.returncode == 1, printed
     assert _states(read_report(tmp_path)) in (
@@ -258,8 +243,8 @@ def test_killed_at_any_moment_it_goes_on(frames, model, tmp_path):
             assert finished[number] == [path.stat().st_mtime_ns for path in paths]
 
 
-def test_an_interrupted_run_says_so(frames, model, tmp_path):
-    process = _batch(frames, tmp_path, model)
+def test_an_interrupted_run_says_so(frames, tiny_model, tmp_path):
+    process = _batch(frames, tmp_path, tiny_model)
     deadline = time.monotonic() + 60
     while not (tmp_path / "report.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -280,23 +265,23 @@ def cluster():
         yield client
 
 
-def test_files_by_workers(cluster, frames, model, tmp_path):
-    records = super_resolve_files(frames, tmp_path / "a", client=cluster, model=model, **QUICK)
+def test_files_by_workers(cluster, frames, tiny_model, tmp_path):
+    records = super_resolve_files(frames, tmp_path / "a", client=cluster, model=tiny_model, **QUICK)
     assert _states(records) == {"done": 6, "failed": 1}
-    super_resolve_files(frames, tmp_path / "b", model=model, **QUICK)
+    super_resolve_files(frames, tmp_path / "b", model=tiny_model, **QUICK)
     one, other = _data(tmp_path / "a"), _data(tmp_path / "b")
     assert set(one) == set(other)
     for name, data in one.items():
         np.testing.assert_allclose(data, other[name], atol=0.6)
 
 
-def test_maps_of_workers_come_in_order(cluster, frames, model):
+def test_maps_of_workers_come_in_order(cluster, frames, tiny_model):
     maps = [read_map(frames / f"cut{number}.fits") for number in (5, 0, 3)]
-    results = super_resolve_maps(maps, client=cluster, model=model, **QUICK)
+    results = super_resolve_maps(maps, client=cluster, model=tiny_model, **QUICK)
     assert [r.hmi_like.data.shape[0] for r in results] == [136, 96, 120]
 
 
-def test_a_worker_that_is_lost(cluster, frames, model, tmp_path):
+def test_a_worker_that_is_lost(cluster, frames, tiny_model, tmp_path):
     """Its frames are done by the others; nothing is missing."""
     import threading
 
@@ -310,7 +295,7 @@ def test_a_worker_that_is_lost(cluster, frames, model, tmp_path):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    records = super_resolve_files(frames, tmp_path, client=cluster, model=model, **QUICK)
+    records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     killer.join()
     assert _states(records)["failed"] == 1
     assert all(is_whole(p) for n in range(6) for p in outputs_of(tmp_path, f"cut{n}").values())
@@ -333,7 +318,7 @@ def test_few_frames_are_under_way_at_once(cluster):
         assert len(taken) <= count + 2 * 3 + 1
 
 
-def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, model, tmp_path,
+def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, tiny_model, tmp_path,
                                                    monkeypatch):  # fmt: skip
     import distributed
 
@@ -342,21 +327,21 @@ def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, model, tmp_p
             yield item, distributed.KilledWorker(item, SimpleNamespace(address="tcp://there"), 3)
 
     monkeypatch.setattr("sunpy_superres.batch.unordered", lost)
-    records = super_resolve_files(frames, tmp_path, client=cluster, model=model, **QUICK)
+    records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     assert all("KilledWorker" in record["reason"] for record in records.values())
     lines = (tmp_path / "report.jsonl").read_text().split("\n")
     assert all(json.loads(line)["state"] == "failed" for line in lines if line)
 
 
-def test_workers_of_its_own(frames, model, tmp_path):
-    records = super_resolve_files(frames, tmp_path, workers=2, model=model, **QUICK)
+def test_workers_of_its_own(frames, tiny_model, tmp_path):
+    records = super_resolve_files(frames, tmp_path, workers=2, model=tiny_model, **QUICK)
     assert _states(records) == {"done": 6, "failed": 1}
 
 
-def test_workers_without_dask(frames, tmp_path, model, monkeypatch):
+def test_workers_without_dask(frames, tmp_path, tiny_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r"sunpy_superres\[batch\]"):
-        super_resolve_files(frames, tmp_path, workers=2, model=model, **QUICK)
+        super_resolve_files(frames, tmp_path, workers=2, model=tiny_model, **QUICK)
     monkeypatch.setitem(sys.modules, "distributed", None)
-    records = super_resolve_files(frames / "cut0.fits", tmp_path, model=model, **QUICK)
+    records = super_resolve_files(frames / "cut0.fits", tmp_path, model=tiny_model, **QUICK)
     assert _states(records) == {"done": 1}
