@@ -334,27 +334,28 @@ def main(arguments=None):
     parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
     options = parser.parse_args(arguments)
     reuse_memory()
-    client = None
-    if options.scheduler:
-        from distributed import Client
+    with contextlib.ExitStack() as stack:
+        client = None
+        if options.scheduler:
+            from distributed import Client
 
-        client = Client(options.scheduler)
-    records = super_resolve_files(
-        options.inputs,
-        options.output,
-        client=client,
-        workers=options.workers,
-        model=options.model,
-        estimate=options.estimate,
-        n_samples=options.samples,
-        num_steps=options.steps,
-        seed=options.seed,
-        device=options.device,
-        dtype=options.dtype,
-        lossless=options.lossless,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-    )
+            client = stack.enter_context(Client(options.scheduler, timeout="30s"))
+        records = super_resolve_files(
+            options.inputs,
+            options.output,
+            client=client,
+            workers=options.workers,
+            model=options.model,
+            estimate=options.estimate,
+            n_samples=options.samples,
+            num_steps=options.steps,
+            seed=options.seed,
+            device=options.device,
+            dtype=options.dtype,
+            lossless=options.lossless,
+            overwrite=options.overwrite,
+            progress=not options.quiet,
+        )
     for path, record in records.items():
         if record["state"] == "failed":
             print(f"failed: {path}: {record['reason']}", file=sys.stderr)

@@ -333,6 +333,15 @@ def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, tiny_model, 
     assert all(json.loads(line)["state"] == "failed" for line in lines if line)
 
 
+def test_the_command_line_of_a_cluster(cluster, frames, tiny_model, tmp_path, capsys):
+    options = ["-o", str(tmp_path), "--model", str(tiny_model), "--samples", "1", "--quiet"]
+    address = cluster.scheduler.address
+    assert main(["batch", str(frames / "cut[01].fits"), *options, "--scheduler", address]) == 0
+    assert "2 done" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["batch", "x", *options, "--scheduler", address, "--workers", "2"])
+
+
 def test_workers_of_its_own(frames, tiny_model, tmp_path):
     records = super_resolve_files(frames, tmp_path, workers=2, model=tiny_model, **QUICK)
     assert _states(records) == {"done": 6, "failed": 1}

@@ -43,6 +43,12 @@ def test_cases_are_frames_of_their_split(data):
     assert [c.name for c in cases(data, "calibration")] == ["frame2"]
 
 
+def test_the_example_needs_no_data(tmp_path):
+    (case,) = cases(tmp_path, "example")
+    assert case.hmi_map.data.shape == tuple(4 * n for n in case.mdi_map.data.shape)
+    assert "not an observation" in case.mdi_map.meta["content"]
+
+
 def test_cases_without_a_manifest_are_split_by_their_headers(data, tmp_path):
     for record in json.loads((data / "MANIFEST.json").read_text()):
         smap = sunpy.map.Map(data / record["file"])

@@ -11,6 +11,7 @@ import numpy as np
 import sunpy.map
 from astropy.io import fits
 
+from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
 from sunpy_superres.training.pairs import native_frame, registered_origin
 from sunpy_superres.training.splits import ANY_QUALITY, SPLITS, hmi_maps, region_and_split
@@ -47,8 +48,9 @@ def cases(data, split="test", *, noise=12.0, seed=0):
     data : path-like
         Folder of HMI magnetograms; split as its MANIFEST.json tells or, without one, by the
         headers, as `~sunpy_superres.training.splits.region_and_split` does.
-    split : {"test", "validation", "calibration", "pairs"}
-        "calibration" is, of each training region, the frame nearest to the central meridian.
+    split : {"test", "validation", "calibration", "pairs", "example"}
+        "calibration" is, of each training region, the frame nearest to the central meridian;
+        "example" the embedded one, which needs no data and is no test of a model, being simulated.
     noise : float
         Of simulated frames, in MDI Gauss.
     seed : int
@@ -58,7 +60,9 @@ def cases(data, split="test", *, noise=12.0, seed=0):
     ------
     Case
     """
-    if split == "pairs":
+    if split == "example":
+        yield Case("example", "simulated", example_mdi_map(), example_hmi_map())
+    elif split == "pairs":
         yield from pair_cases(data)
     else:
         yield from region_cases(data, split, noise=noise, seed=seed)

@@ -80,7 +80,7 @@ def evaluate(
     ----------
     data : path-like
         Folder of HMI magnetograms.
-    split : {"test", "validation", "calibration", "pairs"}
+    split : {"test", "validation", "calibration", "pairs", "example"}
         See `~sunpy_superres.training.cases.cases`.
     model, n_samples, num_steps, seed, progress
         As in `~sunpy_superres.super_resolve`.
@@ -156,7 +156,7 @@ def main(arguments=None):
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", default=["default"])
     parser.add_argument("data", metavar="DATA")
-    parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs"])
+    parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs", "example"])
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--noise", type=float, default=12.0)
