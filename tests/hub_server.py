@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from huggingface_hub import utils
+
+#: Makes the client read its settings anew; by another name before huggingface_hub 1.0.
+close_session = getattr(utils, "close_session", None) or utils.reset_sessions
+
 #: Name of the model of the fixture ``published``.
 ID = "some-one/mdi_to.hmi-2"
 

@@ -1,9 +1,9 @@
 """
 Figures against their stored hashes, ``tests/figure_hashes.json``.
 
-``tox -e py312-figure`` compares, with the versions of matplotlib and astropy that the hashes
+``tox -e py311-figure`` compares, with the versions of matplotlib and astropy that the hashes
 are of; without ``--mpl`` the figures are only drawn.  After a wanted change, store new ones:
-``tox -e py312-figure -- --mpl-generate-hash-library=tests/figure_hashes.json``.
+``tox -e py311-figure -- --mpl-generate-hash-library=tests/figure_hashes.json``.
 """
 
 import astropy.units as u
@@ -19,7 +19,9 @@ from sunpy_superres.geometry import rebinned_meta  # noqa: E402
 from sunpy_superres.instruments import MDI  # noqa: E402
 from sunpy_superres.plotting import plot_result  # noqa: E402
 
-figure_test = pytest.mark.mpl_image_compare(deterministic=True, savefig_kwargs={"dpi": 60}, style="default")
+figure_test = pytest.mark.mpl_image_compare(
+    deterministic=True, savefig_kwargs={"dpi": 60}, style="default"
+)
 
 
 @figure_test

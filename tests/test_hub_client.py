@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hub_server import ID
+from hub_server import ID, close_session
 
 import sunpy_superres
 from sunpy_superres import ModelError, hub_client, load_model
@@ -106,7 +106,6 @@ def test_a_cache_that_cannot_be_written(refused, published, monkeypatch, tmp_pat
 
 def test_offline(refused, published, monkeypatch):
     from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
 
     server, commit = published
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -194,7 +193,6 @@ def test_publishing_fails(author, tiny_folder, status, path, message):
 
 def test_publishing_without_a_token_or_a_network(hub_server, tiny_folder, monkeypatch):
     from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
 
     model = load_model(tiny_folder)
     with pytest.raises(ModelError, match="wants a valid token to publish"):
