@@ -2,7 +2,8 @@
 Figures against their stored hashes, ``tests/figure_hashes.json``.
 
 ``tox -e py311-figure`` compares, with the versions of matplotlib and astropy that the hashes
-are of; without ``--mpl`` the figures are only drawn.  After a wanted change, store new ones:
+are of; without ``--mpl`` the figures are only drawn.  After a wanted change this fails once
+more and stores new ones:
 ``tox -e py311-figure -- --mpl-generate-hash-library=tests/figure_hashes.json``.
 """
 
