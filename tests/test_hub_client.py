@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hub_server import ID
+from hub_server import ID, close_session, newer_client
 
 import sunpy_superres
 from sunpy_superres import ModelError, hub_client, load_model
@@ -32,12 +32,14 @@ def test_no_such_file(refused, published, name):
     refused(ID, f"{ID} at revision main holds no {name}: it is no model .*; check the name")
 
 
+@newer_client
 def test_a_listed_file_that_is_not_there(refused, published):
     server, commit = published
     server.repositories[ID].commits[commit]["model.safetensors"] = None
     refused(ID, "does not give a file that it lists .* revision main; try another revision")
 
 
+@newer_client
 def test_an_empty_repository(refused, hub_server, tmp_path):
     (tmp_path / "empty").mkdir()
     hub_server.add(ID, tmp_path / "empty")
@@ -106,7 +108,6 @@ def test_a_cache_that_cannot_be_written(refused, published, monkeypatch, tmp_pat
 
 def test_offline(refused, published, monkeypatch):
     from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
 
     server, commit = published
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -115,6 +116,7 @@ def test_offline(refused, published, monkeypatch):
     refused(ID, "HF_HUB_OFFLINE is set", download_model)
     assert server.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    close_session()
     load_model(ID)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     server.requests.clear()
@@ -194,7 +196,6 @@ def test_publishing_fails(author, tiny_folder, status, path, message):
 
 def test_publishing_without_a_token_or_a_network(hub_server, tiny_folder, monkeypatch):
     from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
 
     model = load_model(tiny_folder)
     with pytest.raises(ModelError, match="wants a valid token to publish"):

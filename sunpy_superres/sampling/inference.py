@@ -71,7 +71,7 @@ def _resolve(device, dtype):
 def _member_noise(seed, member, shape):
     """Standard normal field of one member, on the CPU: the same on every machine."""
     state = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state >> 1))
+    generator = torch.Generator().manual_seed(int(state) >> 1)
     return torch.randn(shape, generator=generator)
 
 
