@@ -238,8 +238,9 @@ def hub_server(tmp_path, monkeypatch):
     """A Hub on localhost, which the client in this process uses, with an empty cache."""
     import time
 
-    from hub_server import HubServer, close_session
-    from huggingface_hub import constants, file_download
+    from hub_server import HubServer
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
 
     with HubServer() as server:
         home = tmp_path / "hf_home"
@@ -254,9 +255,6 @@ def hub_server(tmp_path, monkeypatch):
             "HF_HUB_DISABLE_XET": True,
         }.items():
             monkeypatch.setattr(constants, name, value, raising=False)
-            # huggingface_hub before 1.0 has a copy of the template here.
-            if hasattr(file_download, name):
-                monkeypatch.setattr(file_download, name, value)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         # The client waits between its attempts.

@@ -10,19 +10,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-import huggingface_hub
-import pytest
-from huggingface_hub import utils
-
-#: Makes the client read its settings anew; by another name before huggingface_hub 1.0.
-close_session = getattr(utils, "close_session", None) or utils.reset_sessions
-
-#: For tests of what the client itself does better since 1.0.
-newer_client = pytest.mark.skipif(
-    int(huggingface_hub.__version__.split(".")[0]) < 1,
-    reason="huggingface_hub before 1.0 neither resumes nor tidies up, and says less",
-)
-
 #: Name of the model of the fixture ``published``.
 ID = "some-one/mdi_to.hmi-2"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import ID, newer_client
+from hub_server import ID
 
 import sunpy_superres
 from sunpy_superres import load_model, super_resolve
@@ -141,7 +141,6 @@ def test_only_a_commit_is_downloaded_again_without_the_hub(refused, published):
     assert load_model(ID).revision == commit
 
 
-@newer_client
 def test_resume_after_a_cut_connection(published, tiny_folder, monkeypatch):
     from huggingface_hub import constants
 
@@ -158,7 +157,6 @@ def test_resume_after_a_cut_connection(published, tiny_folder, monkeypatch):
     assert ranges == [None, "bytes=10000-", "bytes=20000-"]
 
 
-@newer_client
 def test_server_goes_down_half_way(refused, published):
     """What is whole is kept, nothing else, and the next call goes on."""
     server, commit = published

@@ -1,7 +1,8 @@
 import json
 
 import pytest
-from hub_server import ID, close_session, newer_client
+from hub_server import ID
+from huggingface_hub.utils import close_session
 
 import sunpy_superres
 from sunpy_superres import ModelError, hub_client, load_model
@@ -32,14 +33,12 @@ def test_no_such_file(refused, published, name):
     refused(ID, f"{ID} at revision main holds no {name}: it is no model .*; check the name")
 
 
-@newer_client
 def test_a_listed_file_that_is_not_there(refused, published):
     server, commit = published
     server.repositories[ID].commits[commit]["model.safetensors"] = None
     refused(ID, "does not give a file that it lists .* revision main; try another revision")
 
 
-@newer_client
 def test_an_empty_repository(refused, hub_server, tmp_path):
     (tmp_path / "empty").mkdir()
     hub_server.add(ID, tmp_path / "empty")
