@@ -6,6 +6,8 @@ Turn an MDI magnetogram of an active region into an HMI-like one, and look at th
 together with the uncertainty.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import astropy.units as u
 import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord

@@ -6,6 +6,8 @@ What a single map cannot say: how probable it is that the field exceeds a thresh
 certain a flux is.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,9 +70,7 @@ bins = np.clip(np.digitize(probability.data, edges) - 1, 0, 4)
 print("probability   observed   pixels")
 for number in range(5):
     chosen = bins == number
-    print(
-        f"{probability.data[chosen].mean():11.2f}{exceeds[chosen].mean():11.2f}{chosen.sum():9}"
-    )
+    print(f"{probability.data[chosen].mean():11.2f}{exceeds[chosen].mean():11.2f}{chosen.sum():9}")
 
 ###############################################################################
 # Errors of neighbouring pixels are correlated, so that the error of a sum does not follow

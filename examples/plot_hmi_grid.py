@@ -5,6 +5,8 @@ Onto the grid of an HMI magnetogram
 Put a result on the pixels of an HMI frame, and draw one instrument over the other.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np

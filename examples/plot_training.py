@@ -29,9 +29,9 @@ logging.getLogger("accelerate").setLevel(logging.ERROR)
 folder = Path(tempfile.mkdtemp())
 
 ###############################################################################
-# Training fields, in Gauss on HMI's pixels: clumps and spots of either polarity, drawn in code. Each
-# belongs to a region, and a region to one split, so that near copies of a training field are
-# never tested on. With real files, ``sunpy-superres pack`` writes this file.
+# Training fields, in Gauss on HMI's pixels: clumps and spots of either polarity, drawn in code.
+# Each belongs to a region, and a region to one split, so that near copies of a training field
+# are never tested on. With real files, ``sunpy-superres pack`` writes this file.
 
 
 def active_region(rng, size=256):
