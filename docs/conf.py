@@ -90,4 +90,6 @@ if importlib.util.find_spec("sunpy_sphinx_theme") is not None:
     # Visits of these pages are not counted.
     html_theme_options = {"goatcounter_analytics_url": False}
 html_title = "sunpy_superres"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_show_sourcelink = False

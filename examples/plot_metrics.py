@@ -59,7 +59,7 @@ print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
 # blurred away, and with them most of Schrijver's R :cite:p:`schrijver2007`.
 
 corners = SkyCoord([140, 320] * u.arcsec, [240, 360] * u.arcsec, frame=truth.coordinate_frame)
-fig = plt.figure(figsize=(14, 3.6), layout="constrained")
+fig = plt.figure(figsize=(14, 4.2), layout="constrained")
 for number, (title, smap) in enumerate(maps.items(), start=1):
     line = metrics.polarity_inversion_line(smap)
     ax = fig.add_subplot(1, 3, number, projection=smap)
@@ -77,7 +77,7 @@ for number, (title, smap) in enumerate(maps.items(), start=1):
     ax.grid(False)
     if number > 1:
         ax.coords[1].set_axislabel(" ")
-fig.colorbar(image, ax=fig.axes, extend="both", shrink=0.8, label="Line-of-sight field [G]")
+fig.colorbar(image, ax=fig.axes, extend="both", shrink=0.7, label="Line-of-sight field [G]")
 
 ###############################################################################
 # `~sunpy_superres.metrics.compare` gives all there is in one table. ``value`` is the map's,
