@@ -77,6 +77,9 @@ sphinx_gallery_conf = {
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"[/\\]plot_",
     "download_all_examples": False,
+    "within_subsection_order": "FileNameSortKey",
+    # What is printed, and not what the last line of a block happens to return.
+    "capture_repr": (),
     # No page of run times: it differs in every build.
     "show_signature": False,
     "write_computation_times": False,

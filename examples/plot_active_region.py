@@ -28,7 +28,7 @@ mdi_map = example_mdi_map()
 # them; the uncertainty says how far the truth may lie from it. The seed makes the
 # result repeatable.
 
-hmi_like, uncertainty = super_resolve(mdi_map, seed=1)
+hmi_like, uncertainty = super_resolve(mdi_map, seed=1, progress=False)
 
 ###############################################################################
 # The result has four times the pixels along each axis and covers the same sky.

@@ -21,7 +21,9 @@ from sunpy_superres.data import example_hmi_map, example_mdi_map
 # The ensemble is an `~ndcube.NDCube` whose first axis counts the members. It is sliced like
 # an array and keeps its coordinates.
 
-_, _, samples = super_resolve(example_mdi_map(), n_samples=16, seed=1, return_samples=True)
+_, _, samples = super_resolve(
+    example_mdi_map(), n_samples=16, seed=1, progress=False, return_samples=True
+)
 print(samples.data.shape, samples.unit)
 
 ###############################################################################

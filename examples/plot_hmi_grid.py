@@ -46,7 +46,7 @@ hmi_grid = sunpy.map.Map(np.zeros((520, 520)), header)
 # ``target_wcs`` resamples each member of the ensemble, and takes the spread afterwards, so
 # that the uncertainty is that of the new pixels. The observer is then that of the target.
 
-hmi_like, uncertainty = super_resolve(mdi_map, seed=1, target_wcs=hmi_grid.wcs)
+hmi_like, uncertainty = super_resolve(mdi_map, seed=1, target_wcs=hmi_grid.wcs, progress=False)
 print("pixels  ", hmi_like.data.shape, hmi_like.scale.axis1)
 print("rotation", np.round(hmi_like.rotation_matrix, 3).tolist())
 print("observer", hmi_like.observer_coordinate.radius.to(u.au).round(5))

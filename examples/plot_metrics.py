@@ -21,7 +21,7 @@ from sunpy_superres.instruments import MDI
 
 truth = example_hmi_map()
 mdi_map = example_mdi_map()
-result = super_resolve(mdi_map, n_samples=4, seed=1, return_samples=True)
+result = super_resolve(mdi_map, n_samples=4, seed=1, progress=False, return_samples=True)
 maps = {
     f"MDI / {MDI.gain}": mdi_map / MDI.gain,
     "HMI-like, one sample": result.hmi_like,
@@ -44,7 +44,7 @@ for name, smap in maps.items():
             "map": name,
             "unsigned flux": metrics.unsigned_flux(smap, region=same).to(1e21 * u.Mx),
             "net flux": metrics.net_flux(smap, region=same).to(1e21 * u.Mx),
-            "region": regions.area,
+            "active regions": regions.area,
             "inversion line": line.length,
             "R": line.r_value.to(1e20 * u.Mx),
         }

@@ -20,7 +20,7 @@ from sunpy_superres.instruments import simulate_mdi
 # The input is an active region that is simulated in code.
 
 mdi_map = example_mdi_map()
-hmi_like, _ = super_resolve(mdi_map, n_samples=4, seed=1)
+hmi_like, _ = super_resolve(mdi_map, n_samples=4, seed=1, progress=False)
 
 ###############################################################################
 # `~sunpy_superres.instruments.simulate_mdi` blurs the field, averages 4 x 4 pixels,

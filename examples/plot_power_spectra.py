@@ -18,7 +18,7 @@ from sunpy_superres.data import example_hmi_map, example_mdi_map
 
 truth = example_hmi_map()
 mdi_map = example_mdi_map()
-sample, _, ensemble = super_resolve(mdi_map, n_samples=8, seed=1, return_samples=True)
+sample, _, ensemble = super_resolve(mdi_map, seed=1, progress=False, return_samples=True)
 mean = sunpy.map.Map(ensemble.data.mean(axis=0), sample.meta)
 
 ###############################################################################

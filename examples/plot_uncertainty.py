@@ -20,7 +20,12 @@ from sunpy_superres.data import example_hmi_map, example_mdi_map
 
 truth = example_hmi_map()
 result = super_resolve(
-    example_mdi_map(), estimate="mean", n_samples=12, seed=1, return_samples=True
+    example_mdi_map(),
+    estimate="mean",
+    n_samples=12,
+    seed=1,
+    progress=False,
+    return_samples=True,
 )
 
 ###############################################################################
