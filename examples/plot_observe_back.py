@@ -23,7 +23,7 @@ mdi_map = example_mdi_map()
 hmi_like, _ = super_resolve(mdi_map, n_samples=4, seed=1, progress=False)
 
 ###############################################################################
-# `~sunpy_superres.instruments.simulate_mdi` blurs the field, averages 4 x 4 pixels,
+# `~sunpy_superres.simulate_mdi` blurs the field, averages 4 x 4 pixels,
 # applies the gain and the saturation of MDI, and adds noise, which is left out here.
 # Its result lies on the pixels of the input.
 

@@ -43,7 +43,7 @@ for label, smap in maps.items():
 print(f"members agree down to {metrics.resolved_scale(ensemble):.1f}")
 
 ###############################################################################
-# Split at that scale, the coarse part of a result can be relied on; the fine part is
+# Split at that scale, the coarse part is what the members largely agree on; the fine part is
 # one of many.
 
 coarse, fine = metrics.split_scales(sample, 4 * u.arcsec)

@@ -60,11 +60,14 @@ def toctree_entries(text):
 
 def documented():
     """Names with what they stand for, as the reference lists them."""
-    for module in in_reference("automodapi"):
+    text = (DOCS / "reference.rst").read_text(encoding="utf-8")
+    for module, options in re.findall(r"^\.\. automodapi:: *(\S+)\n((?: +:.*\n)*)", text, re.M):
+        skipped = re.findall(r":skip: *(.*)", options)
+        skipped = {name.strip() for line in skipped for name in line.split(",")}
         for name in import_module(module).__all__:
             value = getattr(import_module(module), name)
             # Of a module, automodapi lists the functions and the classes only.
-            if inspect.isclass(value) or inspect.isroutine(value):
+            if name not in skipped and (inspect.isclass(value) or inspect.isroutine(value)):
                 yield name, id(value)
     for path in in_reference("(?:py:|auto)data"):
         module, _, name = path.rpartition(".")
