@@ -92,6 +92,10 @@ if importlib.util.find_spec("sunpy_sphinx_theme") is not None:
     html_theme = "sunpy"
     # Visits of these pages are not counted.
     html_theme_options = {"goatcounter_analytics_url": False}
+    # The theme's own default is not found from a page in a folder.
+    from sunpy_sphinx_theme import SVG_ICON
+
+    html_favicon = str(SVG_ICON)
 html_title = "sunpy_superres"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
