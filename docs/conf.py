@@ -26,9 +26,10 @@ extensions = [
     "sphinx_automodapi.smart_resolver",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "sphinx_changelog",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "Thumbs.db", ".DS_Store"]
+exclude_patterns = ["_build", "Thumbs.db", ".DS_Store", "sg_execution_times.rst"]
 default_role = "obj"
 suppress_warnings = ["config.cache"]
 
@@ -76,6 +77,12 @@ sphinx_gallery_conf = {
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"[/\\]plot_",
     "download_all_examples": False,
+    "within_subsection_order": "FileNameSortKey",
+    # What is printed, and not what the last line of a block happens to return.
+    "capture_repr": (),
+    # No page of run times: it differs in every build.
+    "show_signature": False,
+    "write_computation_times": False,
     "reference_url": {"sunpy_superres": None},
 }
 
@@ -83,5 +90,13 @@ sphinx_gallery_conf = {
 
 if importlib.util.find_spec("sunpy_sphinx_theme") is not None:
     html_theme = "sunpy"
+    # Visits of these pages are not counted.
+    html_theme_options = {"goatcounter_analytics_url": False}
+    # The theme's own default is not found from a page in a folder.
+    from sunpy_sphinx_theme import SVG_ICON
+
+    html_favicon = str(SVG_ICON)
 html_title = "sunpy_superres"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_show_sourcelink = False

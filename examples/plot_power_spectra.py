@@ -9,7 +9,6 @@ place.
 import astropy.units as u
 import matplotlib.pyplot as plt
 import sunpy.map
-from matplotlib.colors import Normalize
 
 from sunpy_superres import metrics, super_resolve
 from sunpy_superres.data import example_hmi_map, example_mdi_map
@@ -19,7 +18,7 @@ from sunpy_superres.data import example_hmi_map, example_mdi_map
 
 truth = example_hmi_map()
 mdi_map = example_mdi_map()
-sample, _, ensemble = super_resolve(mdi_map, n_samples=8, seed=1, return_samples=True)
+sample, _, ensemble = super_resolve(mdi_map, seed=1, progress=False, return_samples=True)
 mean = sunpy.map.Map(ensemble.data.mean(axis=0), sample.meta)
 
 ###############################################################################
@@ -44,17 +43,25 @@ for label, smap in maps.items():
 print(f"members agree down to {metrics.resolved_scale(ensemble):.1f}")
 
 ###############################################################################
-# Split at that scale, the coarse part of a result can be relied on; the fine part is
+# Split at that scale, the coarse part is what the members largely agree on; the fine part is
 # one of many.
 
 coarse, fine = metrics.split_scales(sample, 4 * u.arcsec)
-fig = plt.figure(figsize=(10, 4.6), layout="constrained")
-for number, (panel, title) in enumerate(
-    ((coarse, 'coarser than 4"'), (fine, 'finer than 4"')), start=1
+fig = plt.figure(figsize=(12, 4.8), layout="constrained")
+for number, (panel, title, limit) in enumerate(
+    ((coarse, 'Coarser than 4"', 600), (fine, 'Finer than 4"', 200)), start=1
 ):
     ax = fig.add_subplot(1, 2, number, projection=panel)
-    limit = (400, 150)[number - 1]
-    panel.plot(axes=ax, cmap="gray", norm=Normalize(-limit, limit), title=title)
+    image = panel.plot(
+        axes=ax,
+        cmap="gray",
+        norm=plt.Normalize(-limit, limit),
+        interpolation="nearest",
+        title=title,
+    )
     ax.grid(False)
+    if number > 1:
+        ax.coords[1].set_axislabel(" ")
+    fig.colorbar(image, ax=ax, extend="both", shrink=0.9, label="Line-of-sight field [G]")
 
 plt.show()

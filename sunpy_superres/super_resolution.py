@@ -85,7 +85,7 @@ def super_resolve(
         MDI line-of-sight magnetogram: full disk or any cut-out of at least 16 x 16
         pixels, rolled or not, in Gauss or Mx/cm^2.  It is not changed.
     model : str, path-like or Model
-        "default" (embedded), a folder, or "owner/name@revision" on the Hub.
+        "default" (embedded), a folder, or ``"owner/name@revision"`` on the Hub.
     estimate : {"sample", "mean", "median"}
         "sample" is one draw, with the small-scale structure that HMI would show: right
         for flux, areas and spectra.  "mean" and "median" have the lowest error per

@@ -31,6 +31,7 @@ class Architecture:
     base: tuple[str, ...] = ()
 
 
+#: The systems by name.
 ARCHITECTURES = {
     entry.name: entry
     for entry in (

@@ -7,6 +7,7 @@ from scipy import ndimage
 
 __all__ = ["ESTIMATES", "calibration_factor", "pooled_variance", "summarise"]
 
+#: What can be made of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
 
 
