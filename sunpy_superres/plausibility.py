@@ -64,24 +64,25 @@ def check_values(values, good):
             f"{beyond} pixels are above {MDI.saturation:.0f} G, where MDI saturates and the model "
             "was not trained; check the unit, and do not use the result there."
         )
-    low = ndimage.minimum_filter(np.where(good, values, np.inf), 3)
+    frame = np.where(good, values, np.float32(0))
     uniform = np.count_nonzero(
-        good & (low == ndimage.maximum_filter(np.where(good, values, -np.inf), 3))
+        ndimage.minimum_filter(good, 3)
+        & (ndimage.minimum_filter(frame, 3) == ndimage.maximum_filter(frame, 3))
     )
     if uniform > _UNIFORM * seen.size:
         _warn(
             f"{uniform / seen.size:.0%} of the pixels lie in patches of one value (filled gaps, a "
             "saturated or an empty frame); set what was not observed to NaN."
         )
-    _check_noise(values, good, seen)
+    _check_noise(frame, good, seen)
 
 
-def _check_noise(values, good, seen):
+def _check_noise(frame, good, seen):
     """Where there is no structure, neighbours differ by as much as any two pixels."""
     whole = good[:-1, :-1] & good[1:, :-1] & good[:-1, 1:] & good[1:, 1:]
     if not whole.any():
         return
-    difference = 0.5 * (values[:-1, :-1] - values[1:, :-1] - values[:-1, 1:] + values[1:, 1:])
+    difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
     level = 1.4826 * float(np.median(np.abs(difference[whole])))
     spread = 1.4826 * float(np.median(np.abs(seen - np.median(seen))))
     if level > max(_NOISE, _NOISE_SHARE * spread):

@@ -69,7 +69,13 @@ def completed(smap):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         axes = smap.coordinate_system
-        smap.observer_coordinate  # noqa: B018, for its warning
+        try:
+            smap.observer_coordinate  # noqa: B018, for its warning
+        except ValueError as error:
+            raise ValueError(
+                f"The header holds no usable observer ({str(error).splitlines()[0]}); "
+                "set meta['dsun_obs'], meta['crln_obs'] and meta['crlt_obs']."
+            ) from error
     said = [str(w.message) for w in caught if issubclass(w.category, SunpyMetadataWarning)]
     if any("CTYPE" in text for text in said):
         meta["ctype1"], meta["ctype2"] = axes
@@ -124,9 +130,10 @@ def check_pointing(smap):
         )
     try:
         with np.errstate(all="ignore"):  # CDELT may be 0
-            smap.wcs.wcs.set()
             _check_observer(smap)
             scale = plate_scale(smap).to_value(u.arcsec / u.pix)
+            if np.all(scale > 0):
+                smap.wcs.wcs.set()
     except (AttributeError, TypeError, u.UnitsError, ValueError) as error:
         if str(error).startswith("The "):
             raise
