@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 import warnings
@@ -122,17 +123,8 @@ def _first_image(path):
 def _read_image(path):
     """Data, header, and whether the data are what the checksum in the file says."""
     with fits.open(path) as file:
-        file.verify("silentfix+ignore")
-        number, image = next(
-            (
-                (i, hdu)
-                for i, hdu in enumerate(file)
-                if hdu.is_image and 0 not in (hdu.shape or [0])
-            ),
-            (None, None),
-        )
-        if image is None:
-            raise ValueError("no image in it")
+        number, image = _find_image(file)
+        image.verify("silentfix+ignore")
         if np.prod(image.shape, dtype=np.float64) > _LARGEST:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
         data, header = np.array(image.data), image.header
@@ -140,6 +132,23 @@ def _read_image(path):
         # 2: there is no checksum.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
     return data, header, intact
+
+
+def _find_image(file):
+    """The first image and its number; one unit after the other, which may not go backwards."""
+    end = 0
+    for number in itertools.count():
+        try:
+            hdu = file[number]
+        except IndexError:
+            raise ValueError("no image in it") from None
+        place = hdu.fileinfo()
+        if place["datLoc"] < end or place["datSpan"] < 0:
+            # astropy would read the same unit again and again.
+            raise ValueError("a unit of negative length")
+        end = place["datLoc"] + place["datSpan"]
+        if hdu.is_image and 0 not in (hdu.shape or [0]):
+            return number, hdu
 
 
 def write_whole(path, write):

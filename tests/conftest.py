@@ -292,7 +292,7 @@ def tally():
 
 def pytest_terminal_summary(terminalreporter, config):
     """Table of faults, where they were asked for (``-m faults``)."""
-    if "faults" not in (config.option.markexpr or "") or not _TALLY:
+    if "not faults" in config.option.markexpr or not _TALLY:
         return
     terminalreporter.section("faults tried")
     width = max(len(fault) for fault, _ in _TALLY)

@@ -353,3 +353,14 @@ def test_two_processes_on_one_folder(frame, tiny_model, tmp_path, tally):
             assert {r["state"] for r in read_report(out).values()} <= {"done", "kept"}
         assert not list(out.glob(".part-*"))
         tally(f"{command}: two processes on one folder", "8 of 8 pairs whole, each of one process")
+
+
+def test_a_unit_of_negative_length_is_no_endless_loop(files, tmp_path):
+    """astropy reads such a file for ever: the unit begins again where it began."""
+    content = files["Rice"][1]
+    start = content.index(b"PCOUNT  =", 2880)
+    card = content[start : start + 80]
+    path = tmp_path / "frame.fits"
+    path.write_bytes(content.replace(card, b"PCOUNT  =              -1000000".ljust(80)))
+    with pytest.raises(ValueError, match="not a readable FITS image.*download it again"):
+        read_map(path)

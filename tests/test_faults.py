@@ -138,6 +138,7 @@ def model(tiny_model):
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::sunpy.util.exceptions.SunpyMetadataWarning")
 def test_headers(mdi_header, model, tally, tmp_path):
     wrong = []
     for changes, expected in HEADERS:
