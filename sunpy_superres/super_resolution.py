@@ -252,10 +252,10 @@ def _with_provenance(
         steps.append(
             f"resampled to another grid (reproject, adaptive); observed {source.get('date-obs')}"
         )
-    before = str(meta.get("history", "")).strip()
+    before = str(meta.get("history", "")).strip().splitlines()
     # A HISTORY card holds 72 characters; longer lines would come back broken.
-    lines = [line for step in steps for line in textwrap.wrap(_ascii(step), 72)]
-    meta["history"] = "\n".join(([_ascii(before)] if before else []) + lines)
+    lines = [piece for line in before + steps for piece in textwrap.wrap(_ascii(line), 72) or [""]]
+    meta["history"] = "\n".join(lines)
     meta["srmodel"] = _ascii(model.name)
     # What a FITS card cannot hold would be lost, or stop the saving of the result.
     return {k: v for k, v in meta.items() if not isinstance(v, float) or np.isfinite(v)}
