@@ -364,3 +364,44 @@ def test_a_unit_of_negative_length_is_no_endless_loop(files, tmp_path):
     path.write_bytes(content.replace(card, b"PCOUNT  =              -1000000".ljust(80)))
     with pytest.raises(ValueError, match="not a readable FITS image.*download it again"):
         read_map(path)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    from sunpy_superres.training.pack import Frame, save_pack
+
+    rng = np.random.default_rng(0)
+    frames = [
+        Frame(f"f{i}", f"region{i}", "train", rng.normal(0, 300, (200, 200)).astype("f4"))
+        for i in range(2)
+    ]
+    path = tmp_path_factory.mktemp("pack") / "pack.safetensors"
+    save_pack(frames, path)
+    return path
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", CODES)
+def test_a_training_that_is_stopped(pack, tmp_path, number, tally):
+    """The right exit code, and it goes on from what is on the disk."""
+    out = tmp_path / "run"
+    arguments = [pack, out, "--recipe", "enhance", "--autocast", "none"]
+    process = start("train", *arguments)
+    code, said = stop(process, number, (out / "model.safetensors").exists, seconds=200)
+    assert code == CODES[number], said
+    assert "Traceback" not in said
+    process = start("train", *arguments, "--seconds", 1)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    tally(f"train: {signal.Signals(number).name}", f"exit {code}, goes on")
+
+
+@pytest.mark.faults
+def test_a_training_on_a_full_disk(pack, small_disk_of_files, tally):
+    process = start("train", pack, small_disk_of_files / "run", "--recipe", "enhance")
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 1, said
+    assert "space" in said.lower()
+    assert "Traceback" not in said
+    assert not list(small_disk_of_files.rglob("*.safetensors"))
+    tally("train: full disk", "a sentence, exit 1")
