@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import itertools
 import os
 import tempfile
@@ -122,6 +123,7 @@ def _first_image(path):
 
 def _read_image(path):
     """Data, header, and whether the data are what the checksum in the file says."""
+    _check_gzip(path)
     with fits.open(path) as file:
         number, image = _find_image(file)
         image.verify("silentfix+ignore")
@@ -132,6 +134,16 @@ def _read_image(path):
         # 2: there is no checksum.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
     return data, header, intact
+
+
+def _check_gzip(path):
+    """Read a gzip file to its end, where its checksum is: astropy stops at the last pixel."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as file:
+        while file.read(2**20):
+            pass
 
 
 def _find_image(file):

@@ -17,7 +17,7 @@ QUICK = {"n_samples": 2, "num_steps": 1, "seed": 1, "progress": False, "dtype": 
 PACKAGE = str(Path(sunpy_superres.__file__).parent)
 
 
-def outcome(function):
+def outcome(function, allowed=SuperResWarning):
     """
     "result", "flagged" (a result, with a SuperResWarning) or the name of an error of ours.
 
@@ -29,7 +29,7 @@ def outcome(function):
             result = function()
         except (TypeError, ValueError, FileNotFoundError) as error:
             return _said(error), None
-    foreign = [w for w in caught if not issubclass(w.category, SuperResWarning)]
+    foreign = [w for w in caught if not issubclass(w.category, allowed)]
     assert not foreign, [str(w.message) for w in foreign]
     return ("flagged" if caught else "result"), result
 
