@@ -23,13 +23,15 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.files import read_map
+from sunpy_superres.files import check_regular, read_map
 from sunpy_superres.hub import load_model
 from sunpy_superres.results import (
     Stamp,
     file_sha256,
+    is_result,
     is_whole,
     outputs_of,
+    refuse_other,
     remove_leftovers,
     save_result,
     stem_of,
@@ -89,8 +91,7 @@ def _file_record(path, folder, model, settings):
 
 
 def _do_file(path, folder, model, settings, record):
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}; check the path.")
+    check_regular(path)
     record["sha256"] = file_sha256(path)
     loaded = _model(model)
     record["model"] = loaded.sha256
@@ -100,12 +101,8 @@ def _do_file(path, folder, model, settings, record):
     if all(is_whole(output, stamp) for output in outputs.values()):
         record["state"] = "kept"
     else:
-        other = next((o for o in outputs.values() if is_whole(o)), None)
-        if other is not None and not is_whole(other, stamp) and not settings["overwrite"]:
-            raise FileExistsError(
-                f"{other} was made from another input, model or settings; "
-                "give overwrite, or another folder."
-            )
+        if not settings["overwrite"]:
+            refuse_other(outputs, stamp)
         use_own_threads()
         mdi_map = read_map(path)
         result = super_resolve(
@@ -116,7 +113,8 @@ def _do_file(path, folder, model, settings, record):
             progress=False,
             **{name: settings[name] for name in _SETTINGS},
         )
-        save_result(outputs, result, stamp, lossless=settings["lossless"])
+        how = {name: settings[name] for name in ("lossless", "overwrite")}
+        save_result(outputs, result, stamp, **how)
         record["state"] = "done"
     record["outputs"] = {str(output): file_sha256(output) for output in outputs.values()}
 
@@ -128,7 +126,8 @@ def _found(inputs):
     paths = []
     for entry in map(str, inputs):
         if Path(entry).is_dir():
-            found = sorted(str(p) for p in Path(entry).rglob("*.f*ts*") if p.is_file())
+            found = sorted(str(p) for p in Path(entry).rglob("*.f*ts*"))
+            found = [p for p in found if Path(p).is_file() and not is_result(p)]
         elif Path(entry).exists() or not set("*?[") & set(entry):
             found = [entry]
         else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import signal
 import sys
-import tempfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -26,8 +28,9 @@ _OTHERS = {
     "evaluate": ("training.evaluate", "measure models on held-out regions or real pairs"),
 }
 
-#: Exit codes: all done, some files failed, wrong use (as argparse), interrupted (as shells).
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+#: Exit codes: all done, some files failed, wrong use (as argparse), interrupted and terminated
+#: (as shells).
+DONE, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 def _parser():
@@ -99,10 +102,11 @@ def _outputs(folder, stem, plot):
     return {kind: folder / name for kind, name in names.items()}
 
 
-def _save(outputs, mdi_map, result):
+def _save(outputs, mdi_map, result, overwrite):
     """Write all outputs of one input, or none of them."""
-    from sunpy_superres.files import write_whole
+    from sunpy_superres.files import move_together, write_whole
     from sunpy_superres.plotting import plot_result
+    from sunpy_superres.results import partial_folder
 
     writers = {
         kind: lambda name, kind=kind: getattr(result, kind).save(name, overwrite=True)
@@ -111,12 +115,21 @@ def _save(outputs, mdi_map, result):
     if "plot" in outputs:
         figure = plot_result(mdi_map, result)
         writers["plot"] = lambda name: figure.savefig(name, dpi=110, format="png")
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=outputs["hmi_like"].parent) as folder:
-        finished = {kind: Path(folder) / path.name for kind, path in outputs.items()}
+    with partial_folder(outputs["hmi_like"].parent) as folder:
+        finished = {kind: folder / path.name for kind, path in outputs.items()}
         for kind, path in finished.items():
             write_whole(path, writers[kind])
-        for kind, path in finished.items():
-            path.replace(outputs[kind])
+        move_together(
+            list(finished.values()),
+            list(outputs.values()),
+            check=None if overwrite else lambda: _refuse_existing(outputs),
+        )
+
+
+def _refuse_existing(outputs):
+    existing = next((path for path in outputs.values() if os.path.lexists(path)), None)
+    if existing is not None:
+        raise FileExistsError(f"{existing} exists; give --overwrite or another folder.")
 
 
 def _one(source, outputs, options, model):
@@ -125,9 +138,8 @@ def _one(source, outputs, options, model):
     from sunpy_superres.files import read_map
     from sunpy_superres.super_resolution import super_resolve
 
-    existing = [str(path) for path in outputs.values() if path.exists()]
-    if existing and not options.overwrite:
-        raise FileExistsError(f"{existing[0]} exists; give --overwrite or another folder.")
+    if not options.overwrite:
+        _refuse_existing(outputs)
     mdi_map = example_mdi_map() if source is None else read_map(source)
     result = super_resolve(
         mdi_map,
@@ -140,11 +152,11 @@ def _one(source, outputs, options, model):
         dtype=options.dtype,
         progress=not options.quiet,
     )
-    _save(outputs, mdi_map, result)
+    _save(outputs, mdi_map, result, options.overwrite)
 
 
 def _run(options, parser):
-    from sunpy_superres.results import stem_of
+    from sunpy_superres.results import remove_leftovers, stem_of
     from sunpy_superres.scheduling import reuse_memory
 
     reuse_memory()
@@ -160,6 +172,7 @@ def _run(options, parser):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"the folder {folder} cannot be made ({error})")
+    remove_leftovers(folder)
 
     from tqdm.auto import tqdm
 
@@ -270,9 +283,31 @@ def _other(command, *arguments):
     module = import_module(f"sunpy_superres.{_OTHERS[command][0]}")
     try:
         return module.main(arguments)
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, TypeError, ValueError, OSError) as error:
         print(f"sunpy-superres {command}: {error}", file=sys.stderr)
         return FAILED
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it: the end is as orderly as on Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _orderly_end():
+    """Let SIGTERM raise `_Terminated`, so that no half of a file is left behind."""
+
+    def terminate(number, frame):
+        raise _Terminated
+
+    known = threading.current_thread() is threading.main_thread()
+    if not known or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def main(arguments=None) -> int:
@@ -287,23 +322,29 @@ def main(arguments=None) -> int:
     Returns
     -------
     int
-        0 if all is done, 1 if a file or the model failed; wrong use exits with 2.
+        0 if all is done, 1 if a file or the model failed, 130 on Ctrl-C and 143 on SIGTERM; wrong
+        use exits with 2.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = _parser()
     try:
-        if arguments and arguments[0] in _OTHERS:
-            return _other(*arguments)
-        options = parser.parse_args(arguments)
-        if options.command == "run":
-            return _run(options, parser)
-        return {"info": _info, "download": _download, "publish": _publish}[options.command](options)
+        with _orderly_end():
+            return _command(arguments)
     except ModelError as error:
         print(f"sunpy-superres: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
+
+
+def _command(arguments):
+    if arguments and arguments[0] in _OTHERS:
+        return _other(*arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "run":
+        return _run(options, parser)
+    return {"info": _info, "download": _download, "publish": _publish}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import itertools
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
 import sunpy.map
 from astropy.io import fits
 
+from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.headers import repaired
 from sunpy_superres.magnetogram import check_observable
 
-__all__ = ["read_map", "write_whole"]
+__all__ = ["check_regular", "move_together", "read_map", "write_whole"]
+
+#: Pixels of an image; HMI has 2^24.  A damaged header may promise any number.
+_LARGEST = 2**28
 
 
 def read_map(path, instrument="MDI"):
@@ -39,21 +47,15 @@ def read_map(path, instrument="MDI"):
         If it holds something else than a line-of-sight magnetogram of the instrument.
     ValueError
         If it is no readable FITS image, or its header describes no usable Map.
+
+    Warns
+    -----
+    SuperResWarning
+        If the file is cut short, or its data are not those of its DATASUM card.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}; check the path.")
-    try:
-        with fits.open(path) as file:
-            file.verify("silentfix+ignore")
-            images = [hdu for hdu in file if hdu.is_image and hdu.data is not None]
-            if not images:
-                raise ValueError("no image in it")
-            data, header = np.array(images[0].data), images[0].header
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not a readable FITS image ({error}); download it again."
-        ) from error
+    check_regular(path)
+    data, header = _first_image(path)
     meta = {k.lower(): v for k, v in header.items() if k not in ("HISTORY", "COMMENT", "")}
     for name in ("HISTORY", "COMMENT"):
         if name in header:
@@ -70,6 +72,95 @@ def read_map(path, instrument="MDI"):
     if not isinstance(smap, sunpy.map.GenericMap):
         raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
     return smap
+
+
+def check_regular(path):
+    """
+    Refuse what is no file on a disk: a pipe would be waited for, and may never end.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    ValueError
+        If it is a folder, a pipe or a device.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; check the path.")
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is not a readable FITS image (it is a folder, a pipe or a device); "
+            "give a file."
+        )
+
+
+def _first_image(path):
+    """Data and header of the first image in a FITS file."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            data, header, intact = _read_image(path)
+        except Exception as error:  # astropy and its decompressors raise a dozen kinds
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(
+                f"{path} is not a readable FITS image ({said[0]}); download it again."
+            ) from error
+    if any("truncated" in str(w.message) for w in caught):
+        intact = False
+    if not intact:
+        warnings.warn(
+            f"{path} is cut short, or its data are not those of its DATASUM card: it is damaged, "
+            "or was changed after it was written. Download it again.",
+            SuperResWarning,
+            stacklevel=3,
+        )
+    return data, header
+
+
+def _read_image(path):
+    """Data, header, and whether the data are what the checksum in the file says."""
+    _check_gzip(path)
+    with fits.open(path) as file:
+        number, image = _find_image(file)
+        image.verify("silentfix+ignore")
+        if np.prod(image.shape, dtype=np.float64) > _LARGEST:
+            raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
+        data, header = np.array(image.data), image.header
+    with fits.open(path, disable_image_compression=True) as file:
+        # 2: there is no checksum.
+        intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
+    return data, header, intact
+
+
+def _check_gzip(path):
+    """Read a gzip file to its end, where its checksum is: astropy stops at the last pixel."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as file:
+        while file.read(2**20):
+            pass
+
+
+def _find_image(file):
+    """The first image and its number; one unit after the other, which may not go backwards."""
+    end = 0
+    for number in itertools.count():
+        try:
+            hdu = file[number]
+        except IndexError:
+            raise ValueError("no image in it") from None
+        place = hdu.fileinfo()
+        if place["datLoc"] < end or place["datSpan"] < 0:
+            # astropy would read the same unit again and again.
+            raise ValueError("a unit of negative length")
+        end = place["datLoc"] + place["datSpan"]
+        if hdu.is_image and 0 not in (hdu.shape or [0]):
+            return number, hdu
 
 
 def write_whole(path, write):
@@ -96,3 +187,38 @@ def write_whole(path, write):
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """Keep other processes out of a folder, where the system and the disk can."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def move_together(sources, targets, check=None):
+    """
+    Move files that belong together; never are some of them beside others' old ones.
+
+    Parameters
+    ----------
+    sources, targets : sequence of pathlib.Path
+        All targets in one folder.
+    check : callable, optional
+        ``check()`` raises if the targets must not be replaced; no other process that uses this
+        function moves anything there between the check and the move.
+    """
+    with _locked(targets[0].parent):
+        if check is not None:
+            check()
+        for target in targets[:0:-1]:
+            target.unlink(missing_ok=True)
+        for source, target in zip(sources, targets, strict=True):
+            source.replace(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -138,6 +139,10 @@ def load_model(model="default", *, progress=True) -> Model:
     if model == "default":
         folder = Path(str(files("sunpy_superres") / "weights"))
         return _loaded(folder, "default", remedy="install sunpy_superres again")
+    if not isinstance(model, str | os.PathLike):
+        raise ModelError(
+            f"A model is 'default', a folder, or 'owner/name@revision', not {model!r}."
+        )
     folder = Path(model)
     if folder.is_dir():
         return _loaded(folder, folder.name, "local")

@@ -10,10 +10,12 @@ import numpy as np
 import sunpy.map
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.geometry import on_disk_mask, plate_scale
+from sunpy_superres.geometry import on_disk_mask
 from sunpy_superres.headers import repaired
 from sunpy_superres.instruments import MDI
 from sunpy_superres.noise import estimate_noise, noise_map, observed_interval
+from sunpy_superres.plausibility import check_values
+from sunpy_superres.pointing import check_pointing, check_size, completed
 from sunpy_superres.units import LARGEST_FIELD, field_unit
 
 __all__ = ["Magnetogram", "check_observable", "quality_bits", "read_magnetogram"]
@@ -24,8 +26,6 @@ _NO_DATA = 0x80000000
 _HARMLESS = 0x00000200
 #: Words in CONTENT and its older relatives for other observables.
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
-#: Pixels along a side.
-_SMALLEST = 16
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,20 @@ def check_observable(meta, instrument="MDI"):
             "use the calibrated magnetogram of the same time (series mdi.fd_M_96m_lev182)."
         )
     named = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
-    if any(instrument in v.upper() for v in (str(meta.get("siminst", "")), *named.values())):
+    if instrument in str(meta.get("siminst", "")).upper():
+        return
+    both = {"MDI", "HMI"} <= {i for i in ("MDI", "HMI") for v in named.values() if i in v.upper()}
+    if not both and any(instrument in v.upper() for v in named.values()):
         return
     said = ", ".join(f"{k.upper()} = {v!r}" for k, v in named.items() if v)
     if instrument == "HMI":
         if said:
             raise TypeError(f"The magnetogram is not from HMI ({said}); give one of SDO/HMI.")
         return
+    if both:
+        raise TypeError(
+            f"The header names two instruments ({said}); mend TELESCOP, INSTRUME and CAMERA."
+        )
     if "SOHO" in named["telescop"].upper() and not named["instrume"]:
         return
     if "HMI" in named["instrume"].upper():
@@ -136,62 +143,6 @@ def _check_missing_unit(smap, frame, good):
     )
 
 
-def _check_geometry(smap):
-    if len(smap.data.shape) != 2 or min(smap.data.shape) < _SMALLEST:
-        raise ValueError(
-            f"The data have shape {smap.data.shape}; super_resolve needs an image of at least "
-            f"{_SMALLEST} x {_SMALLEST} pixels."
-        )
-    names = [str(name).upper() for name in smap.coordinate_system]
-    if [name[:4] for name in names] not in (
-        ["HPLN", "HPLT"],
-        ["CRLN", "CRLT"],
-        ["HGLN", "HGLT"],
-    ):
-        raise ValueError(
-            f"The axes are {names[0]} and {names[1]}, not helioprojective (HPLN, HPLT) or "
-            "heliographic longitude and latitude; set CTYPE1 and CTYPE2."
-        )
-    if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
-        raise ValueError(
-            "The header holds no usable WCS (CRPIX1 or CRPIX2 is missing); "
-            "set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
-        )
-    try:
-        scale = plate_scale(smap).to_value(u.arcsec / u.pix)
-        wcs_ok = np.all(np.isfinite(scale)) and np.all(scale > 0)
-        wcs_ok = wcs_ok and np.all(np.isfinite(smap.wcs.wcs.crpix))
-        wcs_ok = wcs_ok and np.linalg.det(smap.rotation_matrix) > 0.5
-    except (ValueError, AttributeError, u.UnitsError) as error:
-        raise ValueError(
-            f"The header holds no usable WCS ({error}); set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
-        ) from error
-    if not wcs_ok:
-        raise ValueError(
-            "The header holds no usable WCS (plate scale "
-            f"{scale[0]:.3g} x {scale[1]:.3g} arcsec, or a mirrored or singular matrix); "
-            "set CDELT, CRPIX and the rotation to finite values."
-        )
-    expected = MDI.plate_scale
-    if abs(scale[0] / scale[1] - 1) > 0.02:
-        raise ValueError(
-            f"Pixels of {scale[0]:.3f} x {scale[1]:.3f} arcsec are not square; "
-            "reproject the map to square pixels of 1.98 arcsec first."
-        )
-    if not 0.65 < scale[0] / expected < 1.55:
-        raise ValueError(
-            f"The plate scale is {scale[0]:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
-            "use the full-resolution file instead of a rebinned one."
-        )
-    if abs(scale[0] / expected - 1) > 0.2:
-        warnings.warn(
-            f"The plate scale is {scale[0]:.2f} arcsec/pixel; the model was trained "
-            f"at MDI's {expected:.2f}.",
-            SuperResWarning,
-            stacklevel=4,
-        )
-
-
 def quality_bits(meta) -> int:
     """
     QUALITY as a number; 0 where there is none, or one that cannot be read.
@@ -207,7 +158,7 @@ def quality_bits(meta) -> int:
             text = quality.strip().lower()
             quality = int(text, 16 if text.startswith("0x") or len(text) == 8 else 10)
         return int(quality) & 0xFFFFFFFF
-    except (ValueError, TypeError):  # text, or a card without a value
+    except (ValueError, TypeError, OverflowError):  # text, or a card without a value
         return 0
 
 
@@ -221,6 +172,23 @@ def _check_quality(smap):
             SuperResWarning,
             stacklevel=4,
         )
+
+
+def _values(smap, unit):
+    """The data in Gauss, float32, in memory."""
+    data = np.asarray(smap.data)
+    if data.dtype.kind not in "iuf":
+        raise TypeError(
+            f"The data are of type {data.dtype}, not real numbers; give the field as a float."
+        )
+    if smap.mask is not None and np.shape(smap.mask) != data.shape:
+        raise ValueError(
+            f"The mask has shape {np.shape(smap.mask)}, the data {data.shape}; "
+            "make the Map anew with a mask of its shape."
+        )
+    with np.errstate(over="ignore"):  # what is too large counts as missing
+        values = data.astype(np.float32)
+        return values if unit is None else values * np.float32(unit.to(u.G))
 
 
 def read_magnetogram(mdi_map) -> Magnetogram:
@@ -258,12 +226,13 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     if changes:
         mdi_map = sunpy.map.Map(mdi_map.data, meta, mask=mdi_map.mask)
     check_observable(mdi_map.meta)
-    _check_geometry(mdi_map)
+    check_size(mdi_map)
+    mdi_map, assumed = completed(mdi_map)
+    changes += assumed
+    check_pointing(mdi_map)
     unit = field_unit(mdi_map)
     _check_quality(mdi_map)
-    values = np.asarray(mdi_map.data, dtype=np.float32)
-    if unit is not None:
-        values = values * np.float32(unit.to(u.G))
+    values = _values(mdi_map, unit)
     on_disk = on_disk_mask(mdi_map)
     good = on_disk & np.isfinite(values) & (np.abs(values) < LARGEST_FIELD)
     if mdi_map.mask is not None:
@@ -272,12 +241,7 @@ def read_magnetogram(mdi_map) -> Magnetogram:
         raise ValueError(
             "No pixel is both on the solar disk and finite; check the WCS and the data."
         )
-    seen = values[good]
-    if seen.min() >= 0 and np.median(seen) > 0.05 * max(seen.max(), 1.0):
-        raise TypeError(
-            "All values are positive, so this is not a line-of-sight magnetogram; "
-            "give the signed field, not an intensity or |B|."
-        )
+    check_values(values, good)
     missing = 1 - good.sum() / max(1, on_disk.sum())
     if missing > 0.05:
         warnings.warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -17,9 +18,19 @@ import sunpy.map
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from sunpy_superres.files import write_whole
+from sunpy_superres.files import move_together, write_whole
 
-__all__ = ["Stamp", "file_sha256", "is_whole", "outputs_of", "remove_leftovers", "save_result"]
+__all__ = [
+    "Stamp",
+    "file_sha256",
+    "is_result",
+    "is_whole",
+    "outputs_of",
+    "partial_folder",
+    "refuse_other",
+    "remove_leftovers",
+    "save_result",
+]
 
 #: Gauss of one step of a compressed file: under a tenth of HMI's noise of 6 G and, for the
 #: uncertainty, which is smooth, a tenth of a Gauss.
@@ -80,7 +91,37 @@ def _compressed(kind, lossless, seed):
     return functools.partial(fits.CompImageHDU, **how)
 
 
-def save_result(outputs, result, stamp, *, lossless=False):
+def is_result(path) -> bool:
+    """Whether a file is, by its name, a result or a part of one, and so no input."""
+    path = Path(path)
+    return any(stem_of(path).endswith("_" + kind) for kind in _STEPS) or any(
+        parent.name.startswith(".part-") for parent in path.parents
+    )
+
+
+def refuse_other(outputs, stamp):
+    """
+    Raise where a whole result of another input, model or settings would be replaced.
+
+    Parameters
+    ----------
+    outputs : dict
+        Of `outputs_of`.
+    stamp : Stamp
+
+    Raises
+    ------
+    FileExistsError
+    """
+    for path in outputs.values():
+        if is_whole(path) and not is_whole(path, stamp):
+            raise FileExistsError(
+                f"{path} was made from another input, model or settings; "
+                "give overwrite, or another folder."
+            )
+
+
+def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
     """
     Write both Maps of a result: each appears whole, the uncertainty last.
 
@@ -92,21 +133,31 @@ def save_result(outputs, result, stamp, *, lossless=False):
     stamp : Stamp
     lossless : bool
         Keep each bit; else quantised in steps of 0.5 G, and of 0.1 G for the uncertainty.
+    overwrite : bool
+        Replace a result of another input, model or settings.
+
+    Raises
+    ------
+    FileExistsError
+        As `refuse_other`; another process may have written it meanwhile.
     """
     folder = outputs["hmi_like"].parent
-    with tempfile.TemporaryDirectory(prefix=_prefix(), dir=folder) as partial:
+    with partial_folder(folder) as partial:
         for kind, path in outputs.items():
             smap = getattr(result, kind)
             smap = sunpy.map.Map(smap.data, dict(smap.meta, **{_CARD: str(stamp)}))
             hdu = _compressed(kind, lossless, int(smap.meta["srseed"]))
             write_whole(
-                Path(partial) / path.name,
+                partial / path.name,
                 lambda name, smap=smap, hdu=hdu: smap.save(
                     name, hdu_type=hdu, checksum=True, overwrite=True
                 ),
             )
-        for path in outputs.values():
-            (Path(partial) / path.name).replace(path)
+        move_together(
+            [partial / path.name for path in outputs.values()],
+            list(outputs.values()),
+            check=None if overwrite else functools.partial(refuse_other, outputs, stamp),
+        )
         _sync(folder)
 
 
@@ -140,8 +191,12 @@ def is_whole(path, stamp=None) -> bool:
     return complete and (stamp is None or header.get(_CARD) == stamp)
 
 
-def _prefix():
-    return f".part-{socket.gethostname()}-{os.getpid()}-"
+@contextlib.contextmanager
+def partial_folder(folder):
+    """A folder in another one that is gone at the end; `remove_leftovers` knows it by its name."""
+    prefix = f".part-{socket.gethostname()}-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as partial:
+        yield Path(partial)
 
 
 def remove_leftovers(folder):

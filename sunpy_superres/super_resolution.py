@@ -12,6 +12,7 @@ import numpy as np
 import sunpy.map
 from astropy.wcs import WCS
 
+from sunpy_superres.exceptions import ModelError
 from sunpy_superres.geometry import (
     on_disk_mask,
     plate_scale,
@@ -177,6 +178,11 @@ def super_resolve(
     missing = np.kron(magnetogram.on_disk & ~magnetogram.good, np.ones((FACTOR, FACTOR), bool))
     visible = on_disk & ~missing
     stack = ensemble.images
+    if not np.isfinite(stack[:, visible]).all():
+        raise ModelError(
+            f"The model {loaded.name} gives values that are not finite for this frame; "
+            "try dtype='float32', or check the largest fields of the frame."
+        )
     stack[:, ~visible] = np.nan
     meta = _with_provenance(
         meta, magnetogram, loaded, ensemble, estimate, n_samples, num_steps, seed, target_wcs
@@ -246,11 +252,18 @@ def _with_provenance(
         steps.append(
             f"resampled to another grid (reproject, adaptive); observed {source.get('date-obs')}"
         )
-    before = str(meta.get("history", "")).strip()
+    before = str(meta.get("history", "")).strip().splitlines()
     # A HISTORY card holds 72 characters; longer lines would come back broken.
-    lines = [line for step in steps for line in textwrap.wrap(step, 72)]
-    meta["history"] = "\n".join(([before] if before else []) + lines)
-    return meta
+    lines = [piece for line in before + steps for piece in textwrap.wrap(_ascii(line), 72) or [""]]
+    meta["history"] = "\n".join(lines)
+    meta["srmodel"] = _ascii(model.name)
+    # What a FITS card cannot hold would be lost, or stop the saving of the result.
+    return {k: v for k, v in meta.items() if not isinstance(v, float) or np.isfinite(v)}
+
+
+def _ascii(text):
+    """Text as FITS can hold it: a letter it lacks as a backslash and its number."""
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _as_map(data, meta, content, expected):
@@ -284,6 +297,15 @@ def _checked_target(target_wcs, source):
         raise ValueError(
             "target_wcs has no celestial axes; its CTYPEs must be a longitude and a latitude."
         )
+    if min(target_wcs.array_shape) < 1 or not np.isfinite(target_wcs.pixel_scale_matrix).all():
+        raise ValueError(
+            "target_wcs has no pixels, or no finite plate scale; set its array_shape, CDELT and PC."
+        )
+    if {name[:2] for name in target_wcs.wcs.ctype} not in ({"HP"}, {"HG"}, {"CR"}):
+        raise ValueError(
+            f"The axes of target_wcs are {' and '.join(target_wcs.wcs.ctype)}; they must be "
+            "helioprojective (HPLN, HPLT) or heliographic (HGLN, HGLT or CRLN, CRLT)."
+        )
     target = target_wcs.deepcopy()
     target.array_shape = target_wcs.array_shape
     known = source.wcs.wcs
@@ -313,6 +335,11 @@ def _on_grid(target_wcs, meta, grid, stack):
     meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
     on_disk = on_disk_mask(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
     visible = on_disk & (there == 1)
+    if not visible.any():
+        raise ValueError(
+            "target_wcs and the magnetogram have no pixel of the disk in common; "
+            "check CRVAL, CRPIX, CDELT and the observer of target_wcs."
+        )
     images = np.empty((len(stack), *shape), np.float32)
     for image, out in zip(stack, images, strict=True):
         # What is missing does not count; how far it reaches is set by ``visible``.

@@ -34,7 +34,7 @@ def field_unit(smap):
     """
     unit = smap.unit
     written = str(smap.meta.get("bunit") or "").strip()
-    if unit is None and not written:
+    if not written:
         return None
     if unit is None:
         with contextlib.suppress(ValueError):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +290,28 @@ def refused():
         assert len(str(error.value).splitlines()) == 1
 
     return check
+
+
+#: What was tried, and what came of it: ``(fault, outcome) -> how often``.
+_TALLY = Counter()
+
+
+@pytest.fixture(scope="session")
+def tally():
+    """``tally(fault, outcome)``: count it for the table at the end."""
+
+    def count(fault, outcome):
+        _TALLY[fault, outcome] += 1
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Table of faults, where they were asked for (``-m faults``)."""
+    if "not faults" in config.option.markexpr or not _TALLY:
+        return
+    terminalreporter.section("faults tried")
+    width = max(len(fault) for fault, _ in _TALLY)
+    terminalreporter.write_line(f"{'fault':{width}}  {'times':>5}  outcome")
+    for (fault, outcome), times in sorted(_TALLY.items()):
+        terminalreporter.write_line(f"{fault:{width}}  {times:5}  {outcome}")

@@ -232,7 +232,7 @@ def test_another_grid_is_filled_where_the_disk_is_known():
 
 
 def test_another_grid_takes_the_observer_of_the_target(small):
-    source = sunpy.map.Map(small.data, dict(small.meta, obs_b0=5.9, obs_l0=203.4, obs_dist=0.97))
+    source = sunpy.map.Map(small.data, dict(small.meta, obs_b0=5.9, obs_l0=203.4, obs_dist=0.985))
     target = small.wcs.deepcopy()
     target.array_shape = (40, 44)
     target.wcs.aux.dsun_obs = 1.496e11
