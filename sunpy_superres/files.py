@@ -61,7 +61,11 @@ def read_map(path, instrument="MDI"):
         if name in header:
             meta[name.lower()] = "\n".join(str(line) for line in header[name])
     check_observable(meta, instrument)
-    meta, _ = repaired(meta)
+    meta, changes = repaired(meta)
+    # super_resolve no longer sees what was mended here, but keeps the history of its input.
+    if changes:
+        told = [meta["history"]] if meta.get("history") else []
+        meta["history"] = "\n".join([*told, *(f"input header repaired: {c}" for c in changes)])
     try:
         smap = sunpy.map.Map(data, meta)
     except Exception as error:  # sunpy raises many kinds, all about the header

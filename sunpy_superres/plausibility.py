@@ -88,7 +88,7 @@ def _check_noise(frame, good, seen):
     if level > max(_NOISE, _NOISE_SHARE * spread):
         _warn(
             f"Neighbouring pixels differ by {level:.0f} G, as of noise without structure; the "
-            "model was trained on at most 28 G of noise. Check the unit and the frame."
+            "model was trained on at most 45 G of noise. Check the unit and the frame."
         )
 
 

@@ -177,6 +177,12 @@ def test_old_header_is_repaired(tmp_path, frame, header):
     smap = read_map(path)
     assert smap.rotation_matrix == pytest.approx(np.diag([-1, -1]), abs=1e-12)
     assert smap.coordinate_system.axis1 == "HPLN-TAN"
+    told = smap.meta["history"]
+    assert "input header repaired" in told
+
+
+def test_a_sound_header_has_nothing_told(plain, frame):
+    assert "repaired" not in read_map(plain).meta.get("history", "")
 
 
 # Writing
