@@ -29,6 +29,8 @@ _CROP = 256
 _PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
 #: Of this module, whatever it is run as.
 _NAME = "sunpy_superres.benchmark"
+#: The stage of the denoiser, or of a deterministic network.
+_NETWORK = "network"
 #: MDI pixels along the sides for the scaling.
 _SCALING = (64, 128, 256, 512)
 
@@ -95,9 +97,12 @@ class _Stages:
         from sunpy_superres.sampling import inference
 
         self.seconds, self.pixels = Counter(), 0
+        if not network.stochastic:
+            network.predict = self._timed(_NETWORK, network.predict)
+            return
         network.condition = self._timed("encode", network.condition)
         network.decode = self._timed("decode", network.decode)
-        network.denoiser.forward = self._timed("denoise", network.denoiser.forward)
+        network.denoiser.forward = self._timed(_NETWORK, network.denoiser.forward)
         inference.enforce_consistency = self._timed("consistency", inference.enforce_consistency)
 
     def _timed(self, stage, function):
@@ -106,22 +111,27 @@ class _Stages:
             started = time.perf_counter()
             result = function(*arguments, **options)
             self.seconds[stage] += time.perf_counter() - started
-            if stage == "denoise":
-                self.pixels += result.shape[0] * result.shape[-1] * result.shape[-2]
+            if stage == _NETWORK:
+                self.pixels += arguments[0].shape[0] * arguments[0][0, 0].numel()
             return result
 
         return timed
 
 
-def _denoiser_work(network) -> float:
-    """FLOP of one evaluation of the denoiser, for each MDI pixel."""
+def _network_work(network) -> float:
+    """FLOP of one evaluation of the denoiser, or of a deterministic network, for an MDI pixel."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    side, width = 64, network.config.denoiser.widths[0]
-    x = torch.zeros(1, network.latent_channels, side, side)
+    side = 64
+    frame = torch.zeros(1, 1, side, side)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network.denoiser(x, torch.ones(1), torch.zeros(1, width, side, side))
+        if not network.stochastic:
+            network.predict(frame, torch.ones_like(frame), torch.full((1, 1, 1, 1), 12.0))
+            return counter.get_total_flops() / side**2
+        x = torch.zeros(1, network.latent_channels, side, side)
+        prepared = torch.zeros(1, network.config.denoiser.widths[0], side, side)
+        network.denoiser(x, torch.ones(1), prepared)
     return counter.get_total_flops() / side**2
 
 
@@ -140,14 +150,14 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
     -------
     dict
         "seconds", "memory" (the process's peak, bytes), "stages" (seconds of each), "flops" (of
-        the denoiser, per second).
+        the denoiser or the deterministic network, per second).
     """
     from sunpy_superres import load_model, super_resolve
     from sunpy_superres.scheduling import reuse_memory
 
     reuse_memory()
     loaded = load_model(model)
-    work = _denoiser_work(loaded.network)
+    work = _network_work(loaded.network)
     options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
     super_resolve(benchmark_frame(32), n_samples=1, progress=False, **options)
     stages = _Stages(loaded.network)
@@ -160,7 +170,7 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
         "seconds": seconds,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "stages": spent | {"Map and the rest": seconds - sum(spent.values())},
-        "flops": work * stages.pixels / spent["denoise"],
+        "flops": work * stages.pixels / spent[_NETWORK],
     }
 
 
@@ -234,7 +244,7 @@ def _row(label, found, peak):
     shares = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in found["stages"].items())
     part = f"{found['flops'] / 1e9:.0f} GFLOP/s, {100 * found['flops'] / peak:.0f} % of the peak"
     print(
-        f"{label:34} {total:8.2f} s {found['memory'] / 2**30:6.2f} GiB   {shares}; denoiser {part}"
+        f"{label:34} {total:8.2f} s {found['memory'] / 2**30:6.2f} GiB   {shares}; network {part}"
     )
 
 
