@@ -20,8 +20,9 @@ PAGES = [
     for path in [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
     if not {"generated", "api", "_build"} & set(path.relative_to(ROOT).parts)
 ]
-#: Blocks that cannot run here: what needs a network, and what is shown to be put elsewhere.
-ELSEWHERE = ("fetch_mdi(", "   Architecture(")
+#: Blocks that cannot run here: what needs a network, an archive or a Hub model that there is not,
+#: and what is shown to be put elsewhere.
+ELSEWHERE = ("fetch_mdi(", "/archive/", "owner/name@", "   Architecture(")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="no docs beside the tests")
 
