@@ -16,7 +16,8 @@ from sunpy_superres.training.board import Board, pictures_of
 from sunpy_superres.training.data import CropSampler, Frame, save_pack
 from sunpy_superres.training.degradation import DegradationConfig
 from sunpy_superres.training.loop import LoopConfig, fit
-from sunpy_superres.training.recipe import load_recipe, train
+from sunpy_superres.training.recipe import train
+from sunpy_superres.training.settings import load_recipe
 from sunpy_superres.training.stages import ObservedCrops
 
 _RECIPE = """

@@ -21,7 +21,8 @@ from sunpy_superres.models.stable_diffusion import (
 from sunpy_superres.training import recipe as recipes
 from sunpy_superres.training.data import Frame, save_pack
 from sunpy_superres.training.export import _trained
-from sunpy_superres.training.recipe import Recipe, load_recipe, train
+from sunpy_superres.training.recipe import train
+from sunpy_superres.training.settings import Recipe, load_recipe
 
 LOOP = {"steps": 3, "warmup": 1, "size": 48, "batch": 2}
 DIFFUSION = {

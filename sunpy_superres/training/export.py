@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from sunpy_superres.hub import load_model, save_model
 from sunpy_superres.models.registry import build
 from sunpy_superres.training.evaluate import evaluate
-from sunpy_superres.training.recipe import Recipe
 from sunpy_superres.training.scores import Scores, calibrate
+from sunpy_superres.training.settings import Recipe
 from sunpy_superres.training.splits import SPLITS
 
 __all__ = ["SAMPLER", "export", "main"]

@@ -22,7 +22,7 @@ from safetensors import safe_open
 
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
-from sunpy_superres.training.recipe import read_toml
+from sunpy_superres.training.settings import read_toml
 from sunpy_superres.training.stages import diffusion_loss, regression_loss
 
 __all__ = ["FineTuning", "PairSampler", "finetune", "main", "merged", "with_adapters"]

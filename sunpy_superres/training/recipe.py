@@ -1,5 +1,5 @@
 """
-Recipes, and training by them: ``sunpy-superres train PACK OUT --recipe NAME``.
+Training by a recipe: ``sunpy-superres train PACK OUT --recipe NAME``.
 
 Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
 """
@@ -7,24 +7,20 @@ Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
-import tomllib
-from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from sunpy_superres.models.registry import ARCHITECTURES, build, configured
+from sunpy_superres.models.registry import ARCHITECTURES, build
 from sunpy_superres.training.board import Board, pictures_of
 from sunpy_superres.training.data import CropSampler, load_pack
-from sunpy_superres.training.degradation import DegradationConfig
-from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
+from sunpy_superres.training.loop import fit, keep_settings
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
+from sunpy_superres.training.settings import load_recipe
 from sunpy_superres.training.stages import (
     MARGIN,
     ObservedCrops,
@@ -36,198 +32,7 @@ from sunpy_superres.training.stages import (
     residual_statistics,
 )
 
-__all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "train"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """
-    One part of a training.
-
-    Parameters
-    ----------
-    loop : LoopConfig
-    size : int
-        Side of a crop in HMI pixels, without the margin that only feeds the blur.
-    batch : int
-        Crops in a batch.
-    """
-
-    loop: LoopConfig = LoopConfig()
-    size: int = 192
-    batch: int = 12
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """
-    Everything that a training depends on, beside the data.
-
-    Parameters
-    ----------
-    architecture : str
-        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
-    stages : dict of str to Stage
-        In order: of "autoencoder", "regression", "diffusion"; or "network".
-    model : dict
-        Settings of the architecture; its own defaults for what is left out.
-    degradation : DegradationConfig
-    sampler : dict
-        "num_steps", "sigma_max" and "power" of the solver that goes with a diffusion.
-    seed : int
-    """
-
-    architecture: str
-    stages: dict[str, Stage]
-    model: dict = field(default_factory=dict)
-    degradation: DegradationConfig = DegradationConfig()
-    sampler: dict = field(default_factory=dict)
-    seed: int = 0
-
-    def __post_init__(self):
-        expected = stages_of(self.config)
-        if list(self.stages) != expected:
-            raise ValueError(
-                f"The stages of {self.architecture} are {', '.join(expected)}; "
-                f"not {', '.join(self.stages) or 'none'}."
-            )
-
-    @property
-    def config(self):
-        """Configuration of the network."""
-        return configured(self.architecture, self.model)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> Recipe:
-        """
-        A recipe from the plain dictionary of `to_dict`, or of a TOML file.
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown or a setting cannot be.
-        """
-        values = dict(values)
-        try:
-            stages = {}
-            for name, entries in dict(values.pop("stages")).items():
-                entries = dict(entries)
-                outer = {k: entries.pop(k) for k in ("size", "batch") if k in entries}
-                stages[name] = Stage(LoopConfig(**entries), **outer)
-            ranges = {
-                k: tuple(v) if isinstance(v, list) else v
-                for k, v in dict(values.pop("degradation", {})).items()
-            }
-            return cls(stages=stages, degradation=DegradationConfig(**ranges), **values)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"The recipe cannot be read: {error}.") from error
-
-    def to_dict(self) -> dict:
-        """The recipe as a plain dictionary, ready for JSON; as in a TOML file."""
-        values = dataclasses.asdict(self)
-        for name, stage in values["stages"].items():
-            values["stages"][name] = {**stage.pop("loop"), **stage}
-        values["model"] = self.config.to_dict()
-        return json.loads(json.dumps(values))  # tuples become lists
-
-    def shortened(self, steps) -> Recipe:
-        """
-        The same recipe with another number of steps, in the same proportions.
-
-        The warm-up and the time over which weights are averaged shrink with them.
-
-        Parameters
-        ----------
-        steps : int
-            Of all stages together but the autoencoder's, which stays as it is: systems with the
-            same number have seen as many frames, whether they need an autoencoder or not.
-
-        Raises
-        ------
-        ValueError
-            If a stage would be left without a step.
-        """
-        loops = {k: s.loop for k, s in self.stages.items() if k != "autoencoder"}
-        if steps < 1:
-            raise ValueError(f"steps must be an integer of at least 1, not {steps!r}.")
-        part = steps / sum(loop.steps for loop in loops.values())
-        changes = {
-            name: {
-                "steps": round(loop.steps * part),
-                "warmup": round(loop.warmup * part),
-                "ema": max(0.0, 1 - (1 - loop.ema) / part),
-            }
-            for name, loop in loops.items()
-        }
-        return self._with_loops(changes)
-
-    def in_precision(self, autocast) -> Recipe:
-        """The same recipe with another ``autocast`` of all stages but the autoencoder's."""
-        return self._with_loops(
-            {name: {"autocast": autocast} for name in self.stages if name != "autoencoder"}
-        )
-
-    def _with_loops(self, changes):
-        stages = {
-            name: dataclasses.replace(
-                stage, loop=dataclasses.replace(stage.loop, **changes.get(name, {}))
-            )
-            for name, stage in self.stages.items()
-        }
-        return dataclasses.replace(self, stages=stages)
-
-
-def stages_of(config) -> list[str]:
-    """Names of the stages that a configuration needs, in order."""
-    if not hasattr(config, "space"):
-        return ["network"]
-    names = ["autoencoder"] if config.space == "latent" else []
-    names += ["regression"] if config.base == "regression" else []
-    return [*names, "diffusion"]
-
-
-def load_recipe(recipe="residual_ldm") -> Recipe:
-    """
-    A recipe of the package by its name, or of a TOML file.
-
-    Parameters
-    ----------
-    recipe : str, path-like or Recipe
-
-    Returns
-    -------
-    Recipe
-
-    Raises
-    ------
-    ValueError
-        If there is no such recipe, or it cannot be read.
-    """
-    if isinstance(recipe, Recipe):
-        return recipe
-    folder = files("sunpy_superres.training") / "recipes"
-    path = folder / f"{recipe}.toml" if "." not in str(recipe) else Path(recipe)
-    if not path.is_file():
-        known = sorted(p.name.removesuffix(".toml") for p in folder.iterdir())
-        raise ValueError(
-            f"There is no recipe {str(recipe)!r}; give a TOML file or one of {', '.join(known)}."
-        )
-    return Recipe.from_dict(read_toml(path))
-
-
-def read_toml(path) -> dict:
-    """
-    Values of a TOML file.
-
-    Raises
-    ------
-    ValueError
-        If it is none, or cannot be read.
-    """
-    try:
-        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as TOML: {error}.") from error
+__all__ = ["train"]
 
 
 def _write(path, state, metadata):
