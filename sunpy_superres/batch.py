@@ -22,9 +22,11 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.draw_options import add_draw_options, draw_options
+from sunpy_superres.exceptions import ModelError, SuperResWarning
 from sunpy_superres.files import check_regular, read_map
 from sunpy_superres.hub import load_model
+from sunpy_superres.interruption import check
 from sunpy_superres.results import (
     Stamp,
     file_sha256,
@@ -37,7 +39,7 @@ from sunpy_superres.results import (
     stem_of,
 )
 from sunpy_superres.scheduling import client_of, ordered, reuse_memory, unordered, use_own_threads
-from sunpy_superres.super_resolution import super_resolve
+from sunpy_superres.super_resolution import check_options, super_resolve
 
 __all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_maps"]
 
@@ -46,6 +48,8 @@ _SETTINGS = ("estimate", "n_samples", "num_steps", "dtype")
 _REPORT = "report.jsonl"
 #: One frame at a time in a process; the threads of the network are the parallel part.
 _ONE_AT_A_TIME = threading.Lock()
+#: The model of this process, by name and SHA-256; one at most.
+_LOADED = {}
 
 
 def frame_seed(mdi_map, seed=0) -> int:
@@ -68,16 +72,33 @@ def frame_seed(mdi_map, seed=0) -> int:
     return int.from_bytes(digest.digest()[:4], "big") >> 1
 
 
-@functools.lru_cache(maxsize=1)
-def _model(name):
-    """The model of this process."""
-    return load_model(name)
+def _model(name, sha256=None):
+    """The model of this process; loaded anew unless it is known to be the one that is asked for."""
+    if (name, sha256) not in _LOADED:
+        model = load_model(name)
+        if sha256 not in (None, model.sha256):
+            raise ModelError(
+                f"The model {name!r} of this worker has other weights than that of the caller; "
+                "give all of them the same folder, or a model of the Hub with its commit."
+            )
+        sha256 = model.sha256
+        _LOADED.clear()
+        _LOADED[name, sha256] = model
+    return _LOADED[name, sha256]
+
+
+def _failed(path, error):
+    """Record of a file that could not be done."""
+    return {
+        "file": str(path), "state": "failed", "model": None, "outputs": {}, "notes": [],
+        "reason": f"{type(error).__name__}: {error}",
+    }  # fmt: skip
 
 
 def _file_record(path, folder, model, settings):
     """Super-resolve one file, if it is not done; whatever happens becomes a record."""
     started = time.perf_counter()
-    record = {"file": str(path), "state": "failed", "model": None, "outputs": {}, "notes": []}
+    record = {"file": str(path), "outputs": {}}
     try:
         with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
@@ -85,7 +106,8 @@ def _file_record(path, folder, model, settings):
             _do_file(Path(path), Path(folder), model, settings, record)
         record["notes"] = list(dict.fromkeys(str(w.message) for w in caught))
     except Exception as error:  # whatever it is, the other files are done
-        record["reason"] = f"{type(error).__name__}: {error}"
+        record = _failed(path, error) | record | {"outputs": {}}
+    check()
     record["seconds"] = round(time.perf_counter() - started, 3)
     return record
 
@@ -93,7 +115,7 @@ def _file_record(path, folder, model, settings):
 def _do_file(path, folder, model, settings, record):
     check_regular(path)
     record["sha256"] = file_sha256(path)
-    loaded = _model(model)
+    loaded = _model(*model)
     record["model"] = loaded.sha256
     kept = {name: settings[name] for name in (*_SETTINGS, "seed", "lossless")}
     stamp = Stamp.of(record["sha256"], loaded.sha256, kept)
@@ -207,7 +229,8 @@ def super_resolve_files(
     workers : int, optional
         Processes on this machine, which share its threads; one, by default.
     model : str or path-like
-        As in `~sunpy_superres.super_resolve`; loaded once by each worker.
+        As in `~sunpy_superres.super_resolve`; loaded once by each worker, whose weights must be
+        those that this process finds.
     estimate, n_samples, num_steps, device, dtype
         As there.
     seed : int
@@ -238,16 +261,16 @@ def super_resolve_files(
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out_dir)
-    if client is None:
-        _model(str(model))  # a wrong name is one error, not one for each file
+    check_options(estimate, n_samples, num_steps, seed=seed)
+    model = (str(model), _model(str(model)).sha256)
     settings = {
         "estimate": estimate, "n_samples": n_samples, "num_steps": num_steps, "dtype": dtype,
         "seed": seed, "device": device, "lossless": lossless, "overwrite": overwrite,
     }  # fmt: skip
     task = functools.partial(
-        _file_record, folder=str(out_dir.resolve()), model=str(model), settings=settings
+        _file_record, folder=str(out_dir.resolve()), model=model, settings=settings
     )
-    records = {}
+    records, failures = {}, 0
     with (
         (out_dir / _REPORT).open("a", encoding="utf-8") as report,
         client_of(client, workers) as chosen,
@@ -257,15 +280,12 @@ def super_resolve_files(
             report.write("\n")  # ends a line that was cut
         for path, record in unordered(task, paths, chosen):
             if isinstance(record, BaseException):  # of dask: the worker was lost, again and again
-                record = {
-                    "file": path, "state": "failed", "model": None, "outputs": {}, "notes": [],
-                    "reason": f"{type(record).__name__}: {record}",
-                }  # fmt: skip
+                record = _failed(path, record)
             report.write(json.dumps(record) + "\n")
             report.flush()
             records[path] = record
-            failed = sum(r["state"] == "failed" for r in records.values())
-            bar.set_postfix(failed=failed, refresh=False)
+            failures += record["state"] == "failed"
+            bar.set_postfix(failed=failures, refresh=False)
             bar.update()
         os.fsync(report.fileno())
     return {path: records[path] for path in paths}
@@ -274,9 +294,8 @@ def super_resolve_files(
 def _map_result(mdi_map, model, seed, options):
     with _ONE_AT_A_TIME:
         use_own_threads()
-        loaded = _model(model) if isinstance(model, str) else load_model(model)
         return super_resolve(
-            mdi_map, model=loaded, seed=frame_seed(mdi_map, seed), progress=False, **options
+            mdi_map, model=_model(*model), seed=frame_seed(mdi_map, seed), progress=False, **options
         )
 
 
@@ -304,7 +323,8 @@ def super_resolve_maps(maps, *, client=None, model="default", seed=0, progress=T
         Of each Map.
     """
     total = len(maps) if hasattr(maps, "__len__") else None
-    task = functools.partial(_map_result, model=str(model), seed=seed, options=options)
+    model = (str(model), _model(str(model)).sha256)
+    task = functools.partial(_map_result, model=model, seed=seed, options=options)
     bar = tqdm(maps, total=total, unit="map", desc="super-resolving", disable=not progress)
     yield from ordered(task, bar, client)
 
@@ -321,13 +341,8 @@ def main(arguments=None):
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster")
     where.add_argument("--workers", type=int, metavar="N", help="processes on this machine")
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--estimate", default="sample", choices=("sample", "mean", "median"))
-    parser.add_argument("--samples", type=int, default=8, metavar="N")
-    parser.add_argument("--steps", type=int, metavar="N", help="solver steps")
+    add_draw_options(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the batch (0)")
-    parser.add_argument("--device")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"))
     parser.add_argument("--lossless", action="store_true", help="keep each bit of the results")
     parser.add_argument("--overwrite", action="store_true", help="replace what differs")
     parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
@@ -345,15 +360,11 @@ def main(arguments=None):
             client=client,
             workers=options.workers,
             model=options.model,
-            estimate=options.estimate,
-            n_samples=options.samples,
-            num_steps=options.steps,
             seed=options.seed,
-            device=options.device,
-            dtype=options.dtype,
             lossless=options.lossless,
             overwrite=options.overwrite,
             progress=not options.quiet,
+            **draw_options(options),
         )
     for path, record in records.items():
         if record["state"] == "failed":

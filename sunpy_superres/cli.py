@@ -6,13 +6,13 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 import warnings
 from pathlib import Path
 
+from sunpy_superres.draw_options import add_draw_options, draw_options
 from sunpy_superres.exceptions import ModelError
+from sunpy_superres.interruption import Terminated, check, orderly_end
 from sunpy_superres.version import __version__
 
 __all__ = ["main"]
@@ -48,13 +48,8 @@ def _parser():
     )
     run.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the results")
     run.add_argument("--plot", action="store_true", help="also write a picture of each result")
-    run.add_argument("--model", default="default", help="'default', a folder, or owner/name@rev")
-    run.add_argument("--estimate", default="sample", choices=("sample", "mean", "median"))
-    run.add_argument("--samples", type=_positive, default=8, metavar="N", help="ensemble members")
-    run.add_argument("--steps", type=_positive, metavar="N", help="solver steps")
+    add_draw_options(run)
     run.add_argument("--seed", type=int, help="of the ensemble; drawn and recorded by default")
-    run.add_argument("--device", help="torch device, for example cpu or cuda:0")
-    run.add_argument("--dtype", choices=("float32", "bfloat16"))
     run.add_argument("--overwrite", action="store_true", help="replace results that exist")
     run.add_argument("--quiet", action="store_true", help="no progress, no messages but errors")
 
@@ -86,20 +81,6 @@ def _parser():
     for name, (_, summary) in _OTHERS.items():
         commands.add_parser(name, help=summary, add_help=False)
     return parser
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
-
-
-def _outputs(folder, stem, plot):
-    names = {"hmi_like": f"{stem}_hmi_like.fits", "uncertainty": f"{stem}_uncertainty.fits"}
-    if plot:
-        names["plot"] = f"{stem}.png"
-    return {kind: folder / name for kind, name in names.items()}
 
 
 def _save(outputs, mdi_map, result, overwrite):
@@ -144,19 +125,15 @@ def _one(source, outputs, options, model):
     result = super_resolve(
         mdi_map,
         model=model,
-        estimate=options.estimate,
-        n_samples=options.samples,
-        num_steps=options.steps,
         seed=options.seed,
-        device=options.device,
-        dtype=options.dtype,
         progress=not options.quiet,
+        **draw_options(options),
     )
     _save(outputs, mdi_map, result, options.overwrite)
 
 
 def _run(options, parser):
-    from sunpy_superres.results import remove_leftovers, stem_of
+    from sunpy_superres.results import outputs_of, remove_leftovers, stem_of
     from sunpy_superres.scheduling import reuse_memory
 
     reuse_memory()
@@ -188,14 +165,18 @@ def _run(options, parser):
     )
     for source, stem in bar:
         name = "the example" if source is None else str(source)
-        outputs = _outputs(folder, stem, options.plot)
+        outputs = outputs_of(folder, stem)
+        if options.plot:
+            outputs["plot"] = folder / f"{stem}.png"
         try:
             with _warnings_as_messages(name, options.quiet):
                 _one(source, outputs, options, model)
         except Exception as error:  # whatever it is, the other files are done
+            check()
             failures += 1
             tqdm.write(f"failed: {name}: {error}", file=sys.stderr)
             continue
+        check()
         if not options.quiet:
             written = ", ".join(str(path) for path in outputs.values())
             tqdm.write(f"done: {name}: {written}", file=sys.stdout)
@@ -288,28 +269,6 @@ def _other(command, *arguments):
         return FAILED
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it: the end is as orderly as on Ctrl-C."""
-
-
-@contextlib.contextmanager
-def _orderly_end():
-    """Let SIGTERM raise `_Terminated`, so that no half of a file is left behind."""
-
-    def terminate(number, frame):
-        raise _Terminated
-
-    known = threading.current_thread() is threading.main_thread()
-    if not known or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def main(arguments=None) -> int:
     """
     Entry point of ``sunpy-superres``.
@@ -327,14 +286,14 @@ def main(arguments=None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        with _orderly_end():
+        with orderly_end():
             return _command(arguments)
     except ModelError as error:
         print(f"sunpy-superres: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
         print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)
-        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
 def _command(arguments):

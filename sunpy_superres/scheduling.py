@@ -6,6 +6,8 @@ import contextlib
 import ctypes
 import itertools
 import logging
+import os
+import sys
 from collections import deque
 
 __all__ = ["client_of", "ordered", "reuse_memory", "unordered", "use_own_threads"]
@@ -34,11 +36,11 @@ def use_own_threads():
     """Give the network the threads of the dask worker that this process is."""
     import torch
 
-    # Without dask, or outside of a worker, the threads are all of the machine.
-    with contextlib.suppress(ImportError, ValueError):
-        from distributed import get_worker
-
-        torch.set_num_threads(get_worker().state.nthreads)
+    distributed = sys.modules.get("distributed")  # a worker has it
+    if distributed is None:
+        return
+    with contextlib.suppress(ValueError):  # no worker: the threads are all of the machine
+        torch.set_num_threads(distributed.get_worker().state.nthreads)
 
 
 @contextlib.contextmanager
@@ -57,6 +59,7 @@ def client_of(client, workers):
     threads = max(1, CPU_COUNT // workers)
     # No limit that pauses or kills a worker: the memory of a frame is bounded by its size.
     with (
+        _environment_kept(),
         LocalCluster(
             workers, threads_per_worker=threads, memory_limit=0, dashboard_address=":0",
             silence_logs=logging.ERROR,
@@ -65,6 +68,17 @@ def client_of(client, workers):
     ):  # fmt: skip
         own.run(reuse_memory)
         yield own
+
+
+@contextlib.contextmanager
+def _environment_kept():
+    """Take back what dask sets for its workers: it would tell later programs to use one thread."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def unordered(function, items, client):

@@ -25,7 +25,7 @@ from sunpy_superres.magnetogram import read_magnetogram
 from sunpy_superres.sampling.ensemble import ESTIMATES, summarise
 from sunpy_superres.version import __version__
 
-__all__ = ["SuperResolution", "SuperResolutionSamples", "super_resolve"]
+__all__ = ["SuperResolution", "SuperResolutionSamples", "check_options", "super_resolve"]
 
 
 class SuperResolution(NamedTuple):
@@ -143,7 +143,7 @@ def super_resolve(
     (512, 512)
     """
     magnetogram = read_magnetogram(mdi_map)
-    _check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed)
+    check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed)
     if target_wcs is not None:
         target_wcs = _checked_target(target_wcs, magnetogram.map)
     if seed is None:
@@ -202,7 +202,20 @@ def super_resolve(
     return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
 
 
-def _check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed):
+def check_options(estimate, n_samples, num_steps=None, tile_size=None, batch_size=None, seed=None):
+    """
+    Refuse options of `super_resolve` that cannot be.
+
+    Parameters
+    ----------
+    estimate, n_samples, num_steps, tile_size, batch_size, seed
+        As there.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
+    """
     if estimate not in ESTIMATES:
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
     for name, value, smallest in (

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -315,3 +316,27 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.write_line(f"{'fault':{width}}  {'times':>5}  outcome")
     for (fault, outcome), times in sorted(_TALLY.items()):
         terminalreporter.write_line(f"{fault:{width}}  {times:5}  {outcome}")
+
+
+@pytest.fixture(scope="session")
+def frame_file(tmp_path_factory, bipole, mdi_header):
+    """FITS file of a cut-out, 24 x 32 pixels in whole Gauss."""
+    shape = (24, 32)
+    path = tmp_path_factory.mktemp("frame") / "cut.fits"
+    field = np.round(bipole(shape)).astype(np.int16)
+    sunpy.map.Map(field, mdi_header(shape, corner=(540, 500))).save(path)
+    return path
+
+
+@pytest.fixture
+def small_disk_of_files(tmp_path):
+    """A disk of 60 kB, which no result fits on."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk cannot be mounted")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

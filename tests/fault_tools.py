@@ -76,3 +76,8 @@ def assert_sound(smap, result):
     np.testing.assert_array_equal(np.isfinite(uncertainty.data), finite)
     assert (uncertainty.data[finite] > 0).all()
     assert hmi_like.unit == "G"
+
+
+def options_of(tiny_model, folder, *more):
+    """Options of ``run`` and ``batch`` for a quick result in a folder."""
+    return ["-o", str(folder), "--model", str(tiny_model), "--samples", "1", "--steps", "1", *more]
