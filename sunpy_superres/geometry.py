@@ -15,6 +15,7 @@ __all__ = [
     "plate_scale",
     "rebinned_meta",
     "refresh_statistics",
+    "sky_lengths",
     "sphere_vectors",
 ]
 
@@ -137,6 +138,37 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
     toward = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(longitude) * np.cos(tilt)
     vectors = np.stack([np.cos(latitude) * np.sin(longitude), north, toward])
     return np.where(toward * distance >= 1, vectors, np.nan)
+
+
+def sky_lengths(smap, x, y) -> np.ndarray:
+    """
+    Lengths on the sky of a pixel's two sides, over those that the plate scale tells.
+
+    1 in helioprojective coordinates.  The pixels of a heliographic (CEA) grid become
+    foreshortened away from disk centre: they are finer than what the instrument resolved.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    x, y : array-like
+        Pixel coordinates from 0, of any common shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(2, ...)``, along x and along y; 1 off the disk.
+    """
+    x, y = np.broadcast_arrays(np.float64(x), np.float64(y))
+    if is_helioprojective(smap):
+        return np.ones((2, *x.shape))
+    # On a sphere of radius 1, where the observer's plane of the sky is west and north.
+    sides = np.radians([(abs(s) * u.pix).to_value(u.deg) for s in smap.scale])
+    lengths = []
+    for side, (dx, dy) in zip(sides, ((0.5, 0.0), (0.0, 0.5)), strict=True):
+        step = sphere_vectors(smap, x + dx, y + dy) - sphere_vectors(smap, x - dx, y - dy)
+        lengths.append(np.hypot(step[0], step[1]) / side)
+    return np.nan_to_num(np.stack(lengths), nan=1.0)
 
 
 def heliographic_of(vectors, smap):

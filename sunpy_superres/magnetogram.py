@@ -10,7 +10,7 @@ import numpy as np
 import sunpy.map
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.geometry import on_disk_mask
+from sunpy_superres.geometry import is_helioprojective, on_disk_mask, sky_lengths
 from sunpy_superres.headers import repaired
 from sunpy_superres.instruments import MDI
 from sunpy_superres.noise import estimate_noise, noise_map, observed_interval
@@ -47,6 +47,9 @@ class Magnetogram:
         On the disk, by the geometry.
     noise : numpy.ndarray
         Standard deviation of the noise in MDI Gauss, float32, ``(ny, nx)``.
+    sampling : numpy.ndarray or None
+        Lengths of the pixels' sides on the sky, `~sunpy_superres.geometry.sky_lengths`,
+        float32, ``(2, ny, nx)``; None in helioprojective coordinates, where they are 1.
     """
 
     map: sunpy.map.GenericMap
@@ -54,6 +57,7 @@ class Magnetogram:
     good: np.ndarray
     on_disk: np.ndarray
     noise: np.ndarray
+    sampling: np.ndarray | None = None
     changes: list[str] = field(default_factory=list)
 
 
@@ -253,4 +257,8 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     if unit is None:
         _check_missing_unit(mdi_map, frame, good)
     noise = noise_map(mdi_map, frame, good)
-    return Magnetogram(mdi_map, frame, good, on_disk, noise, changes)
+    sampling = None
+    if not is_helioprojective(mdi_map):
+        y, x = np.indices(frame.shape)
+        sampling = sky_lengths(mdi_map, x, y).astype(np.float32)
+    return Magnetogram(mdi_map, frame, good, on_disk, noise, sampling, changes)

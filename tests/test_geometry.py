@@ -5,7 +5,7 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from hypothesis import given
 from hypothesis import strategies as st
-from sunpy.coordinates import HeliographicStonyhurst
+from sunpy.coordinates import HeliographicStonyhurst, Helioprojective
 
 from sunpy_superres.geometry import (
     heliocentric_mu,
@@ -14,6 +14,7 @@ from sunpy_superres.geometry import (
     plate_scale,
     rebinned_meta,
     refresh_statistics,
+    sky_lengths,
 )
 
 SHAPE = (20, 24)
@@ -372,6 +373,31 @@ def test_plate_scale_in_degrees_is_given_in_arcsec(mdi_header):
     changes = {"cunit1": "deg", "cunit2": "deg", "cdelt1": 2 / 3600, "cdelt2": 2 / 3600}
     smap = sunpy.map.Map(np.zeros(SHAPE), mdi_header(SHAPE, **changes))
     assert plate_scale(smap).value == pytest.approx([2.0, 2.0])
+
+
+@pytest.mark.parametrize(("longitude", "latitude"), [(0.0, 5.0), (40.0, -25.0), (-62.0, 18.0)])
+def test_sky_lengths_of_a_heliographic_map_agree_with_sunpy(cea_header, longitude, latitude):
+    """Both sides of pixels, transformed to the plane of the sky by sunpy."""
+    smap = sunpy.map.Map(np.zeros((50, 60)), cea_header((50, 60), longitude, latitude))
+    x, y = np.array([3.0, 30.0, 55.0]), np.array([40.0, 25.0, 4.0])
+    lengths = sky_lengths(smap, x, y)
+    assert lengths.shape == (2, 3)
+    for side, (dx, dy) in enumerate([(0.5, 0.0), (0.0, 0.5)]):
+        ends = [
+            smap.pixel_to_world((x + s * dx) * u.pix, (y + s * dy) * u.pix).transform_to(
+                Helioprojective(observer=smap.observer_coordinate, obstime=smap.date)
+            )
+            for s in (-1, 1)
+        ]
+        seen = ends[0].separation(ends[1]).to_value("arcsec")
+        expected = seen / plate_scale(smap)[side].to_value("arcsec/pix")
+        # The line of sight is not that to the Sun's centre: a quarter of a degree.
+        np.testing.assert_allclose(lengths[side], expected, rtol=0, atol=6e-3)
+
+
+def test_sky_lengths_of_a_helioprojective_map_are_one(mdi_header):
+    smap = sunpy.map.Map(np.zeros(SHAPE), mdi_header(SHAPE))
+    np.testing.assert_array_equal(sky_lengths(smap, np.arange(3), 1.0), np.ones((2, 3)))
 
 
 def test_plate_scale_of_a_heliographic_map_is_that_of_disk_centre(cea_header):

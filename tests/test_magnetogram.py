@@ -89,6 +89,9 @@ def test_rolled_frame_is_read_as_it_lies(cutout, mdi_cutout):
 @maxwell
 def test_heliographic_map(cutout, mdi_header):
     read = read_magnetogram(cutout(bunit="Mx/cm^2", **cea_changes(mdi_header())))
+    assert read.sampling.shape == (2, *read.frame.shape)
+    assert 0.9 < read.sampling.min() < read.sampling.max() < 1.02
+    assert read_magnetogram(cutout()).sampling is None
     assert read.good.all()
     assert np.ptp(read.noise) == 0
     assert read.noise[0, 0] == pytest.approx(12, rel=0.1)

@@ -62,6 +62,27 @@ def test_condition_halo_covers_the_receptive_field():
     assert found <= model.condition_halo <= found + 5
 
 
+def test_only_models_with_sampling_look_at_it():
+    """They take its logarithm, per pixel or one for all; without it the sides are 1."""
+    sizes = {
+        "autoencoder": {"latent_channels": 3, "width": 4, "decoder_blocks": 1},
+        "regression": {"widths": [4, 6], "blocks": [1, 1, 1]},
+        "denoiser": {"widths": [4, 6], "blocks": [1, 1, 1], "embedding": 8},
+    }
+    frame = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1)).double() * 100
+    inputs = (frame, torch.ones_like(frame), torch.full((2, 1, 1, 1), 10.0).double())
+    sides = torch.tensor([0.5, 1.0]).double()[None, :, None, None]
+    for told in (False, True):
+        model = randomised(ResidualLDM(ResidualLDMConfig.from_dict({**sizes, "sampling": told})))
+        plain = model.condition(*inputs)
+        one = model.condition(*inputs, sides)
+        torch.testing.assert_close(one.features, model.condition(
+            *inputs, sides.expand(2, 2, 16, 16)).features)  # fmt: skip
+        torch.testing.assert_close(plain.mean, model.condition(*inputs, sides / sides).mean)
+        assert torch.equal(plain.mean, one.mean) != told
+        assert torch.equal(plain.features, one.features) != told
+
+
 def test_linear_basis_is_the_best_for_its_number_of_channels():
     """With as many channels as pixels nothing is lost; with fewer, the principal part stays."""
     generator = torch.Generator().manual_seed(1)

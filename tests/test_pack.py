@@ -9,7 +9,7 @@ from astropy.io import fits
 from test_training import field
 
 from sunpy_superres.training.data import Frame, load_pack, save_pack
-from sunpy_superres.training.pack import as_seen_on_ccd, frames_of_manifest
+from sunpy_superres.training.pack import PackConfig, as_seen_on_ccd, frames_of_manifest
 from sunpy_superres.training.pack import main as pack_main
 
 
@@ -20,6 +20,20 @@ def test_squeezing_follows_foreshortening():
     assert squeezed.shape == (60, 100)
     assert np.isnan(squeezed[:5]).all()
     assert np.nanmean(squeezed) == pytest.approx(np.nanmean(wide), abs=2.0)
+
+
+def sharp_header(longitude, latitude=10.0):
+    """Of a SHARP patch of 80 x 60 pixels, as far as its geometry goes."""
+    return fits.Header(
+        {
+            "ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "degree", "cunit2": "degree",
+            "cdelt1": 0.03, "cdelt2": 0.03, "crpix1": 40.5, "crpix2": 30.5,
+            "crval1": 100.0 + longitude, "crval2": latitude, "crln_obs": 100.0, "crlt_obs": 0.0,
+            "dsun_obs": 1.496e11, "rsun_ref": 6.96e8, "rsun_obs": 960.0, "bunit": "Gauss",
+            "date-obs": "2011-02-15T00:00:00", "telescop": "SDO/HMI", "instrume": "HMI_SIDE1",
+            "content": "MAGNETOGRAM",
+        }
+    )  # fmt: skip
 
 
 def test_frames_of_a_manifest(tmp_path, capsys):
@@ -36,7 +50,7 @@ def test_frames_of_a_manifest(tmp_path, capsys):
         ]
     ):
         name = f"frame{number}.fits"
-        fits.writeto(tmp_path / name, field(number, (60, 80)))
+        fits.writeto(tmp_path / name, field(number, (60, 80)), sharp_header(longitude))
         records.append(
             {
                 "file": name,
@@ -55,11 +69,22 @@ def test_frames_of_a_manifest(tmp_path, capsys):
         ("frame2.fits", "test"),
         ("frame3.fits", "validation"),
         ("frame3.fits#ccd", "validation"),
-        ("frame4.fits#ccd", "train"),  # beyond 40 deg only as the CCD saw it
+        ("frame4.fits", "train"),
+        ("frame4.fits#ccd", "train"),  # also as the CCD saw it
     ]
+    sides = {f.name: f.sampling for f in frames}
+    assert sides["frame4.fits#ccd"] is None
+    assert sides["frame4.fits"].shape == (2, 3, 4)
+    # The projection's equator goes through the patch: along x the cosine of the longitude.
+    along_x, along_y = sides["frame4.fits"][:, 1, 1]
+    assert along_x == pytest.approx(np.cos(np.radians(50)), abs=0.01)
+    assert along_y == pytest.approx(1, abs=0.02)
+    few = list(frames_of_manifest(tmp_path, PackConfig(oversampled_from=40.0)))
+    assert [f.name for f in few][-1:] == ["frame4.fits#ccd"]
+    assert "frame4.fits" not in [f.name for f in few]
     assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
-    assert "train: 2 frames, 2 regions" in capsys.readouterr().out
-    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 2
+    assert "train: 3 frames, 2 regions" in capsys.readouterr().out
+    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 3
 
 
 def test_frames_of_a_folder_without_a_manifest(tmp_path):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from scipy import ndimage
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -82,6 +83,24 @@ def pack(tmp_path_factory):
     path = tmp_path_factory.mktemp("pack") / "pack.safetensors"
     save_pack(frames, path)
     return path
+
+
+def test_a_start_without_sampling_gains_it(pack, tmp_path):
+    """The channels that the old weights lack begin at zero: at first nothing changes."""
+    old = build(configured("residual_ldm", TINY["residual_ldm"][1]))
+    torch.manual_seed(4)
+    for parameter in old.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_file(old.state_dict(), tmp_path / "old.safetensors")
+    told = TINY["residual_ldm"][1] | {"sampling": True}
+    new = build(configured("residual_ldm", told))
+    recipes._start_from(new, tmp_path / "old.safetensors")
+    frame = 100 * torch.randn(1, 1, 16, 16)
+    inputs = (frame, torch.ones_like(frame), torch.full((1, 1, 1, 1), 10.0))
+    before, after = old.condition(*inputs), new.condition(*inputs, 0.5 * torch.ones(1, 2, 1, 1))
+    torch.testing.assert_close(before.mean, after.mean)
+    prepared = [m.denoiser.network.prepare(c.features) for m, c in ((old, before), (new, after))]
+    torch.testing.assert_close(*prepared)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -225,7 +244,7 @@ def test_every_packaged_recipe_can_be_read():
     ]
     assert {load_recipe(name).architecture for name in names} == set(ARCHITECTURES)
     default = load_recipe()
-    assert default.config == ResidualLDMConfig()
+    assert default.config == ResidualLDMConfig(sampling=True)
     assert load_recipe(default) is default
     assert Recipe.from_dict(default.to_dict()).to_dict() == default.to_dict()
 

@@ -21,8 +21,8 @@ TINY = ResidualLDMConfig(
     denoiser=DenoiserConfig((8, 8), (1, 1, 1), 16),
 )
 EXACT = DegradationConfig(
-    blur=(2.78, 2.78), gain=(1.4, 1.4), weak_excess=(0.0, 0.0), noise=(1e-3, 1e-3),
-    noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0,
+    blur=(2.78, 2.78), wings=(0.0, 0.0), gain=(1.4, 1.4), weak_excess=(0.0, 0.0),
+    noise=(1e-3, 1e-3), noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0,
     gaps=0.0, resampled=0.0,
 )  # fmt: skip
 
@@ -51,6 +51,15 @@ def test_pack_round_trip(pack):
     holed[3, 4] = np.nan
     save_pack([Frame("n", "r", "train", holed)], pack)
     np.testing.assert_array_equal(np.isnan(load_pack(pack)[0].field), np.isnan(holed))
+
+
+def test_pack_keeps_the_sampling(tmp_path):
+    nodes = np.linspace(0.3, 1.1, 2 * 6 * 7).reshape(2, 6, 7)
+    frames = [Frame("a", "r", "train", field(), nodes), Frame("b", "s", "train", field())]
+    save_pack(frames, tmp_path / "p.safetensors")
+    one, other = load_pack(tmp_path / "p.safetensors")
+    np.testing.assert_allclose(one.sampling, nodes, rtol=1e-3)
+    assert other.sampling is None
 
 
 def test_a_region_stays_in_one_split(tmp_path):
@@ -87,6 +96,44 @@ def test_crops_from_small_and_holed_frames():
     nothing = CropSampler([Frame("s", "r", "train", np.full((100, 100), np.nan, "f4"))], 64, 1)
     with pytest.raises(ValueError, match="finite crop"):
         nothing(0)
+
+
+def test_sampling_turns_with_the_crop():
+    """Stripes along y, in a frame whose sides along x grow from left to right."""
+    image = np.repeat(1000.0 * np.sin(np.arange(256.0) / 2)[None], 256, axis=0).astype("f4")
+    nodes = np.ones((2, 9, 9), "f4")
+    nodes[0] = np.linspace(0.2, 0.6, 9)
+    crops, _, sampling = CropSampler([Frame("s", "r", "train", image, nodes)], 64, 64)(0)
+    assert sampling.shape == (64, 2, 1, 1)
+    along = torch.stack([crops.diff(dim=-1).abs().amax((1, 2, 3)),
+                         crops.diff(dim=-2).abs().amax((1, 2, 3))], 1)  # fmt: skip
+    foreshortened = sampling[:, :, 0, 0] < 1
+    torch.testing.assert_close(foreshortened, along > 100)
+    assert foreshortened.any(0).all()
+    inside = sampling[:, :, 0, 0].amin(1)
+    assert 0.2 < float(inside.min()) < 0.3
+    assert 0.5 < float(inside.max()) < 0.6
+
+
+def test_wings_take_their_share_of_the_light():
+    """A point: the light beyond 3 MDI pixels is what the wider Gaussian has there."""
+    crops = torch.zeros(64, 1, 160, 160)
+    crops[..., 80, 80] = 1e4
+    settings = {"wings": (0.2, 0.2), "wing_blur": (2.0, 2.0)}
+    config = DegradationConfig(**{**EXACT.__dict__, **settings})
+    batch = degrade(crops, config, torch.Generator().manual_seed(5), 16)
+    light = batch.frame / 1.4
+    torch.testing.assert_close(light.sum((1, 2, 3)), torch.full((64,), 1e4 / 16), rtol=0.01, atol=0)
+    y = torch.arange(32) - 15.9  # the point lies in pixel 16, 1/8 to the left of its middle
+    far = torch.hypot(y[:, None], y) > 3.5
+    outside = (light * far).sum((1, 2, 3)) / light.sum((1, 2, 3))
+    expected = 0.2 * np.exp(-(3.5**2) / (2 * (2.0**2 + 1 / 12)))
+    with_wings = outside > expected / 2
+    assert 16 < int(with_wings.sum()) < 48
+    torch.testing.assert_close(
+        outside[with_wings].mean(), torch.tensor(expected, dtype=torch.float32), rtol=0.1, atol=0
+    )
+    assert float(outside[~with_wings].max()) < 1e-3
 
 
 def test_degradation_is_blur_average_and_gain():

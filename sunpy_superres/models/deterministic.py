@@ -34,7 +34,7 @@ class DeterministicConfig:
         Channels of the first convolution.
     multipliers : tuple of int
         Of ``width``: the channels of the following blocks or convolutions.
-    field_scale, noise_scale, gain, weak_excess, weak_scale : float
+    field_scale, noise_scale, gain, weak_excess, weak_scale, sampling
         As `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
     """
 
@@ -46,6 +46,7 @@ class DeterministicConfig:
     gain: float = 1.40
     weak_excess: float = 0.08
     weak_scale: float = 400.0
+    sampling: bool = False
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -202,11 +203,11 @@ class Deterministic(FrameReader):
         """Receptive radius of `predict`, in MDI pixels (even)."""
         return self.network.halo
 
-    def predict(self, frame, mask, noise):
+    def predict(self, frame, mask, noise, sampling=None):
         """
         The field, in HMI Gauss, ``(n, 1, 4 ny, 4 nx)``.
 
         Parameters are those of `pixel_channels`.
         """
-        residual = self.network(self.pixel_channels(frame, mask, noise)).float()
+        residual = self.network(self.pixel_channels(frame, mask, noise, sampling)).float()
         return self.interpolated(frame) + residual * self.config.field_scale

@@ -16,13 +16,17 @@ class FrameReader(nn.Module):
     Base of the models: calibration, interpolation and input channels.
 
     A subclass has a ``config`` with ``field_scale``, ``noise_scale``, ``gain``,
-    ``weak_excess`` and ``weak_scale``, and says its ``factor``.
+    ``weak_excess`` and ``weak_scale``, and says its ``factor``.  If it has ``sampling`` too,
+    and that is True, the networks also see how the frame's pixels are foreshortened.
     """
 
-    #: Channels of `pixel_channels`.
-    pixel_channel_count = 4
     #: HMI-like pixels along one side of an MDI pixel.
     factor = 4
+
+    @property
+    def pixel_channel_count(self) -> int:
+        """Channels of `pixel_channels`."""
+        return 6 if getattr(self.config, "sampling", False) else 4
 
     def calibrated(self, frame):
         """MDI Gauss to HMI Gauss."""
@@ -42,9 +46,9 @@ class FrameReader(nn.Module):
             self.calibrated(frame), scale_factor=self.factor, mode="bicubic", align_corners=False
         )
 
-    def pixel_channels(self, frame, mask, noise):
+    def pixel_channels(self, frame, mask, noise, sampling=None):
         """
-        MDI pixels as the networks see them: field, compressed field, mask, noise.
+        MDI pixels as the networks see them: field, compressed field, mask, noise, sampling.
 
         Parameters
         ----------
@@ -54,16 +58,20 @@ class FrameReader(nn.Module):
             1 where the pixel is good, else 0; ``(n, 1, ny, nx)``.
         noise : torch.Tensor
             Standard deviation of the noise in MDI Gauss, ``(n, 1, 1, 1)`` or per pixel.
+        sampling : torch.Tensor, optional
+            Lengths of the pixels' sides, `~sunpy_superres.geometry.sky_lengths`,
+            ``(n, 2, 1, 1)`` or per pixel; 1 by default.  Only models with ``sampling`` look at it.
         """
         level = self.calibrated(frame) / self.config.field_scale
-        return torch.cat(
-            [
-                level,
-                torch.asinh(4 * level),
-                mask.to(level),
-                torch.log(noise.clamp(min=1.0) / self.config.noise_scale)
-                .to(level)
-                .expand_as(level),
-            ],
-            dim=1,
-        )
+        channels = [
+            level,
+            torch.asinh(4 * level),
+            mask.to(level),
+            torch.log(noise.clamp(min=1.0) / self.config.noise_scale).to(level).expand_as(level),
+        ]
+        if getattr(self.config, "sampling", False):
+            if sampling is None:
+                sampling = level.new_ones(1, 2, 1, 1)
+            logarithm = torch.log(sampling.clamp(min=0.1)).to(level)
+            channels.append(logarithm.expand(len(level), 2, *level.shape[-2:]))
+        return torch.cat(channels, dim=1)

@@ -41,6 +41,9 @@ class ResidualLDMConfig:
     gain, weak_excess, weak_scale : float
         The MDI/HMI calibration removed from the frame; see
         `sunpy_superres.forward.gain_response`.
+    sampling : bool
+        Whether the networks are told how the frame's pixels are foreshortened
+        (`~sunpy_superres.geometry.sky_lengths`).
     base : {"regression", "interpolation", "none"}
         What the diffused residual is added to: the regression's mean; the interpolated
         frame, as published; or nothing, so that the whole field is diffused.
@@ -56,6 +59,7 @@ class ResidualLDMConfig:
     gain: float = 1.40
     weak_excess: float = 0.08
     weak_scale: float = 400.0
+    sampling: bool = False
     base: str = "regression"
     space: str = "latent"
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -170,7 +174,7 @@ class ResidualLDM(FrameReader):
         """Receptive radius of one denoiser evaluation, in MDI pixels (even)."""
         return self.denoiser.network.halo
 
-    def condition(self, frame, mask, noise) -> Condition:
+    def condition(self, frame, mask, noise, sampling=None) -> Condition:
         """
         Regression of a frame, and the denoiser's condition.
 
@@ -182,8 +186,10 @@ class ResidualLDM(FrameReader):
             1 where the pixel is good, else 0; ``(n, 1, ny, nx)``.
         noise : torch.Tensor
             Standard deviation of the noise in MDI Gauss, ``(n, 1, 1, 1)`` or per pixel.
+        sampling : torch.Tensor, optional
+            As in `~sunpy_superres.models.frames.FrameReader.pixel_channels`.
         """
-        pixels = self.pixel_channels(frame, mask, noise)
+        pixels = self.pixel_channels(frame, mask, noise, sampling)
         latent_lr = self.autoencoder.encode(self.interpolated(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
         if self.regression is None:

@@ -130,6 +130,9 @@ def draw_ensemble(
         _to_even(a, fill)
         for a, fill in ((magnetogram.frame, 0), (magnetogram.good, 0), (magnetogram.noise, 1))
     )
+    inputs = [frame, good, noise]
+    if magnetogram.sampling is not None:
+        inputs.append(torch.cat([_to_even(side, 1) for side in magnetogram.sampling], dim=1))
     size = frame.shape[-2:]
     disk = _to_even(on_disk)
     disk = torch.nn.functional.pad(
@@ -146,7 +149,7 @@ def draw_ensemble(
 
     if not network.stochastic:
         return _predicted(
-            network, magnetogram, (frame, good, noise), disk, needed,
+            network, magnetogram, inputs, disk, needed,
             instrument, plate_scale, device, autocast, tile_size, progress,
         )  # fmt: skip
     channels = network.latent_channels
@@ -170,7 +173,7 @@ def draw_ensemble(
         width = 2 * channels + network.config.denoiser.widths[0]
         store = torch.zeros((1, width, *size)).to(memory_format=torch.channels_last)
         halo = network.condition_halo + 2
-        apply_tiled(condition_of, [frame, good, noise], tiles_of(needed, tile_size, halo), store)
+        apply_tiled(condition_of, inputs, tiles_of(needed, tile_size, halo), store)
         store *= inside
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
         images = np.empty((n_samples + 2, factor * ny, factor * nx), np.float32)
@@ -245,7 +248,7 @@ def _predicted(
         apply_tiled(predict, inputs, tiles, field, factor)
         field = field * disk
         coverage = blurred_mean(disk, instrument, plate_scale)
-        frame, good, noise = inputs
+        frame, good, noise = inputs[:3]
         chi_square = reduced_chi_square(
             field, frame, good, noise, instrument, plate_scale, coverage
         )

@@ -43,7 +43,7 @@ def pictures_of(model, batches, solver=None, seed=0):
     """
     device = next(model.parameters()).device
     batch, _ = batches(2**31 - 1)
-    inputs = (batch.frame, batch.mask, batch.noise)
+    inputs = batch.inputs
     if not model.stochastic:
         field = model.predict(*inputs)
     else:

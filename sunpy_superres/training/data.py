@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-__all__ = ["CropSampler", "Frame", "load_pack", "save_pack"]
+__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
+#: Pixels between the nodes of a frame's ``sampling``.
+NODE = 32
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,35 @@ class Frame:
         Where it comes from; regions never cross splits ("train", "validation", "test").
     field : numpy.ndarray
         Gauss, ``(ny, nx)``, NaN where missing.
+    sampling : numpy.ndarray, optional
+        Lengths of the pixels' sides, `~sunpy_superres.geometry.sky_lengths`, at every
+        `NODE` th pixel from the first, ``(2, my, mx)``; None where they are 1.
     """
 
     name: str
     region: str
     split: str
     field: np.ndarray
+    sampling: np.ndarray | None = None
+
+
+class Crops(NamedTuple):
+    """
+    What `CropSampler` draws.
+
+    Parameters
+    ----------
+    fields : torch.Tensor
+        Gauss, ``(n, 1, size, size)``.
+    rng : torch.Generator
+        For all further draws of the step.
+    sampling : torch.Tensor
+        Lengths of the pixels' sides in the middle of each crop, ``(n, 2, 1, 1)``.
+    """
+
+    fields: torch.Tensor
+    rng: torch.Generator
+    sampling: torch.Tensor
 
 
 def save_pack(frames, path):
@@ -58,6 +84,8 @@ def save_pack(frames, path):
         tensors[f"frame{number:04d}"] = np.where(np.isfinite(counts), counts, -32768).astype(
             np.int16
         )
+        if frame.sampling is not None:
+            tensors[f"sampling{number:04d}"] = np.asarray(frame.sampling, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
     path = Path(path)
     partial = path.with_name(path.name + ".part")
@@ -85,7 +113,10 @@ def load_pack(path, split=None):
             if split in (None, entry["split"]):
                 counts = file.get_tensor(f"frame{number:04d}")
                 field = np.where(counts == -32768, np.nan, counts * np.float32(_COUNT))
-                frames.append(Frame(**entry, field=field.astype(np.float32)))
+                sampling = None
+                if f"sampling{number:04d}" in file.keys():  # noqa: SIM118 (no container)
+                    sampling = file.get_tensor(f"sampling{number:04d}").astype(np.float32)
+                frames.append(Frame(**entry, field=field.astype(np.float32), sampling=sampling))
     return frames
 
 
@@ -110,7 +141,7 @@ class CropSampler:
 
     def __init__(self, frames, size, batch, seed=0, quiet_std=15.0):
         self.size, self.batch, self.seed, self.quiet_std = size, batch, seed, quiet_std
-        self._fields, regions = [], {}
+        self._fields, self._sampling, regions = [], [], {}
         for frame in frames:
             pad = [(0, max(0, size + 8 - n)) for n in frame.field.shape]
             field = frame.field
@@ -122,6 +153,7 @@ class CropSampler:
                 pad = [(0, max(0, size + 8 - n)) for n in field.shape]
             regions.setdefault(frame.region, []).append(len(self._fields))
             self._fields.append(field)
+            self._sampling.append(frame.sampling)
         areas = [[self._fields[i].size for i in members] for members in regions.values()]
         self._members = list(regions.values())
         self._shares = [np.array(a) / sum(a) for a in areas]
@@ -131,21 +163,34 @@ class CropSampler:
     def _draw(self, rng):
         for _ in range(1000):
             region = rng.choice(len(self._members), p=self._weights)
-            field = self._fields[rng.choice(self._members[region], p=self._shares[region])]
+            number = rng.choice(self._members[region], p=self._shares[region])
+            field = self._fields[number]
             y, x = (int(rng.integers(n - self.size + 1)) for n in field.shape)
             crop = field[y : y + self.size, x : x + self.size]
             if not np.isfinite(crop).all():
                 continue
             if crop.std() < self.quiet_std and rng.random() < 0.5:
                 continue
-            crop = np.rot90(crop, int(rng.integers(4)))
+            turns = int(rng.integers(4))
+            crop = np.rot90(crop, turns)
             if rng.random() < 0.5:
                 crop = crop[:, ::-1]
-            return crop * (1.0 if rng.random() < 0.5 else -1.0)
+            sides = self._sides(number, y + self.size // 2, x + self.size // 2)
+            return crop * (1.0 if rng.random() < 0.5 else -1.0), sides[:: -1 if turns % 2 else 1]
         raise ValueError(
             f"No finite crop of {self.size} pixels found in 1000 draws; "
             "use a smaller crop or frames with fewer missing pixels."
         )
+
+    def _sides(self, number, y, x):
+        """Lengths of the sides of a frame's pixel, along x and along y."""
+        nodes = self._sampling[number]
+        if nodes is None:
+            return np.ones(2, np.float32)
+        row, column = (
+            min(round(at / NODE), n - 1) for at, n in zip((y, x), nodes.shape[1:], strict=True)
+        )
+        return nodes[:, row, column]
 
     def __call__(self, step):
         """
@@ -153,12 +198,13 @@ class CropSampler:
 
         Returns
         -------
-        crops : torch.Tensor
-            Gauss, ``(batch, 1, size, size)``.
-        rng : torch.Generator
-            For all further draws of this step.
+        Crops
         """
         rng = np.random.default_rng([self.seed, step])
-        crops = np.stack([self._draw(rng) for _ in range(self.batch)])[:, None]
+        fields, sides = zip(*(self._draw(rng) for _ in range(self.batch)), strict=True)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return torch.from_numpy(np.ascontiguousarray(crops, np.float32)), generator
+        return Crops(
+            torch.from_numpy(np.ascontiguousarray(np.stack(fields)[:, None], np.float32)),
+            generator,
+            torch.from_numpy(np.stack(sides).astype(np.float32))[:, :, None, None],
+        )

@@ -21,6 +21,11 @@ class DegradationConfig:
     ----------
     blur : tuple of float
         Gaussian sigma in HMI pixels; 2.55 is 3.0" FWHM.
+    wings : tuple of float
+        Share of the light in a second, wider Gaussian; for half of the crops, the others have
+        none.
+    wing_blur : tuple of float
+        Its sigma, in MDI pixels; 2 is 9.5" FWHM.
     gain, weak_excess : tuple of float
         See `sunpy_superres.forward.gain_response`.
     weak_scale : float
@@ -45,6 +50,8 @@ class DegradationConfig:
     """
 
     blur: tuple[float, float] = (2.0, 3.1)
+    wings: tuple[float, float] = (0.0, 0.15)
+    wing_blur: tuple[float, float] = (1.6, 2.0)
     gain: tuple[float, float] = (1.28, 1.52)
     weak_excess: tuple[float, float] = (0.0, 0.16)
     weak_scale: float = 400.0
@@ -68,12 +75,20 @@ class DegradedBatch(NamedTuple):
         MDI-like frame, its good pixels, and the noise level told to the network.
     target : torch.Tensor
         HMI field on the 4 times finer grid.
+    sampling : torch.Tensor
+        Lengths of the pixels' sides, ``(n, 2, 1, 1)``.
     """
 
     frame: torch.Tensor
     mask: torch.Tensor
     noise: torch.Tensor
     target: torch.Tensor
+    sampling: torch.Tensor
+
+    @property
+    def inputs(self):
+        """What the networks see, in the order of their arguments."""
+        return self.frame, self.mask, self.noise, self.sampling
 
 
 def _uniform(rng, n, low, high):
@@ -122,7 +137,9 @@ def _shifted(field, quarter):
     return torch.stack(moved)
 
 
-def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int) -> DegradedBatch:
+def degrade(
+    crops, config: DegradationConfig, rng: torch.Generator, margin: int, sampling=None
+) -> DegradedBatch:
     """
     Observe HMI crops through an MDI drawn for each of them.
 
@@ -135,6 +152,8 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
         Source of all draws, on the CPU.
     margin : int
         HMI pixels to drop at each edge after the blur, divisible by 4.
+    sampling : torch.Tensor, optional
+        Of the crops' pixels, ``(n, 2, 1, 1)``; 1 by default.
     """
     n, size = len(crops), crops.shape[-1]
     device = crops.device
@@ -157,9 +176,20 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
     moved = torch.rand(n, 1, 1, 1, generator=rng) < config.resampled
     quarter = [torch.randint(0, 4, (n, 1, 1, 1), generator=rng) * moved for _ in range(2)]
 
+    share = _uniform(rng, n, *config.wings)
+    share = share * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
+    wing = _uniform(rng, n, *config.wing_blur).flatten()
+
+    def observed(field):
+        """Blurred by core and wings, and averaged over MDI pixels."""
+        core = block_mean(_shifted(blur(field, sigma), quarter))
+        if not share.any():
+            return core
+        wide = blur(block_mean(_shifted(field, quarter)), wing)
+        return torch.lerp(core, wide, share.to(core))
+
     target = crops * disk
-    image = block_mean(_shifted(blur(target, sigma), quarter))
-    coverage = block_mean(_shifted(blur(disk, sigma), quarter))
+    image, coverage = observed(target), observed(disk)
     image = image / coverage.clamp(min=0.05)
     reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
     frame = saturate(reading, level.to(device), fold.to(device))
@@ -174,4 +204,5 @@ def degrade(crops, config: DegradationConfig, rng: torch.Generator, margin: int)
         mask,
         told[..., inner, inner].to(device),
         target[..., fine, fine],
+        crops.new_ones(n, 2, 1, 1) if sampling is None else sampling,
     )

@@ -133,7 +133,8 @@ class PairSampler:
         parts = (np.stack(part)[:, None].astype(np.float32) for part in zip(*crops, strict=True))
         frame, good, noise, target = (torch.from_numpy(part) for part in parts)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return DegradedBatch(frame, good, noise, target), generator
+        sampling = torch.ones(len(frame), 2, 1, 1)
+        return DegradedBatch(frame, good, noise, target, sampling), generator
 
     def _draw(self, rng):
         pair = self._pairs[rng.integers(len(self._pairs))]

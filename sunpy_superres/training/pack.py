@@ -17,8 +17,10 @@ import numpy as np
 from astropy.io import fits
 from scipy import ndimage
 
+from sunpy_superres.files import read_map
+from sunpy_superres.geometry import is_helioprojective, sky_lengths
 from sunpy_superres.metrics._values import in_gauss, usable
-from sunpy_superres.training.data import Frame, save_pack
+from sunpy_superres.training.data import NODE, Frame, save_pack
 from sunpy_superres.training.splits import BUFFER, SHARES, SPLITS, hmi_maps, region_and_split
 
 __all__ = [
@@ -58,7 +60,8 @@ class PackConfig:
     oversampled_from : float
         Distance from which a CEA frame of a training region is taken only as it looked on the
         CCD: its own pixels are finer than what HMI resolved, and a model that learnt from them
-        would draw too little of the finest structure everywhere.
+        without being told (``sampling``) would draw too little of the finest structure
+        everywhere.
     thinning : dict
         HARP number to the step in its series, for long series of near copies.
     shares : tuple
@@ -72,7 +75,7 @@ class PackConfig:
     largest_noise: float = 16.5
     largest_longitude: float = 68.0
     foreshortened_from: float = 25.0
-    oversampled_from: float = 40.0
+    oversampled_from: float = 90.0
     thinning: tuple[tuple[int, int], ...] = ((377, 2),)
     shares: tuple[tuple[str, float], ...] = SHARES
     buffer: float = BUFFER
@@ -99,6 +102,14 @@ def as_seen_on_ccd(field, longitude, latitude):
     squeezed = ndimage.zoom(smooth, factors, order=3, **options)
     hole = ndimage.zoom(missing.astype(np.float32), factors, order=1, **options) > 0.01
     return np.where(hole, np.nan, squeezed).astype(np.float32)
+
+
+def _nodes(smap):
+    """`Frame.sampling` of a Map."""
+    if is_helioprojective(smap):
+        return None
+    y, x = (NODE * np.arange(-(-n // NODE) + 1) for n in smap.data.shape)
+    return sky_lengths(smap, x[None, :], y[:, None]).astype(np.float32)
 
 
 def _region(record):
@@ -142,9 +153,11 @@ def frames_of_manifest(data, config=PackConfig()):
             image = next(hdu for hdu in file if hdu.data is not None)
             field = np.asarray(image.data, np.float32)
         region = _region(record)
-        distance = abs(longitude or 0.0) if "cea" in record["kind"] else 0.0
+        remapped = "cea" in record["kind"]
+        distance = abs(longitude or 0.0) if remapped else 0.0
         if split != "train" or distance <= config.oversampled_from:
-            yield Frame(record["file"], region, split, field)
+            nodes = _nodes(read_map(data / record["file"], "HMI")) if remapped else None
+            yield Frame(record["file"], region, split, field, nodes)
         if distance > config.foreshortened_from:
             squeezed = as_seen_on_ccd(field, longitude, record.get("lat_fwt") or 0.0)
             yield Frame(record["file"] + "#ccd", region, split, squeezed)
@@ -189,7 +202,7 @@ def frames_of_maps(source, config=PackConfig()):
             continue
         remapped = "CRLN" in str(smap.meta.get("ctype1", "")).upper()
         if split != "train" or not remapped or longitude <= config.oversampled_from:
-            yield Frame(name, region, split, field)
+            yield Frame(name, region, split, field, _nodes(smap) if remapped else None)
         if remapped and longitude > config.foreshortened_from:
             squeezed = as_seen_on_ccd(field, longitude, float(smap.meta.get("lat_fwt") or 0.0))
             yield Frame(name + "#ccd", region, split, squeezed)

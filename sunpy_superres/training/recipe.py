@@ -165,9 +165,21 @@ def _step(checkpoint):
 
 
 def _start_from(model, path):
-    """Weights of another model, as far as the names and shapes are the same."""
+    """
+    Weights of another model, as far as the names and shapes are the same.
+
+    A convolution that has gained input channels, at its end, starts without them.
+    """
     own, other = model.state_dict(), load_file(path)
-    shared = {k: v.float() for k, v in other.items() if k in own and own[k].shape == v.shape}
+    shared = {}
+    for name, value in other.items():
+        if name not in own:
+            continue
+        if value.ndim == 4 and value.shape[1] < own[name].shape[1]:
+            gained = own[name].shape[1] - value.shape[1]
+            value = torch.nn.functional.pad(value, (0, 0, 0, 0, 0, gained))
+        if value.shape == own[name].shape:
+            shared[name] = value.float()
     if not shared:
         raise ValueError(f"{path} has no tensor in common with the model of the recipe.")
     model.load_state_dict(shared, strict=False)

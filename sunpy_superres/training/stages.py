@@ -17,7 +17,7 @@ __all__ = [
     "residual_statistics",
 ]
 
-#: HMI pixels around a crop that only feed the blur; 4 sigma of the widest one.
+#: HMI pixels around a crop that only feed the blur: 5 sigma of its core, 2 of its wings.
 MARGIN = 16
 #: Steps from here on give batches that no training sees.
 _UNSEEN = 2**31
@@ -48,8 +48,9 @@ class ObservedCrops:
         rng : torch.Generator
             For all further draws.
         """
-        crops, rng = self.sampler(number)
-        return degrade(crops.to(self.device), self.config, rng, MARGIN), rng
+        crops, rng, sampling = self.sampler(number)
+        fields, sampling = crops.to(self.device), sampling.to(self.device)
+        return degrade(fields, self.config, rng, MARGIN, sampling), rng
 
 
 def latent_statistics(model, sampler, batches=20):
@@ -93,7 +94,7 @@ def residual_statistics(model, batches, count=20):
     residuals = []
     for number in range(_UNSEEN, _UNSEEN + count):
         batch, latent, _ = _batch(model, batches, number, device)
-        mean = model.condition(batch.frame, batch.mask, batch.noise).mean
+        mean = model.condition(*batch.inputs).mean
         residuals.append((latent - mean) * batch.mask)
     model.residual_std.copy_(torch.cat(residuals).std(dim=(0, 2, 3)))
 
@@ -102,7 +103,7 @@ def autoencoder_loss(model, sampler, device, noise=0.02):
     """Reconstruction of HMI crops from their latent, with a little noise on it."""
 
     def loss(step):
-        crops, rng = sampler(step)
+        crops, rng, _ = sampler(step)
         fields = crops.to(device) / model.config.field_scale
         latent = model.autoencoder.encode(fields)
         jitter = torch.randn(latent.shape, generator=rng).to(device)
@@ -125,7 +126,7 @@ def regression_loss(model, batches, device, beta=0.5):
 
     def loss(number):
         batch, latent, _ = _batch(model, batches, number, device)
-        mean, scale, _ = model.condition(batch.frame, batch.mask, batch.noise)
+        mean, scale, _ = model.condition(*batch.inputs)
         return beta_nll(mean, scale, latent, batch.mask, beta)
 
     return loss
@@ -137,7 +138,7 @@ def diffusion_loss(model, batches, device, edm=EDMLoss()):
     def loss(number):
         batch, latent, rng = _batch(model, batches, number, device)
         with torch.no_grad():
-            mean, scale, features = model.condition(batch.frame, batch.mask, batch.noise)
+            mean, scale, features = model.condition(*batch.inputs)
         # Outside the mask the residual means nothing; outliers would rule the loss.
         residual = ((latent - mean) / scale).clamp(-8, 8) * batch.mask
         prepared = model.denoiser.network.prepare(features)
@@ -157,7 +158,7 @@ def network_loss(model, batches, device):
     def loss(number):
         batch, _ = batches(number)
         batch = DegradedBatch(*(part.to(device) for part in batch))
-        field = model.predict(batch.frame, batch.mask, batch.noise)
+        field = model.predict(*batch.inputs)
         mask = torch.nn.functional.interpolate(batch.mask, scale_factor=4, mode="nearest")
         error = ((field - batch.target) / model.config.field_scale).square()
         return (error * mask).sum() / mask.sum().clamp(min=1)
