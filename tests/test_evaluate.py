@@ -146,6 +146,7 @@ def test_models_side_by_side(data, enhanced, tmp_path, capsys):
         assert values[0] == pytest.approx(values[1], rel=0.01)
     assert float(table["RMSE of the mean"]["default"]) < float(table["RMSE (G)"]["bicubic"])
     assert float(table["gradient ratio"]["default"]) > float(table["gradient ratio"]["bicubic"])
+    assert float(table["seconds, one draw of a full disk"]["nothing"]) > 0
     assert table["spread / skill"]["nothing"] == ""
     assert (folder / "test_comparison.png").stat().st_size > 10_000
 
@@ -168,3 +169,14 @@ def test_work_follows_the_architecture(enhanced):
     one, two, three = (work_of_full_disk(model, n) for n in (1, 2, 3))
     assert two - one == pytest.approx(three - two)
     assert two > one
+
+
+def test_seconds_are_those_of_the_pixels_of_a_disk(enhanced, monkeypatch):
+    """A clock of ours: 2 s for a frame of 64 x 64."""
+    from sunpy_superres.training import comparison
+
+    ticks = iter((10.0, 12.0))
+    monkeypatch.setattr(comparison.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(comparison, "super_resolve", lambda frame, **options: None)
+    seconds = comparison.seconds_of_full_disk(load_model(enhanced), side=64)
+    assert seconds == pytest.approx(2 * 7.6e5 / 64**2)

@@ -22,8 +22,8 @@ TINY = ResidualLDMConfig(
 )
 EXACT = DegradationConfig(
     blur=(2.78, 2.78), wings=(0.0, 0.0), gain=(1.4, 1.4), weak_excess=(0.0, 0.0),
-    noise=(1e-3, 1e-3), noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9), offset=0.0, limb=0.0,
-    gaps=0.0, resampled=0.0,
+    noise=(1e-3, 1e-3), noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9),
+    offset=0.0, limb=0.0, gaps=0.0, resampled=0.0,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
+__all__ = ["CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
