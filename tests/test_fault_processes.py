@@ -176,4 +176,5 @@ def test_a_training_on_a_full_disk(pack, small_disk_of_files, tally):
     assert "space" in said.lower()
     assert "Traceback" not in said
     assert not list(small_disk_of_files.rglob("*.safetensors"))
-    tally("train: full disk", "a sentence, exit 1")
+    assert not list(small_disk_of_files.rglob("*.part"))
+    tally("train: full disk", "a sentence, exit 1, nothing half-written")

@@ -27,6 +27,7 @@ from sunpy_superres.geometry import plate_scale, rebinned_meta
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.magnetogram import read_magnetogram
 from sunpy_superres.metrics._alignment import on_grid_of
+from sunpy_superres.training.whole import whole_file
 
 __all__ = [
     "AlignedPair",
@@ -238,10 +239,8 @@ def save_pairs(pairs, path):
             tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
         tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
         index.append(asdict(pair.record))
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={"pairs": json.dumps(index)})
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={"pairs": json.dumps(index)})
 
 
 def main(arguments=None):

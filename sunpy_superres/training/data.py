@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
+
+from sunpy_superres.training.whole import whole_file
 
 __all__ = ["CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
 
@@ -87,10 +88,8 @@ def save_pack(frames, path):
         if frame.sampling is not None:
             tensors[f"sampling{number:04d}"] = np.asarray(frame.sampling, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={"frames": json.dumps(index)})
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={"frames": json.dumps(index)})
 
 
 def load_pack(path, split=None):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sunpy_superres.training.processes import Processes
+from sunpy_superres.training.whole import whole_file
 
 __all__ = ["LoopConfig", "fit", "keep_settings", "save_checkpoint"]
 
@@ -80,14 +80,9 @@ class LoopConfig:
 
 def save_checkpoint(path, state):
     """Write a checkpoint whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    # Through a file of Python's, whose errors say what is wrong (a full disk, say).
+    with whole_file(path) as partial, partial.open("wb") as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def keep_settings(path, settings):
@@ -113,10 +108,8 @@ def keep_settings(path, settings):
                 f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
             )
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
 def fit(

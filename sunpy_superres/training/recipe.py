@@ -31,14 +31,14 @@ from sunpy_superres.training.stages import (
     regression_loss,
     residual_statistics,
 )
+from sunpy_superres.training.whole import whole_file
 
 __all__ = ["train"]
 
 
 def _write(path, state, metadata):
-    partial = path.with_name(path.name + ".part")
-    save_file({k: v.contiguous() for k, v in state.items()}, partial, metadata=metadata)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_file({k: v.contiguous() for k, v in state.items()}, partial, metadata=metadata)
 
 
 def train(
