@@ -18,8 +18,13 @@ def test_a_file_appears_when_it_is_written(tmp_path):
 def test_a_file_stays_as_it_was_if_the_writing_fails(tmp_path, error):
     path = tmp_path / "file.bin"
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), whole_file(path) as partial:
-        partial.write_bytes(b"hal")
-        raise error
+
+    def write():
+        with whole_file(path) as partial:
+            partial.write_bytes(b"hal")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

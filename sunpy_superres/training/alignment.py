@@ -11,7 +11,6 @@ import json
 import sys
 import warnings
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
