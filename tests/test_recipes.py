@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -83,6 +83,17 @@ def pack(tmp_path_factory):
     path = tmp_path_factory.mktemp("pack") / "pack.safetensors"
     save_pack(frames, path)
     return path
+
+
+def test_what_is_no_finished_training_is_not_exported(pack, tmp_path):
+    with pytest.raises(ValueError, match="check the path"):
+        _trained(tmp_path)
+    out = tmp_path / "run"
+    train(pack, out, tiny("enhance"), device="cpu", progress=False)
+    state = load_file(out / "model.safetensors")
+    save_file(state, out / "model.safetensors", metadata={"stage": "statistics"})
+    with pytest.raises(ValueError, match="sunpy-superres train"):
+        _trained(out)
 
 
 def test_a_start_without_sampling_gains_it(pack, tmp_path):

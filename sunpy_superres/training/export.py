@@ -66,9 +66,21 @@ def _trained(source):
         config = model.config
         return model.network, config["architecture"], config["sampler"], config["training"]
     weights = source / "model.safetensors"
+    if not weights.exists():
+        raise ValueError(
+            f"{source} is neither a model folder nor a training: it has no config.json and no "
+            "model.safetensors; check the path."
+        )
     with safe_open(str(weights), framework="pt") as file:
-        recipe = Recipe.from_dict(json.loads(file.metadata()["recipe"]))
-        steps = file.metadata()["steps"]
+        record = file.metadata() or {}
+    # Before the end of a stage the weights are those that it began with.
+    if "recipe" not in record:
+        raise ValueError(
+            f"The training in {source} stopped within a stage; go on with it by "
+            "'sunpy-superres train' first (with --seconds 1 to end it where it is)."
+        )
+    recipe = Recipe.from_dict(json.loads(record["recipe"]))
+    steps = record["steps"]
     network = build(recipe.config)
     network.load_state_dict(load_file(weights))
     training = {
