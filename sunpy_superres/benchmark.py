@@ -153,12 +153,13 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
         the denoiser or the deterministic network, per second).
     """
     from sunpy_superres import load_model, super_resolve
-    from sunpy_superres.scheduling import reuse_memory
+    from sunpy_superres.scheduling import TILE_SIZE, reuse_memory
 
     reuse_memory()
     loaded = load_model(model)
     work = _network_work(loaded.network)
     options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
+    options["tile_size"] = TILE_SIZE  # as in the commands
     super_resolve(benchmark_frame(32), n_samples=1, progress=False, **options)
     stages = _Stages(loaded.network)
     frame = benchmark_frame(side)

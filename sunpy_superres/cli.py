@@ -117,6 +117,7 @@ def _one(source, outputs, options, model):
     """Super-resolve one file, or the example where ``source`` is None."""
     from sunpy_superres.data import example_mdi_map
     from sunpy_superres.files import read_map
+    from sunpy_superres.scheduling import TILE_SIZE
     from sunpy_superres.super_resolution import super_resolve
 
     if not options.overwrite:
@@ -126,6 +127,7 @@ def _one(source, outputs, options, model):
         mdi_map,
         model=model,
         seed=options.seed,
+        tile_size=TILE_SIZE,
         progress=not options.quiet,
         **draw_options(options),
     )

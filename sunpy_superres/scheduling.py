@@ -10,7 +10,11 @@ import os
 import sys
 from collections import deque
 
-__all__ = ["client_of", "ordered", "reuse_memory", "unordered", "use_own_threads"]
+__all__ = ["TILE_SIZE", "client_of", "ordered", "reuse_memory", "unordered", "use_own_threads"]
+
+#: MDI pixels along a side of a tile in a process whose memory is reused: larger than where it is
+#: not, so that less of the time goes into the margins.
+TILE_SIZE = 512
 
 #: Tasks under way for each worker: one that runs and two that wait.
 _AHEAD = 3

@@ -7,7 +7,7 @@ import math
 __all__ = ["angle_schedule", "solve"]
 
 
-def angle_schedule(num_steps, sigma_max=40.0, power=1.75):
+def angle_schedule(num_steps, sigma_max=40.0, power=1.0):
     """
     Noise levels sigma = tan(angle), the angle falling from arctan(sigma_max) to 0.
 

@@ -18,7 +18,7 @@ __all__ = ["Board", "pictures_of"]
 #: Gauss at which pictures are white.
 _WHITE = 500.0
 #: Of the solver, where a recipe names none.
-_STEPS = 6
+_STEPS = 4
 
 
 @torch.no_grad()
