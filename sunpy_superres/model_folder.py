@@ -253,7 +253,7 @@ def write_folder(folder, network, config, card=None):
         Text of the README.md; one that is there already stays without.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from sunpy_superres.files import write_whole
     from sunpy_superres.version import __version__
@@ -261,7 +261,9 @@ def write_folder(folder, network, config, card=None):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(state, path, metadata={"format": "pt"}))
+    # Through a file of Python's, whose errors say what is wrong (a full disk, say).
+    content = save(state, {"format": "pt"})
+    write_whole(folder / WEIGHTS, lambda path: Path(path).write_bytes(content))
     if card is not None:
         write_whole(folder / CARD, lambda path: Path(path).write_text(card, encoding="utf-8"))
     digest = _sha256(folder / WEIGHTS)

@@ -16,7 +16,7 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from skimage.registration import phase_cross_correlation
 from sunpy.time import parse_time
 
@@ -239,7 +239,7 @@ def save_pairs(pairs, path):
         tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
         index.append(asdict(pair.record))
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata={"pairs": json.dumps(index)})
+        partial.write_bytes(save(tensors, {"pairs": json.dumps(index)}))
 
 
 def main(arguments=None):

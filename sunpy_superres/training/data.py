@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from sunpy_superres.training.whole import whole_file
 
@@ -89,7 +89,7 @@ def save_pack(frames, path):
             tensors[f"sampling{number:04d}"] = np.asarray(frame.sampling, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata={"frames": json.dumps(index)})
+        partial.write_bytes(save(tensors, {"frames": json.dumps(index)}))
 
 
 def load_pack(path, split=None):

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from sunpy_superres.models.registry import ARCHITECTURES, build
 from sunpy_superres.training.board import Board, pictures_of
@@ -38,7 +38,7 @@ __all__ = ["train"]
 
 def _write(path, state, metadata):
     with whole_file(path) as partial:
-        save_file({k: v.contiguous() for k, v in state.items()}, partial, metadata=metadata)
+        partial.write_bytes(save({k: v.contiguous() for k, v in state.items()}, metadata))
 
 
 def train(

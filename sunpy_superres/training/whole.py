@@ -15,7 +15,8 @@ def whole_file(path):
     Give the name of a file to write, which becomes ``path`` once it is on the disk.
 
     If the writing fails (a full disk, an interrupt), what was written goes and ``path`` stays as
-    it was.
+    it was.  Write it with Python's own files, whose errors say what is wrong: those of libraries
+    that write by name are of their own kinds.
 
     Parameters
     ----------
