@@ -16,6 +16,10 @@ from sunpy_superres.training.loop import LoopConfig
 __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 
 
+#: Settings of a stage that are not its loop's.
+_OF_CROPS = ("size", "batch", "quiet_std")
+
+
 @dataclass(frozen=True)
 class Stage:
     """
@@ -28,11 +32,14 @@ class Stage:
         Side of a crop in HMI pixels, without the margin that only feeds the blur.
     batch : int
         Crops in a batch.
+    quiet_std : float
+        Crops with a standard deviation below this (Gauss) are drawn anew half of the time.
     """
 
     loop: LoopConfig = LoopConfig()
     size: int = 192
     batch: int = 12
+    quiet_std: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Recipe:
             stages = {}
             for name, entries in dict(values.pop("stages")).items():
                 entries = dict(entries)
-                outer = {k: entries.pop(k) for k in ("size", "batch") if k in entries}
+                outer = {k: entries.pop(k) for k in _OF_CROPS if k in entries}
                 stages[name] = Stage(LoopConfig(**entries), **outer)
             ranges = {
                 k: tuple(v) if isinstance(v, list) else v
