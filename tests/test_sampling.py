@@ -47,7 +47,7 @@ def test_solver_gives_the_distribution_of_a_gaussian(spread, steps, bound):
         return (spread**2 * x + sigma**2 * mean) / (spread**2 + sigma**2)
 
     noise = torch.linspace(-2, 2, 9, dtype=torch.float64)
-    sigmas = angle_schedule(steps)
+    sigmas = angle_schedule(steps, power=1.75)
     out = solve(denoise, noise, sigmas)
     start = noise * np.hypot(1, sigmas[0])
     exact = mean + spread * (start - mean) / np.hypot(sigmas[0], spread)

@@ -115,9 +115,7 @@ def train(
         stage = recipe.stages[name]
         margin = 0 if name == "autoencoder" else MARGIN
         seed = recipe.seed + 1000 * number
-        sampler = CropSampler(
-            frames, stage.size + 2 * margin, stage.batch, seed, stage.quiet_std
-        )
+        sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed, stage.quiet_std)
         batches = ObservedCrops(sampler, recipe.degradation, device)
         checkpoint = out / f"{name}.checkpoint"
         if not checkpoint.exists():
