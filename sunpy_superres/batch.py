@@ -38,14 +38,7 @@ from sunpy_superres.results import (
     save_result,
     stem_of,
 )
-from sunpy_superres.scheduling import (
-    TILE_SIZE,
-    client_of,
-    ordered,
-    reuse_memory,
-    unordered,
-    use_own_threads,
-)
+from sunpy_superres.scheduling import client_of, ordered, reuse_memory, unordered, use_own_threads
 from sunpy_superres.super_resolution import check_options, super_resolve
 
 __all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_maps"]
@@ -139,7 +132,6 @@ def _do_file(path, folder, model, settings, record):
             model=loaded,
             seed=frame_seed(mdi_map, settings["seed"]),
             device=settings["device"],
-            tile_size=TILE_SIZE,
             progress=False,
             **{name: settings[name] for name in _SETTINGS},
         )

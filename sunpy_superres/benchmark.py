@@ -159,7 +159,7 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
     loaded = load_model(model)
     work = _network_work(loaded.network)
     options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
-    options["tile_size"] = TILE_SIZE  # as in the commands
+    options["tile_size"] = TILE_SIZE  # as sunpy-superres run has it
     super_resolve(benchmark_frame(32), n_samples=1, progress=False, **options)
     stages = _Stages(loaded.network)
     frame = benchmark_frame(side)

@@ -85,9 +85,10 @@ def _parser():
 
 def _save(outputs, mdi_map, result, overwrite):
     """Write all outputs of one input, or none of them."""
-    from sunpy_superres.files import move_together, write_whole
+    from sunpy_superres.files import move_together
     from sunpy_superres.plotting import plot_result
     from sunpy_superres.results import partial_folder
+    from sunpy_superres.whole import write_whole
 
     writers = {
         kind: lambda name, kind=kind: getattr(result, kind).save(name, overwrite=True)

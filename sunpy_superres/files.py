@@ -1,4 +1,4 @@
-"""Maps to and from FITS files; files appear whole or not at all."""
+"""Maps from FITS files, and files that belong together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import itertools
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.headers import repaired
 from sunpy_superres.magnetogram import check_observable
 
-__all__ = ["check_regular", "move_together", "read_map", "write_whole"]
+__all__ = ["check_regular", "move_together", "read_map"]
 
 #: Pixels of an image; HMI has 2^24.  A damaged header may promise any number.
 _LARGEST = 2**28
@@ -168,32 +167,6 @@ def _find_image(file):
         end = place["datLoc"] + place["datSpan"]
         if hdu.is_image and 0 not in (hdu.shape or [0]):
             return number, hdu
-
-
-def write_whole(path, write):
-    """
-    Let ``write`` make a file beside ``path``, then move it there in one step.
-
-    Parameters
-    ----------
-    path : path-like
-    write : callable
-        ``write(temporary_path)``.
-    """
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        write(name)
-        with Path(name).open("rb") as file:
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -149,10 +149,8 @@ def sky_lengths(smap, x, y) -> np.ndarray:
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
-    x, y : array-like
-        Pixel coordinates from 0, of any common shape.
+    smap, x, y
+        As in `sphere_vectors`.
 
     Returns
     -------

@@ -255,8 +255,8 @@ def write_folder(folder, network, config, card=None):
     import torch
     from safetensors.torch import save
 
-    from sunpy_superres.files import write_whole
     from sunpy_superres.version import __version__
+    from sunpy_superres.whole import write_whole
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ import sunpy.map
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from sunpy_superres.files import move_together, write_whole
+from sunpy_superres.files import move_together
+from sunpy_superres.whole import write_whole
 
 __all__ = [
     "Stamp",

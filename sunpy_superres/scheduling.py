@@ -13,7 +13,8 @@ from collections import deque
 __all__ = ["TILE_SIZE", "client_of", "ordered", "reuse_memory", "unordered", "use_own_threads"]
 
 #: MDI pixels along a side of a tile in a process whose memory is reused: larger than where it is
-#: not, so that less of the time goes into the margins.
+#: not, so that less of the time goes into the margins.  Not for a batch, whose results must not
+#: depend, not even in rounding, on which of its workers reuse theirs.
 TILE_SIZE = 512
 
 #: Tasks under way for each worker: one that runs and two that wait.

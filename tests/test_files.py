@@ -9,7 +9,7 @@ import sunpy.map
 from astropy.io import fits
 
 from sunpy_superres import read_map
-from sunpy_superres.files import write_whole
+from sunpy_superres.whole import write_whole
 
 
 @pytest.fixture

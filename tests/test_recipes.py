@@ -114,6 +114,17 @@ def test_a_start_without_sampling_gains_it(pack, tmp_path):
     torch.testing.assert_close(*prepared)
 
 
+def test_a_start_with_other_channels_gains_nothing(pack, tmp_path):
+    """Fewer latent channels in front: the same places mean other things, so they start afresh."""
+    old = build(configured("residual_ldm", TINY["residual_ldm"][1]))
+    save_file(old.state_dict(), tmp_path / "old.safetensors")
+    more = {**DIFFUSION, "autoencoder": {**DIFFUSION["autoencoder"], "latent_channels": 7}}
+    new = build(configured("residual_ldm", {**more, "sampling": True}))
+    before = new.regression.unet.stem.weight.clone()
+    recipes._start_from(new, tmp_path / "old.safetensors")
+    torch.testing.assert_close(new.regression.unet.stem.weight, before, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_from_training_to_a_map(name, pack, tmp_path, mdi_cutout):
     """Train, resume, write as a model, load, super-resolve."""

@@ -16,17 +16,19 @@ class FrameReader(nn.Module):
     Base of the models: calibration, interpolation and input channels.
 
     A subclass has a ``config`` with ``field_scale``, ``noise_scale``, ``gain``,
-    ``weak_excess`` and ``weak_scale``, and says its ``factor``.  If it has ``sampling`` too,
-    and that is True, the networks also see how the frame's pixels are foreshortened.
+    ``weak_excess`` and ``weak_scale``, and ``sampling``: whether the networks are told how the
+    frame's pixels are foreshortened; and says its ``factor``.
     """
 
+    #: Channels that a model with ``sampling`` has more, the last of `pixel_channels`.
+    sampling_channel_count = 2
     #: HMI-like pixels along one side of an MDI pixel.
     factor = 4
 
     @property
     def pixel_channel_count(self) -> int:
         """Channels of `pixel_channels`."""
-        return 6 if getattr(self.config, "sampling", False) else 4
+        return 4 + (self.sampling_channel_count if self.config.sampling else 0)
 
     def calibrated(self, frame):
         """MDI Gauss to HMI Gauss."""
@@ -69,7 +71,7 @@ class FrameReader(nn.Module):
             mask.to(level),
             torch.log(noise.clamp(min=1.0) / self.config.noise_scale).to(level).expand_as(level),
         ]
-        if getattr(self.config, "sampling", False):
+        if self.config.sampling:
             if sampling is None:
                 sampling = level.new_ones(1, 2, 1, 1)
             logarithm = torch.log(sampling.clamp(min=0.1)).to(level)

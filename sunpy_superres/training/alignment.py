@@ -11,6 +11,7 @@ import json
 import sys
 import warnings
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -26,7 +27,7 @@ from sunpy_superres.geometry import plate_scale, rebinned_meta
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.magnetogram import read_magnetogram
 from sunpy_superres.metrics._alignment import on_grid_of
-from sunpy_superres.training.whole import whole_file
+from sunpy_superres.whole import write_whole
 
 __all__ = [
     "AlignedPair",
@@ -238,8 +239,8 @@ def save_pairs(pairs, path):
             tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
         tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
         index.append(asdict(pair.record))
-    with whole_file(path) as partial:
-        partial.write_bytes(save(tensors, {"pairs": json.dumps(index)}))
+    content = save(tensors, {"pairs": json.dumps(index)})
+    write_whole(path, lambda name: Path(name).write_bytes(content))
 
 
 def main(arguments=None):

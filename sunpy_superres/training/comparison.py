@@ -11,12 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sunpy_superres import metrics
 from sunpy_superres.benchmark import benchmark_frame
-from sunpy_superres.files import write_whole
 from sunpy_superres.hub import load_model
 from sunpy_superres.metrics._alignment import on_grid_of
 from sunpy_superres.super_resolution import super_resolve
 from sunpy_superres.training.evaluate import evaluate
 from sunpy_superres.training.figures import Gathered, sample_of
+from sunpy_superres.whole import write_whole
 
 __all__ = ["Comparison", "compare_models", "seconds_of_full_disk", "work_of_full_disk"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from sunpy_superres.training.whole import whole_file
+from sunpy_superres.whole import write_whole
 
-__all__ = ["CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
+__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
@@ -88,8 +89,8 @@ def save_pack(frames, path):
         if frame.sampling is not None:
             tensors[f"sampling{number:04d}"] = np.asarray(frame.sampling, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
-    with whole_file(path) as partial:
-        partial.write_bytes(save(tensors, {"frames": json.dumps(index)}))
+    content = save(tensors, {"frames": json.dumps(index)})
+    write_whole(path, lambda name: Path(name).write_bytes(content))
 
 
 def load_pack(path, split=None):
@@ -108,12 +109,13 @@ def load_pack(path, split=None):
     """
     frames = []
     with safe_open(str(path), framework="numpy") as file:
+        names = set(file.keys())
         for number, entry in enumerate(json.loads(file.metadata()["frames"])):
             if split in (None, entry["split"]):
                 counts = file.get_tensor(f"frame{number:04d}")
                 field = np.where(counts == -32768, np.nan, counts * np.float32(_COUNT))
                 sampling = None
-                if f"sampling{number:04d}" in file.keys():  # noqa: SIM118 (no container)
+                if f"sampling{number:04d}" in names:
                     sampling = file.get_tensor(f"sampling{number:04d}").astype(np.float32)
                 frames.append(Frame(**entry, field=field.astype(np.float32), sampling=sampling))
     return frames

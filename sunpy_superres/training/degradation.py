@@ -183,8 +183,6 @@ def degrade(
     def observed(field):
         """Blurred by core and wings, and averaged over MDI pixels."""
         core = block_mean(_shifted(blur(field, sigma), quarter))
-        if not share.any():
-            return core
         wide = blur(block_mean(_shifted(field, quarter)), wing)
         return torch.lerp(core, wide, share.to(core))
 

@@ -8,8 +8,8 @@ import sunpy.map
 from astropy.table import QTable, Table
 
 from sunpy_superres import metrics
-from sunpy_superres.files import write_whole
 from sunpy_superres.super_resolution import SuperResolution
+from sunpy_superres.whole import write_whole
 
 __all__ = ["Gathered", "sample_of"]
 

@@ -17,7 +17,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sunpy_superres.training.processes import Processes
-from sunpy_superres.training.whole import whole_file
+from sunpy_superres.whole import write_whole
 
 __all__ = ["LoopConfig", "fit", "keep_settings", "save_checkpoint"]
 
@@ -80,9 +80,13 @@ class LoopConfig:
 
 def save_checkpoint(path, state):
     """Write a checkpoint whole or not at all."""
-    # Through a file of Python's, whose errors say what is wrong (a full disk, say).
-    with whole_file(path) as partial, partial.open("wb") as file:
-        torch.save(state, file)
+
+    def write(name):
+        with Path(name).open("wb") as file:
+            torch.save(state, file)
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, write, only_writer=True)
 
 
 def keep_settings(path, settings):
@@ -108,8 +112,9 @@ def keep_settings(path, settings):
                 f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
             )
         return
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(settings, indent=1) + "\n"
+    write_whole(path, lambda name: Path(name).write_text(text, encoding="utf-8"), only_writer=True)
 
 
 def fit(

@@ -202,7 +202,7 @@ def frames_of_maps(source, config=PackConfig()):
             continue
         remapped = "CRLN" in str(smap.meta.get("ctype1", "")).upper()
         if split != "train" or not remapped or longitude <= config.oversampled_from:
-            yield Frame(name, region, split, field, _nodes(smap) if remapped else None)
+            yield Frame(name, region, split, field, _nodes(smap))
         if remapped and longitude > config.foreshortened_from:
             squeezed = as_seen_on_ccd(field, longitude, float(smap.meta.get("lat_fwt") or 0.0))
             yield Frame(name + "#ccd", region, split, squeezed)

@@ -31,14 +31,14 @@ from sunpy_superres.training.stages import (
     regression_loss,
     residual_statistics,
 )
-from sunpy_superres.training.whole import whole_file
+from sunpy_superres.whole import write_whole
 
 __all__ = ["train"]
 
 
 def _write(path, state, metadata):
-    with whole_file(path) as partial:
-        partial.write_bytes(save({k: v.contiguous() for k, v in state.items()}, metadata))
+    content = save({k: v.contiguous() for k, v in state.items()}, metadata)
+    write_whole(path, lambda name: Path(name).write_bytes(content), only_writer=True)
 
 
 def train(
@@ -168,15 +168,16 @@ def _start_from(model, path):
     """
     Weights of another model, as far as the names and shapes are the same.
 
-    A convolution that has gained input channels, at its end, starts without them.
+    Where the model is told the sampling and the other was not, the channels of it, which come
+    last, start at zero.
     """
     own, other = model.state_dict(), load_file(path)
     shared = {}
     for name, value in other.items():
         if name not in own:
             continue
-        if value.ndim == 4 and value.shape[1] < own[name].shape[1]:
-            gained = own[name].shape[1] - value.shape[1]
+        gained = model.sampling_channel_count if model.config.sampling else 0
+        if value.ndim == own[name].ndim == 4 and own[name].shape[1] - value.shape[1] == gained > 0:
             value = torch.nn.functional.pad(value, (0, 0, 0, 0, 0, gained))
         if value.shape == own[name].shape:
             shared[name] = value.float()
