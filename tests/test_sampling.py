@@ -56,6 +56,24 @@ def test_solver_gives_the_distribution_of_a_gaussian(spread, steps, bound):
     assert float(out.mean()) == pytest.approx(float(exact.mean()), abs=0.03)
 
 
+@pytest.mark.parametrize("spread", [0.5, 0.8, 1.3])
+def test_default_schedule_converges_to_second_order(spread):
+    """Of N(0, s^2), where the map from noise to signal is a factor; twice the steps, a quarter."""
+
+    def error(steps):
+        sigmas = angle_schedule(steps)
+        start = torch.ones(1, dtype=torch.float64)
+
+        def denoise(x, sigma):
+            return spread**2 * x / (spread**2 + sigma**2)
+
+        exact = spread * np.hypot(1, sigmas[0]) / np.hypot(sigmas[0], spread)
+        return abs(float(solve(denoise, start, sigmas)) - exact)
+
+    assert error(80) < error(40) / 3.5
+    assert error(4) < 0.15 * spread  # the residual is near 1, where it is exact
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     ny=st.integers(2, 40), nx=st.integers(2, 40), tile=st.integers(1, 12), halo=st.integers(0, 6)
