@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from sunpy_superres.training.export import extended
-from sunpy_superres.training.pairs import native_frame, registered_origin
+from sunpy_superres.training.pairs import native_frame, registered_pixels
+from sunpy_superres.training.registration import registered_grid
 from sunpy_superres.training.scores import Scores, calibrate
 
 
@@ -65,16 +66,45 @@ def test_native_pixels_are_recovered_from_an_interpolated_frame():
     np.testing.assert_allclose(inner, frame[rows, columns], atol=0.5)
 
 
-def test_registration_finds_a_known_shift():
-    """HMI at 0.73 arcsec, seen by MDI with its origin two and a half pixels off."""
-    noise = np.random.default_rng(3).standard_normal((200, 200))
-    hmi = (3200 * ndimage.gaussian_filter(noise, 3)).astype("f4").astype(float)
-    period, origin = np.array([2.7, 2.7]), np.array([-1.0, 0.5])
+def observed(hmi, matrix, origin, size=70):
+    """HMI at 0.73 arcsec, seen by MDI with the given pixels."""
     image = ndimage.uniform_filter(ndimage.gaussian_filter(hmi, 1.7), 3)
-    true = origin + (2.5, -1.25)
-    where = [np.arange(70) * step + first for step, first in zip(period, true, strict=True)]
-    frame = 1.4 * ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
-    np.testing.assert_allclose(registered_origin(hmi, frame, period, origin), true, atol=0.05)
+    index = np.mgrid[:size, :size].reshape(2, -1)
+    where = np.asarray(origin)[:, None] + np.asarray(matrix) @ index
+    return 1.4 * ndimage.map_coordinates(image, where, order=3).reshape(size, size)
+
+
+@pytest.fixture(scope="module")
+def hmi():
+    noise = np.random.default_rng(3).standard_normal((200, 200))
+    field = (3200 * ndimage.gaussian_filter(noise, 3)).astype("f4").astype(float)
+    # Weak structure everywhere, and one spot that must not rule the fit.
+    y, x = np.mgrid[:200, :200]
+    return field + 1500 * np.exp(-((y - 130) ** 2 + (x - 120) ** 2) / 300)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.25], ids=["shifted", "shifted, turned and stretched"])
+def test_registration_finds_known_pixels(hmi, turn):
+    """The origin two and a half pixels off; the roll a quarter of a degree, the scale 0.6 %."""
+    period, origin = np.array([2.7, 2.7]), np.array([-1.0, 0.5])
+    angle = np.deg2rad(turn)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    true = np.diag(period) @ rotation * (1.006 if turn else 1.0)
+    start = origin + (2.5, -1.25)
+    frame = observed(hmi, true, start)
+    frame = frame + np.random.default_rng(0).normal(0, 9, frame.shape)
+    matrix, found = registered_pixels(hmi, frame, period, origin)
+    corners = np.array([[0, 0], [0, 69], [69, 0], [69, 69]]).T
+    off = (found[:, None] + matrix @ corners) - (start[:, None] + true @ corners)
+    assert np.abs(off).max() < 0.15  # of a fine pixel: 0.05 of MDI's
+
+
+def test_registration_leaves_a_frame_without_structure_as_it_is(hmi):
+    frame = np.random.default_rng(1).normal(0, 9, (70, 70))
+    matrix, _ = registered_grid(
+        frame, np.ones(frame.shape, bool), hmi, np.diag([2.7, 2.7]), [0.0, 0.0]
+    )
+    np.testing.assert_allclose(matrix / 2.7, np.eye(2), atol=0.02)
 
 
 def test_calibration_goes_on_where_the_held_out_regions_end():

@@ -11,8 +11,15 @@ from scipy import ndimage
 from test_training import TINY
 
 from sunpy_superres.data import example_hmi_map, example_mdi_map
+from sunpy_superres.metrics._alignment import on_grid_of
 from sunpy_superres.models.residual_ldm import ResidualLDM
-from sunpy_superres.training.alignment import align_pair, match_pairs, observed_at, save_pairs
+from sunpy_superres.training.alignment import (
+    _fine_grid,
+    align_pair,
+    match_pairs,
+    observed_at,
+    save_pairs,
+)
 from sunpy_superres.training.finetune import (
     FineTuning,
     PairSampler,
@@ -50,6 +57,23 @@ def test_a_wrong_pointing_is_found_and_taken_out(mdi_map, hmi_map):
     unmoved = ndimage.shift(hmi_map.data, (5, -3), order=0)[inner]
     assert np.corrcoef(unmoved.ravel(), truth.ravel())[0, 1] < 0.9
     assert pair.record.correlation > 0.97
+
+
+def test_a_wrong_roll_and_scale_are_found_and_taken_out(mdi_map, hmi_map):
+    """0.3 degrees and 0.6 per cent, about a place near the edge of the frame."""
+    exact = align_pair(mdi_map, hmi_map)
+    np.testing.assert_allclose(exact.record.deformation, 0, atol=5e-4)
+    step = hmi_map.meta["cdelt1"] * 1.006
+    off = _moved(hmi_map, crota2=0.3, cdelt1=step, cdelt2=step)
+    pair = align_pair(mdi_map, off)
+    angle = np.deg2rad(0.3)
+    expected = (0.006, -angle, angle, 0.006)
+    np.testing.assert_allclose(pair.record.deformation, expected, atol=7e-4)
+    both = np.isfinite(pair.target) & np.isfinite(exact.target)
+    difference = (pair.target - exact.target)[both]
+    unregistered = on_grid_of(_fine_grid(mdi_map), off)[0]
+    before = (unregistered - exact.target)[both]
+    assert difference.std() < 0.05 * np.nanstd(before)
 
 
 @pytest.mark.parametrize(

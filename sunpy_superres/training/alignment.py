@@ -18,6 +18,7 @@ import numpy as np
 import sunpy.map
 import torch
 from safetensors.numpy import save
+from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 from sunpy.time import parse_time
 
@@ -27,6 +28,7 @@ from sunpy_superres.geometry import plate_scale, rebinned_meta
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.magnetogram import read_magnetogram
 from sunpy_superres.metrics._alignment import on_grid_of
+from sunpy_superres.training.registration import registered_grid
 from sunpy_superres.whole import write_whole
 
 __all__ = [
@@ -50,8 +52,11 @@ class PairRecord:
     mdi_time, hmi_time : str
         Of the observations, UTC.
     shift : tuple of float
-        By how much, in MDI pixels along rows and columns, HMI's coordinates were off MDI's; it
-        has been taken out.
+        By how much, in MDI pixels along rows and columns, HMI's coordinates were off MDI's in the
+        middle of the frame; it has been taken out.
+    deformation : tuple of float
+        The same for rotation, scale and shear: movement of rows and of columns for each row, then
+        for each column.
     correlation : float
         Of the MDI frame with HMI observed through MDI, afterwards.
     """
@@ -59,6 +64,7 @@ class PairRecord:
     mdi_time: str
     hmi_time: str
     shift: tuple[float, float]
+    deformation: tuple[float, float, float, float]
     correlation: float
 
 
@@ -128,12 +134,34 @@ def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
     return pairs
 
 
-def _fine_grid(mdi_map, shift=(0.0, 0.0)):
-    """An empty Map of four times the pixels, its coordinates moved by MDI pixels."""
+#: Fine pixel, from 0, under the middle of MDI's first; and the grid of fine pixels.
+_FIRST = (FACTOR - 1) / 2
+_REGULAR = (FACTOR * np.eye(2), np.full(2, _FIRST))
+
+
+def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
+    """
+    An empty Map of four times the pixels.
+
+    Its coordinates are those that the header says for the fine pixel ``origin + matrix @ i`` where
+    the frame has its pixel ``i`` (row, column).
+    """
     shape = tuple(FACTOR * n for n in mdi_map.data.shape)
     meta = rebinned_meta(mdi_map.meta, shape, FACTOR)
-    meta["crpix2"] += FACTOR * shift[0]
-    meta["crpix1"] += FACTOR * shift[1]
+    matrix = np.asarray(matrix)[::-1, ::-1] / FACTOR
+    origin = np.asarray(origin)[::-1]
+    reference = np.array([meta["crpix1"], meta["crpix2"]]) - 1
+    reference = _FIRST + np.linalg.solve(matrix, reference - origin)
+    meta["crpix1"], meta["crpix2"] = (float(r) for r in reference + 1)
+    step = mdi_map.scale
+    scale = np.array([step.axis1.value, step.axis2.value]) / FACTOR
+    linear = np.diag(scale) @ mdi_map.rotation_matrix @ matrix
+    meta = {k: v for k, v in meta.items() if not k.startswith(("crota", "cd1_", "cd2_"))}
+    meta["cdelt1"], meta["cdelt2"] = (float(s) for s in scale)
+    for row in (0, 1):
+        for column in (0, 1):
+            value = linear[row, column] / scale[row]
+            meta[f"pc{row + 1}_{column + 1}"] = float(value)
     return sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
 
 
@@ -146,13 +174,31 @@ def _through_mdi(field, known, scale):
     return reading, coverage[0, 0].numpy() > 0.9
 
 
+def _averaged_at_each(field, known, scale):
+    """HMI's field as MDI averages it, around the lower right corner of each fine pixel."""
+
+    def mean(values):
+        values = ndimage.gaussian_filter(values, MDI.blur_sigma(scale), mode="nearest")
+        return ndimage.uniform_filter(values, FACTOR, mode="nearest")
+
+    return mean(np.where(known, field, 0.0)) / np.maximum(mean(known.astype(float)), 0.05)
+
+
+def _seen(source, hmi_map, matrix, origin, scale):
+    """HMI on a fine grid, where it is known, what MDI reads there, and where that is sure."""
+    field, known = on_grid_of(_fine_grid(source, matrix, origin), hmi_map)
+    return field, known, *_through_mdi(field, known, scale)
+
+
 def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
     """
     HMI's field on the grid of an MDI Map, four times finer and registered.
 
     HMI is reprojected to the grid, observed through MDI, and its shift against the frame found
-    by cross-correlation to a fiftieth of an MDI pixel.  The coordinates are then moved and HMI
-    reprojected once more, so that it is interpolated only once.
+    by cross-correlation; then
+    `~sunpy_superres.training.registration.registered_grid` finds what rotation and scale the
+    headers are off by.  The coordinates are moved and HMI reprojected once more, so that it is
+    interpolated only once.
 
     Parameters
     ----------
@@ -186,28 +232,40 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     magnetogram = read_magnetogram(mdi_map)
     source = magnetogram.map
     scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
-    shift = np.zeros(2)
+    middle = (np.array(source.data.shape) - 1) / 2
+    matrix, origin = _REGULAR
     # Twice: what a large shift brings in at the edges counts in the second.
     for _ in range(2):
-        field, known = on_grid_of(_fine_grid(source, shift), hmi_map)
-        reading, covered = _through_mdi(field, known, scale)
-        used = covered & magnetogram.good
-        if used.sum() < 256:
+        field, known, reading, used = _seen(source, hmi_map, matrix, origin, scale)
+        good = used & magnetogram.good
+        if good.sum() < 256:
             raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
         found, _, _ = phase_cross_correlation(
-            np.where(used, magnetogram.frame, 0),
-            np.where(used, reading, 0),
+            np.where(good, magnetogram.frame, 0),
+            np.where(good, reading, 0),
             upsample_factor=50,
             normalization=None,
         )
-        shift = shift + found
-    field, known = on_grid_of(_fine_grid(source, shift), hmi_map)
-    if np.abs(shift).max() > largest_shift:
+        origin = origin - FACTOR * found
+    field, known, _, used = _seen(source, hmi_map, matrix, origin, scale)
+    # An even number of pixels is averaged around its corner, half a pixel on.
+    relative, start = registered_grid(
+        magnetogram.frame,
+        used & magnetogram.good,
+        _averaged_at_each(field, known, scale),
+        _REGULAR[0],
+        _REGULAR[1] + 0.5,
+    )
+    # From the frame's pixels to those of the moved grid, and from there to the header's.
+    origin = origin + (start - 0.5 - _FIRST)
+    matrix = relative
+    moved = (origin + matrix @ middle - _REGULAR[1]) / FACTOR - middle
+    if np.abs(moved).max() > largest_shift:
         raise ValueError(
-            f"HMI is {shift[0]:+.1f}, {shift[1]:+.1f} MDI pixels off, more than {largest_shift}; "
+            f"HMI is {moved[0]:+.1f}, {moved[1]:+.1f} MDI pixels off, more than {largest_shift}; "
             "check the coordinates of both Maps, or give a larger largest_shift."
         )
-    reading, covered = _through_mdi(field, known, scale)
+    field, known, reading, covered = _seen(source, hmi_map, matrix, origin, scale)
     used = covered & magnetogram.good
     together = float(np.corrcoef(magnetogram.frame[used], reading[used])[0, 1])
     if not together >= correlation:
@@ -215,8 +273,12 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
             f"HMI observed through MDI has a correlation of {together:.2f} with the frame, less "
             f"than {correlation}: these are not the same field, or the Sun has changed between."
         )
+    deformation = matrix / FACTOR - np.eye(2)
     record = PairRecord(
-        times[0].isot, times[1].isot, tuple(float(s) for s in shift.round(3)), round(together, 4)
+        *(time.isot for time in times),
+        shift=tuple(float(s) for s in -moved.round(3)),
+        deformation=tuple(float(d) for d in deformation.T.ravel().round(5)),
+        correlation=round(together, 4),
     )
     target = np.where(known, field, np.nan).astype(np.float32)
     return AlignedPair(

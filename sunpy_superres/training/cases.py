@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.instruments import FACTOR, MDI, simulate_mdi
-from sunpy_superres.training.pairs import native_frame, registered_origin
+from sunpy_superres.training.pairs import native_frame, registered_pixels
 from sunpy_superres.training.splits import ANY_QUALITY, SPLITS, hmi_maps, region_and_split
 
 __all__ = ["Case", "cases", "pair_cases", "region_cases"]
@@ -129,11 +129,21 @@ def region_cases(data, split="test", *, noise=12.0, seed=0):
             yield Case(path.stem, region, mdi_map, hmi_map)
 
 
-def _pair_header(shape, scale, reference, stamp):
-    """A plane-of-sky header: the source kept none; ``reference`` is the pixel of 0, 0."""
+def _pair_header(shape, reference, stamp, steps=((1.0, 0.0), (0.0, 1.0))):
+    """
+    A plane-of-sky header: the source kept none.
+
+    ``reference`` is the pixel of 0, 0; ``steps`` are MDI pixels along rows and columns for one
+    pixel along them.
+    """
+    steps = np.asarray(steps)
+    lengths = np.hypot(steps[:, 0], steps[:, 1])
+    (pc2_2, pc2_1), (pc1_2, pc1_1) = steps / lengths[:, None]
+    scale = MDI.plate_scale
     return {
         "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec",
-        "cdelt1": scale[1], "cdelt2": scale[0], "crval1": 0.0, "crval2": 0.0,
+        "cdelt1": scale * lengths[1], "cdelt2": scale * lengths[0], "crval1": 0.0, "crval2": 0.0,
+        "pc1_1": pc1_1, "pc1_2": pc1_2, "pc2_1": pc2_1, "pc2_2": pc2_2,
         "crpix1": reference[1] + 1, "crpix2": reference[0] + 1, "naxis1": shape[1],
         "naxis2": shape[0], "date-obs": stamp, "dsun_obs": 1.496e11, "hgln_obs": 0.0,
         "hglt_obs": 0.0, "rsun_ref": 6.96e8, "bunit": "Gauss",
@@ -145,23 +155,21 @@ def pair_cases(data):
     The real MDI/HMI pairs of the data folder.
 
     Their source had interpolated MDI bilinearly onto HMI's grid and kept no coordinates:
-    the MDI pixels are recovered (`native_frame`), the frames registered, and both get a header
-    at disk centre (areas, and so fluxes, are those of disk centre).
+    the MDI pixels are recovered (`native_frame`), the frames registered (`registered_pixels`), and
+    both get a header at disk centre (areas, and so fluxes, are those of disk centre).
     """
     folder = Path(data) / "pairs"
     for mdi_path in sorted(folder.glob("mdi_*.fits")):
         stamp = mdi_path.name.split("_")[1]
         hmi = fits.getdata(next(folder.glob(f"hmi*{stamp}*.fits"))).astype(float)
         frame, period, origin, _ = native_frame(fits.getdata(mdi_path).astype(float))
-        registered = registered_origin(hmi, frame, period, origin)
+        matrix, registered = registered_pixels(hmi, frame, period, origin)
         middle = (np.array(frame.shape) - 1) / 2
         day = f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T00:00:00"
-        mdi = _pair_header(frame.shape, np.full(2, MDI.plate_scale), middle, day)
+        mdi = _pair_header(frame.shape, middle, day)
         mdi |= {"camera": "MDI", "telescop": "SOHO", "interval": 300.0}
-        header = _pair_header(
-            hmi.shape, MDI.plate_scale / period, registered + middle * period, day
-        )
-        shift = registered - origin
+        header = _pair_header(hmi.shape, registered + matrix @ middle, day, np.linalg.inv(matrix))
+        shift = registered + matrix @ middle - origin - period * middle
         yield Case(
             f"{mdi_path.stem} (shift {shift[0]:+.2f}, {shift[1]:+.2f} px)",
             mdi_path.stem,

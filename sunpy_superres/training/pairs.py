@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage, optimize
 
 from sunpy_superres.instruments import MDI
+from sunpy_superres.training.registration import registered_grid
 
-__all__ = ["native_frame", "registered_origin"]
+__all__ = ["native_frame", "registered_pixels"]
 
 
 def _linear_interpolation(size, period, phase):
@@ -79,12 +80,12 @@ def native_frame(image):
     return frame, np.array(period), np.array(origin), max(misfits)
 
 
-def registered_origin(hmi, frame, period, origin):
+def registered_pixels(hmi, frame, period, origin):
     """
-    Origin of the MDI frame on HMI's grid at which HMI, observed by MDI, fits it best.
+    Where the pixels of an MDI frame lie on HMI's grid.
 
     The shift of highest correlation between the frame and HMI blurred and averaged over
-    MDI's pixel, to a hundredth of a pixel.
+    MDI's pixel, then `~sunpy_superres.training.registration.registered_grid`.
 
     Parameters
     ----------
@@ -94,30 +95,22 @@ def registered_origin(hmi, frame, period, origin):
 
     Returns
     -------
-    numpy.ndarray
-        Along rows and columns.
+    matrix, origin : numpy.ndarray
+        ``(2, 2)`` and ``(2,)``: the frame's pixel ``i`` lies at ``origin + matrix @ i``.
     """
     edge = 6
-    inner = [np.arange(edge, n - edge) for n in frame.shape]
+    good = np.zeros(frame.shape, bool)
+    good[edge:-edge, edge:-edge] = True
+    index = np.argwhere(good).T
     image = ndimage.gaussian_filter(hmi, MDI.blur_sigma(MDI.plate_scale / period.mean()))
     image = ndimage.uniform_filter(image, int(round(period.mean())))
-    seen = frame[np.ix_(*inner)].ravel()
+    seen = frame[good]
 
     def mismatch(shift):
-        where = [
-            i * step + first + moved
-            for i, step, first, moved in zip(inner, period, origin, shift, strict=True)
-        ]
-        there = ndimage.map_coordinates(image, np.meshgrid(*where, indexing="ij"), order=1)
-        return -np.corrcoef(there.ravel(), seen)[0, 1]
+        where = index * period[:, None] + (origin + shift)[:, None]
+        there = ndimage.map_coordinates(image, where, order=1)
+        return -np.corrcoef(there, seen)[0, 1]
 
     steps = np.arange(-8.0, 8.5, 1.0)
     start = min(((y, x) for y in steps for x in steps), key=mismatch)
-    simplex = np.add(start, [[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
-    found = optimize.minimize(
-        mismatch,
-        start,
-        method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 1e-2, "fatol": 1e-7},
-    )
-    return origin + found.x
+    return registered_grid(frame, good, image, np.diag(period), origin + start)
