@@ -48,7 +48,8 @@ def plot_result(mdi_map, result, limit=None):
             data, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest"
         )
         axes.set_title(f"{title}  {smap.date.strftime('%Y-%m-%d %H:%M')}")
-        figure.colorbar(image, ax=axes, shrink=0.85, label=f"line-of-sight field ({u.G})")
+        quantity = "line-of-sight field" if low else "standard error"
+        figure.colorbar(image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})")
         for coordinate, name in zip(axes.coords, ("x", "y"), strict=False):
             coordinate.set_axislabel(f"{smap.coordinate_system[0 if name == 'x' else 1][:4]}")
     return figure

@@ -328,15 +328,33 @@ def frame_file(tmp_path_factory, bipole, mdi_header):
     return path
 
 
+def _mounted(folder, options):
+    """Mount a disk in memory, or skip the test where that is not allowed."""
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a disk of the test's own cannot be mounted")
+
+
 @pytest.fixture
 def small_disk_of_files(tmp_path):
     """A disk of 60 kB, which no result fits on."""
     folder = tmp_path / "full"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small disk cannot be mounted")
+    _mounted(folder, "size=60k")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def read_only_folder(tmp_path):
+    """A folder that nobody, root included, can write to."""
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    _mounted(folder, "ro")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -213,6 +213,44 @@ def test_a_full_disk(frame_file, tiny_model, small_disk_of_files, command, capsy
     tally(f"{command}: full disk", "a sentence, exit 1, nothing half-written")
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["the folder", "a folder in it"])
+@pytest.mark.parametrize("command", ["run", "batch"])
+def test_a_read_only_folder(
+    frame_file, tiny_model, read_only_folder, command, inside, capsys, tally
+):
+    folder = read_only_folder / "new" if inside else read_only_folder
+    try:
+        code = main([command, str(frame_file), *options_of(tiny_model, folder, "--quiet")])
+    except SystemExit as stop:  # -o itself cannot be: wrong use
+        code = stop.code
+    said = capsys.readouterr().err
+    assert code == (2 if command == "run" and inside else 1), said
+    assert "read-only" in said.lower() or "cannot be written" in said, said
+    assert str(folder) in said
+    assert not list(read_only_folder.iterdir())
+    tally(f"{command}: read-only folder", f"a sentence, exit {code}, nothing written")
+
+
+def test_other_commands_on_a_read_only_folder(read_only_folder, tmp_path, capsys):
+    from sunpy_superres.data import example_hmi_map
+    from sunpy_superres.training.pack import Frame, save_pack
+
+    (tmp_path / "hmi").mkdir()
+    example_hmi_map().save(tmp_path / "hmi" / "hmi.fits")
+    frame = Frame("f", "region", "train", np.ones((200, 200), "f4"))
+    save_pack([frame], tmp_path / "pack.safetensors")
+    commands = [
+        ["train", tmp_path / "pack.safetensors", read_only_folder / "run", "--recipe", "enhance"],
+        ["pack", tmp_path / "hmi", read_only_folder / "pack.safetensors"],
+    ]
+    for command in commands:
+        assert main([str(part) for part in command]) == 1, command
+        said = capsys.readouterr().err
+        assert "Read-only" in said, said
+        assert "Traceback" not in said
+        assert not list(read_only_folder.iterdir())
+
+
 def test_a_report_that_cannot_be_written(frame_file, tiny_model, small_disk_of_files, capsys):
     folder = small_disk_of_files
     with (folder / "fill").open("wb", buffering=0) as file:

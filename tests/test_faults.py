@@ -216,10 +216,13 @@ def test_a_network_that_fails_is_an_error(mdi_header, model, monkeypatch):
 
 
 @st.composite
-def frames(draw, largest=40):
+def frames(draw, largest=(40, 40), smallest=1):
     """Header changes and an array of any size, type and pattern of missing pixels."""
-    side = st.one_of(st.integers(16, largest), st.integers(16, largest), st.integers(1, largest))
-    shape = draw(st.tuples(side, side))
+    usual = max(smallest, 16)
+    shape = tuple(
+        draw(st.one_of(*[st.integers(usual, end)] * 2, st.integers(smallest, end)))
+        for end in largest
+    )
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     data = rng.normal(0, draw(st.sampled_from([9, 12, 25])), shape)
     data = data + draw(st.sampled_from([0, 800])) * np.sin(np.indices(shape).sum(0) / 3)
@@ -236,8 +239,10 @@ def frames(draw, largest=40):
         data[rng.random(shape) < 0.05] = np.inf
     if np.isfinite(data).all():
         data = data.astype(draw(st.sampled_from(["f8", "f4", ">f4", ">f8", "i2", ">i4"])))
-    place = st.one_of(st.integers(150, 850), st.integers(150, 850), st.integers(-40, 1040))
-    corner = draw(st.tuples(place, place))
+    corner = tuple(
+        draw(st.one_of(*[st.integers(150 - over, 850 - over)] * 2, st.integers(-40, 1040)))
+        for over in (max(0, n - 200) // 2 for n in shape)
+    )
     roll = draw(st.floats(-400, 400))
     changes = {"crota2": roll}
     if draw(st.booleans()):
@@ -249,11 +254,11 @@ def frames(draw, largest=40):
     return data, corner, changes
 
 
-def _any_frame(frame, mdi_header, model, tally):
+def _any_frame(frame, mdi_header, model, tally, tile_size=16):
     data, corner, changes = frame
     smap = sunpy.map.Map(data, mdi_header(data.shape, corner=corner, **changes))
-    said, _ = attempt(smap, model, n_samples=1, tile_size=16)
-    tally("frames of any kind", said)
+    said, _ = attempt(smap, model, n_samples=1, tile_size=tile_size)
+    tally(f"frames of any kind{', large' if tile_size > 16 else ''}", said)
 
 
 ANY = {"suppress_health_check": list(HealthCheck)}
@@ -269,6 +274,15 @@ def test_any_frame(mdi_header, model, tally, frame):
 @pytest.mark.faults
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
 @settings(max_examples=300, **ANY)
-@given(frame=frames(largest=90))
+@given(frame=frames(largest=(90, 90)))
 def test_many_frames(mdi_header, model, tally, frame):
     _any_frame(frame, mdi_header, model, tally)
+
+
+@pytest.mark.faults
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+@settings(max_examples=12, **ANY)
+@given(frame=frames(largest=(2048, 1500), smallest=300))
+def test_large_frames(mdi_header, tiny_model, tally, frame):
+    """As large as an archive has them, with a model that is quick."""
+    _any_frame(frame, mdi_header, tiny_model, tally, tile_size=256)
