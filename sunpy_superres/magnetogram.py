@@ -60,6 +60,12 @@ class Magnetogram:
     sampling: np.ndarray | None = None
     changes: list[str] = field(default_factory=list)
 
+    @property
+    def gain_uncertainty(self) -> float:
+        """Relative uncertainty of the MDI/HMI ratio; 0 for a simulated frame, whose it is."""
+        simulated = "MDI" in str(self.map.meta.get("siminst", "")).upper()
+        return 0.0 if simulated else MDI.gain_uncertainty
+
 
 def check_observable(meta, instrument="MDI"):
     """

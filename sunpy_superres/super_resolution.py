@@ -37,7 +37,7 @@ class SuperResolution(NamedTuple):
     hmi_like : `~sunpy.map.GenericMap`
         Line-of-sight field in Gauss on HMI's scale.
     uncertainty : `~sunpy.map.GenericMap`
-        Its standard error in Gauss.
+        Its standard error in Gauss, that of the ratio between the instruments included.
     """
 
     hmi_like: sunpy.map.GenericMap
@@ -191,7 +191,12 @@ def super_resolve(
         meta, stack, on_disk = _on_grid(target_wcs, meta, grid, stack)
     members, regression, predicted = stack[:-2], stack[-2], stack[-1]
     field, uncertainty = summarise(
-        members, estimate, loaded.config["calibration"], regression, predicted
+        members,
+        estimate,
+        loaded.config["calibration"],
+        regression,
+        predicted,
+        gain_uncertainty=magnetogram.gain_uncertainty,
     )
     maps = [
         _as_map(field, meta, "HMI-like magnetogram super-resolved from MDI", on_disk),
@@ -249,6 +254,7 @@ def _with_provenance(
         srnsamp=int(n_samples),
         srestim=estimate,
         srgain=float(model.config["model"]["gain"]),
+        srgainu=magnetogram.gain_uncertainty,
         srnoise=float(np.median(magnetogram.noise[magnetogram.good])),
         srchisq=round(float(ensemble.chi_square), 4),
     )

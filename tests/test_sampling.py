@@ -222,6 +222,15 @@ def test_uncertainty_belongs_to_the_returned_map():
     np.testing.assert_allclose(sigma**2, variance + (median - mean) ** 2, rtol=1e-4)
 
 
+def test_uncertainty_of_the_ratio_is_added_in_quadrature():
+    members = np.random.default_rng(3).normal(-1000, 20, (8, 30, 40)).astype(np.float32)
+    field, alone = summarise(members, "sample", UNIT)
+    same, sigma = summarise(members, "sample", UNIT, gain_uncertainty=0.05)
+    np.testing.assert_array_equal(same, field)
+    expected = alone**2 + (0.05 * members.mean(0)) ** 2
+    np.testing.assert_allclose(sigma**2, expected, rtol=1e-4)
+
+
 def test_calibration_scales_the_spread_by_field_strength():
     calibration = {"field": [0.0, 100.0, 1000.0], "factor": [1.0, 2.0, 3.0]}
     np.testing.assert_allclose(

@@ -149,6 +149,22 @@ def test_header_says_how_it_was_made(result):
     assert all(len(key) <= 8 for key in meta)
 
 
+def test_the_ratio_is_uncertain_for_a_real_frame_only():
+    from sunpy_superres.data import example_mdi_map
+
+    simulated = example_mdi_map().submap([40, 40] * u.pix, width=47 * u.pix, height=39 * u.pix)
+    meta = {k: v for k, v in simulated.meta.items() if k != "siminst"}
+    meta |= {"telescop": "SOHO", "instrume": "MDI"}
+    real = sunpy.map.Map(simulated.data, meta)
+    options = {**QUICK, "estimate": "mean"}
+    field, alone = super_resolve(simulated, **options)[:2]
+    same, sigma = super_resolve(real, **options)[:2]
+    assert [m.meta["srgainu"] for m in (field, same)] == [0.0, 0.05]
+    np.testing.assert_array_equal(same.data, field.data)
+    expected = alone.data**2 + (0.05 * field.data) ** 2
+    np.testing.assert_allclose(sigma.data**2, expected, rtol=1e-3)
+
+
 def test_seed_is_recorded_when_it_was_drawn(small):
     options = {**QUICK, "n_samples": 1}
     del options["seed"]

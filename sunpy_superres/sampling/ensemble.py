@@ -52,7 +52,9 @@ def pooled_variance(members, width) -> np.ndarray:
     return np.where(there, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
-def summarise(members, estimate, calibration, regression=None, predicted=None):
+def summarise(
+    members, estimate, calibration, regression=None, predicted=None, *, gain_uncertainty=0.0
+):
     """
     One field and its uncertainty from an ensemble.
 
@@ -60,7 +62,8 @@ def summarise(members, estimate, calibration, regression=None, predicted=None):
     ("mean_weight" of the calibration) toward the mean that the regression foretells,
     which has no sampling noise.  The square of the uncertainty is the calibrated
     variance times (1 + (1 - w)^2 / n), plus the squared distance of the returned field
-    from that mean.  Without a regression ``w`` is 0: the ensemble mean and (1 + 1/n).
+    from that mean, plus the part of the mean that the ratio of the instruments is uncertain by.
+    Without a regression ``w`` is 0: the ensemble mean and (1 + 1/n).
 
     Parameters
     ----------
@@ -75,6 +78,8 @@ def summarise(members, estimate, calibration, regression=None, predicted=None):
     predicted : numpy.ndarray, optional
         Standard deviation foretold by the regression, in Gauss, ``(ny, nx)``: what takes
         the place of the ensemble's where there is one member only.
+    gain_uncertainty : float
+        Relative; see `~sunpy_superres.instruments.Instrument`.
 
     Returns
     -------
@@ -108,4 +113,5 @@ def summarise(members, estimate, calibration, regression=None, predicted=None):
         variance = pooled_variance(members, calibration.get("pooling", 0.0))
     variance *= np.square(calibration_factor(np.abs(mean), calibration))
     variance *= 1 + (1 - weight) ** 2 / n
-    return field, np.sqrt(variance + np.square(field - mean))
+    systematic = np.square(np.float32(gain_uncertainty) * mean)
+    return field, np.sqrt(variance + np.square(field - mean) + systematic)
