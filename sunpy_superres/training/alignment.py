@@ -190,6 +190,34 @@ def _seen(source, hmi_map, matrix, origin, scale):
     return field, known, *_through_mdi(field, known, scale)
 
 
+def _registered(magnetogram, hmi_map, scale):
+    """Matrix and origin, for `_fine_grid`, on which HMI lies as the frame does."""
+    matrix, origin = _REGULAR
+    # Twice: what a large shift brings in at the edges counts in the second.
+    for _ in range(2):
+        _, _, reading, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
+        used = sure & magnetogram.good
+        if used.sum() < 256:
+            raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
+        found, _, _ = phase_cross_correlation(
+            np.where(used, magnetogram.frame, 0),
+            np.where(used, reading, 0),
+            upsample_factor=50,
+            normalization=None,
+        )
+        origin = origin - FACTOR * found
+    field, known, _, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
+    # An even number of pixels is averaged around its corner, half a pixel on.
+    matrix, start = registered_grid(
+        magnetogram.frame,
+        sure & magnetogram.good,
+        _averaged_at_each(field, known, scale),
+        matrix,
+        _REGULAR[1] + 0.5,
+    )
+    return matrix, origin + (start - 0.5 - _REGULAR[1])
+
+
 def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
     """
     HMI's field on the grid of an MDI Map, four times finer and registered.
@@ -232,33 +260,8 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     magnetogram = read_magnetogram(mdi_map)
     source = magnetogram.map
     scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
+    matrix, origin = _registered(magnetogram, hmi_map, scale)
     middle = (np.array(source.data.shape) - 1) / 2
-    matrix, origin = _REGULAR
-    # Twice: what a large shift brings in at the edges counts in the second.
-    for _ in range(2):
-        field, known, reading, used = _seen(source, hmi_map, matrix, origin, scale)
-        good = used & magnetogram.good
-        if good.sum() < 256:
-            raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
-        found, _, _ = phase_cross_correlation(
-            np.where(good, magnetogram.frame, 0),
-            np.where(good, reading, 0),
-            upsample_factor=50,
-            normalization=None,
-        )
-        origin = origin - FACTOR * found
-    field, known, _, used = _seen(source, hmi_map, matrix, origin, scale)
-    # An even number of pixels is averaged around its corner, half a pixel on.
-    relative, start = registered_grid(
-        magnetogram.frame,
-        used & magnetogram.good,
-        _averaged_at_each(field, known, scale),
-        _REGULAR[0],
-        _REGULAR[1] + 0.5,
-    )
-    # From the frame's pixels to those of the moved grid, and from there to the header's.
-    origin = origin + (start - 0.5 - _FIRST)
-    matrix = relative
     moved = (origin + matrix @ middle - _REGULAR[1]) / FACTOR - middle
     if np.abs(moved).max() > largest_shift:
         raise ValueError(
