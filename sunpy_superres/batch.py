@@ -32,6 +32,7 @@ from sunpy_superres.results import (
     file_sha256,
     is_result,
     is_whole,
+    no_leftovers,
     outputs_of,
     refuse_other,
     remove_leftovers,
@@ -354,6 +355,7 @@ def main(arguments=None):
             from distributed import Client
 
             client = stack.enter_context(Client(options.scheduler, timeout="30s"))
+        stack.enter_context(no_leftovers(options.output))
         records = super_resolve_files(
             options.inputs,
             options.output,

@@ -136,7 +136,7 @@ def _one(source, outputs, options, model):
 
 
 def _run(options, parser):
-    from sunpy_superres.results import outputs_of, remove_leftovers, stem_of
+    from sunpy_superres.results import no_leftovers, stem_of
     from sunpy_superres.scheduling import reuse_memory
 
     reuse_memory()
@@ -152,11 +152,16 @@ def _run(options, parser):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"the folder {folder} cannot be made ({error})")
-    remove_leftovers(folder)
+    with no_leftovers(folder):
+        return _each(sources, stems, folder, options)
 
+
+def _each(sources, stems, folder, options):
+    """One file after another; exit code."""
     from tqdm.auto import tqdm
 
     from sunpy_superres.hub import load_model
+    from sunpy_superres.results import outputs_of
 
     model = load_model(options.model, progress=not options.quiet)
     failures = 0

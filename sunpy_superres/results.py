@@ -29,6 +29,7 @@ __all__ = [
     "outputs_of",
     "partial_folder",
     "refuse_other",
+    "no_leftovers",
     "remove_leftovers",
     "save_result",
 ]
@@ -200,16 +201,40 @@ def partial_folder(folder):
         yield Path(partial)
 
 
-def remove_leftovers(folder):
+@contextlib.contextmanager
+def no_leftovers(folder):
+    """
+    A command's work in a folder: no temporary folder is left, wherever a signal strikes.
+
+    One may come while a temporary folder is being made or removed.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+    remove_leftovers(folder)
+    try:
+        yield
+    except KeyboardInterrupt:
+        remove_leftovers(folder, own=True)
+        raise
+
+
+def remove_leftovers(folder, own=False):
     """
     Remove temporary folders of processes of this machine that are no more.
 
     Parameters
     ----------
     folder : path-like
+    own : bool
+        Of this process as well, which is about to end.
     """
     start = f".part-{socket.gethostname()}-"
     for path in Path(folder).glob(f"{start}*"):
         number = path.name.removeprefix(start).split("-")[0]
-        if number.isdigit() and not psutil.pid_exists(int(number)):
+        if not number.isdigit():
+            continue
+        ended = own if int(number) == os.getpid() else not psutil.pid_exists(int(number))
+        if ended:
             shutil.rmtree(path, ignore_errors=True)

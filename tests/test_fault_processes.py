@@ -19,7 +19,14 @@ from sunpy_superres.results import is_whole
 
 def start(command, *arguments):
     line = [sys.executable, "-m", "sunpy_superres.cli", command, *map(str, arguments)]
-    return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(
+        line,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell has its background jobs ignore Ctrl-C, and they hand it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
 def stop(process, number, ready, seconds=90):
@@ -54,6 +61,26 @@ def test_litter_of_a_run_that_was_killed_is_removed(frame_file, tiny_model, tmp_
     litter.mkdir()
     assert main(["run", str(frame_file), *options_of(tiny_model, tmp_path, "--quiet")]) == 0
     assert not litter.exists()
+
+
+@pytest.mark.parametrize("command", ["run", "batch"])
+def test_a_signal_while_a_temporary_folder_is_made(
+    frame_file, tiny_model, tmp_path, monkeypatch, command
+):
+    """Before anybody knows its name: it is gone all the same."""
+    import tempfile
+
+    made = tempfile.mkdtemp
+
+    def interrupted(*args, **kwargs):
+        folder = made(*args, **kwargs)
+        if "/.part-" in folder:
+            signal.raise_signal(signal.SIGTERM)
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
+    assert main([command, str(frame_file), *options_of(tiny_model, tmp_path, "--quiet")]) == 143
+    assert not list(tmp_path.glob(".part-*"))
 
 
 @pytest.mark.parametrize("command", ["run", "batch"])
@@ -159,7 +186,7 @@ def test_a_training_that_is_stopped(pack, tmp_path, number, tally):
     out = tmp_path / "run"
     arguments = [pack, out, "--recipe", "enhance", "--autocast", "none"]
     process = start("train", *arguments)
-    code, said = stop(process, number, (out / "model.safetensors").exists, seconds=200)
+    code, said = stop(process, number, (out / "model.safetensors").exists, seconds=400)
     assert code == CODES[number], said
     assert "Traceback" not in said
     process = start("train", *arguments, "--seconds", 1)
