@@ -62,7 +62,7 @@ class Magnetogram:
 
     @property
     def gain_uncertainty(self) -> float:
-        """Relative uncertainty of the MDI/HMI ratio; 0 for a simulated frame, whose it is."""
+        """Relative uncertainty of the MDI/HMI ratio; 0 where it is known: of a simulated frame."""
         simulated = "MDI" in str(self.map.meta.get("siminst", "")).upper()
         return 0.0 if simulated else MDI.gain_uncertainty
 

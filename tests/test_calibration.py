@@ -101,10 +101,20 @@ def test_registration_finds_known_pixels(hmi, turn):
 
 def test_registration_leaves_a_frame_without_structure_as_it_is(hmi):
     frame = np.random.default_rng(1).normal(0, 9, (70, 70))
-    matrix, _ = registered_grid(
-        frame, np.ones(frame.shape, bool), hmi, np.diag([2.7, 2.7]), [0.0, 0.0]
-    )
+    good, start = np.ones(frame.shape, bool), [0.0, 0.0]
+    matrix, origin = registered_grid(frame, good, hmi, np.diag([2.7, 2.7]), start)
     np.testing.assert_allclose(matrix / 2.7, np.eye(2), atol=0.02)
+    middle = np.full(2, 34.5)
+    np.testing.assert_allclose(origin + matrix @ middle, 2.7 * middle, atol=2.7)
+
+
+def test_registration_of_what_says_nothing_is_refused(hmi):
+    frame, good = np.ones((70, 70)), np.zeros((70, 70), bool)
+    with pytest.raises(ValueError, match="at least 64"):
+        registered_grid(frame, good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
+    hmi = np.where(hmi > 1000, np.nan, hmi)
+    with pytest.raises(ValueError, match="not finite"):
+        registered_grid(frame, ~good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
 
 
 def test_calibration_goes_on_where_the_held_out_regions_end():

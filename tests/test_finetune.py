@@ -20,6 +20,7 @@ from sunpy_superres.training.alignment import (
     observed_at,
     save_pairs,
 )
+from sunpy_superres.training.cases import _pair_header
 from sunpy_superres.training.finetune import (
     FineTuning,
     PairSampler,
@@ -50,7 +51,7 @@ def test_a_wrong_pointing_is_found_and_taken_out(mdi_map, hmi_map):
     # 3 HMI pixels along x, 5 along y: 0.75 and 1.25 of MDI's.
     off = _moved(hmi_map, crpix1=hmi_map.meta["crpix1"] + 3, crpix2=hmi_map.meta["crpix2"] - 5)
     pair = align_pair(mdi_map, off)
-    np.testing.assert_allclose(pair.record.shift, (-1.25, 0.75), atol=0.08)
+    np.testing.assert_allclose(pair.record.shift, (1.25, -0.75), atol=0.08)
     inner = (slice(40, -40), slice(40, -40))
     truth = hmi_map.data[inner]
     assert np.corrcoef(truth.ravel(), pair.target[inner].ravel())[0, 1] > 0.97
@@ -88,6 +89,46 @@ def test_bad_pairs_are_refused(mdi_map, hmi_map, change, options, message):
     off = _moved(hmi_map, crpix1=hmi_map.meta["crpix1"] + 3, **change)
     with pytest.raises(ValueError, match=message):
         align_pair(mdi_map, off, **options)
+
+
+HEADERS = {
+    "roll": {"crota2": 30.0},
+    "matrix": {"crota2": None, "pc1_1": 0.8, "pc1_2": -0.6, "pc2_1": 0.6, "pc2_2": 0.8},
+    "CD": {"crota2": None, "cdelt1": None, "cdelt2": None,
+           "cd1_1": 1.6, "cd1_2": -1.2, "cd2_1": 1.2, "cd2_2": 1.6},
+    "turned by its sign": {"cdelt1": -1.984, "cdelt2": -1.984},
+    "degrees": {"cunit1": "deg", "cunit2": "deg", "cdelt1": 5.5e-4, "cdelt2": 5.5e-4,
+                "crval1": 0.01, "crval2": -0.02, "crota2": -137.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_moved_grid_is_what_the_header_says_elsewhere(mdi_map, header):
+    meta = {k: v for k, v in (dict(mdi_map.meta) | HEADERS[header]).items() if v is not None}
+    smap = sunpy.map.Map(mdi_map.data, meta)
+    matrix, origin = np.array([[4.02, 0.03], [-0.01, 3.97]]), np.array([3.0, -1.5])
+    index = np.array([[0, 5, 90], [7, 60, 20]])  # rows, columns
+    there = origin[:, None] + matrix @ index
+    # The header's own pixel of a fine one, whose first four lie in the first.
+    expected = smap.wcs.pixel_to_world_values(*((there[::-1] - 1.5) / 4))
+    row, column = 4 * index + 1.5
+    found = _fine_grid(smap, matrix, origin).wcs.pixel_to_world_values(column, row)
+    # Longitudes may differ by a turn.
+    off = (np.array(found) - expected + 180) % 360 - 180
+    np.testing.assert_allclose(off, 0, atol=1e-9)
+
+
+def test_headers_of_a_pair_put_hmi_where_the_frame_lies():
+    matrix, origin = np.array([[2.74, 0.02], [-0.01, 2.71]]), np.array([4.0, -3.0])
+    middle = np.array([9.5, 14.5])
+    mdi = sunpy.map.Map(np.zeros((20, 30)), _pair_header((20, 30), middle, "2010-10-15"))
+    steps = np.linalg.inv(matrix)
+    header = _pair_header((60, 90), origin + matrix @ middle, "2010-10-15", steps)
+    hmi = sunpy.map.Map(np.zeros((60, 90)), header)
+    index = np.array([[0, 3, 19], [2, 25, 11]])
+    row, column = origin[:, None] + matrix @ index
+    expected = mdi.wcs.pixel_to_world_values(index[1], index[0])
+    np.testing.assert_allclose(hmi.wcs.pixel_to_world_values(column, row), expected, atol=1e-10)
 
 
 def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):

@@ -138,7 +138,7 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
     hmi_map = example_hmi_map()
     found = {}
     for day in range(400):
-        stamp = str(np.datetime64("2011-01-01") + day)
+        stamp = str(np.datetime64("2011-01-01") + np.timedelta64(day, "D"))
         meta = dict(hmi_map.meta, **{"date-obs": stamp, "t_obs": stamp})
         region, split = region_and_split(sunpy.map.Map(hmi_map.data, meta))
         found[day] = (region, split)

@@ -159,7 +159,7 @@ def test_from_training_to_a_map(name, pack, tmp_path, mdi_cutout):
 
 
 def test_a_deterministic_uncertainty_is_its_calibration(tmp_path, mdi_cutout):
-    """By field strength, whatever the number of members asked for."""
+    """By field strength, and that of the ratio; whatever the number of members asked for."""
     network = build(configured("enhance", {"width": 4}))
     save_model(
         tmp_path, network, architecture="enhance", revision="r", training={},
@@ -167,7 +167,8 @@ def test_a_deterministic_uncertainty_is_its_calibration(tmp_path, mdi_cutout):
         calibration={"mean_weight": 1.0, "field": [0.0, 100.0], "factor": [9.0, 29.0]},
     )  # fmt: skip
     hmi_like, sigma = super_resolve(mdi_cutout, model=tmp_path, n_samples=8, progress=False)
-    expected = 9 + 0.2 * np.clip(np.abs(hmi_like.data), 0, 100)
+    field = np.abs(hmi_like.data)
+    expected = np.hypot(9 + 0.2 * np.clip(field, 0, 100), 0.05 * field)
     np.testing.assert_allclose(sigma.data, expected, rtol=1e-3)
 
 

@@ -175,7 +175,7 @@ def _through_mdi(field, known, scale):
 
 
 def _averaged_at_each(field, known, scale):
-    """HMI's field as MDI averages it, around the lower right corner of each fine pixel."""
+    """HMI's field as MDI averages it, around the lower left corner of each fine pixel."""
 
     def mean(values):
         values = ndimage.gaussian_filter(values, MDI.blur_sigma(scale), mode="nearest")
@@ -235,7 +235,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     largest_gap : `~astropy.units.Quantity`
         Between the observations.
     largest_shift : float
-        In MDI pixels.
+        In MDI pixels, in the middle of the frame.
     correlation : float
         Least correlation of the frame with HMI observed through MDI.
 
@@ -279,7 +279,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     deformation = matrix / FACTOR - np.eye(2)
     record = PairRecord(
         *(time.isot for time in times),
-        shift=tuple(float(s) for s in -moved.round(3)),
+        shift=tuple(float(s) for s in moved.round(3)),
         deformation=tuple(float(d) for d in deformation.T.ravel().round(5)),
         correlation=round(together, 4),
     )

@@ -14,8 +14,10 @@ _COMPRESSED = 50.0
 #: Rotation, scale and shear that two pointings are expected to differ by (0.01 is 0.6 degrees).
 _DEFORMATION = 0.01
 
-#: Pixels that a fit looks at, at most.
-_ENOUGH = 200_000
+#: Shift that is expected to be left, in MDI pixels.
+_SHIFT = 1.0
+#: Pixels that a fit looks at, at most and at least.
+_ENOUGH, _TOO_FEW = 200_000, 64
 
 
 def registered_grid(frame, good, image, matrix, origin):
@@ -25,8 +27,8 @@ def registered_grid(frame, good, image, matrix, origin):
     MDI's roll and plate scale, as its headers have them, differ from HMI's by about 0.2 degrees and
     half a per cent: a shift alone leaves the corners of an active region off by 0.4 MDI pixels.
     The affine grid is found by least squares on compressed fields, with the gain and the zero
-    level free and a normal prior on the deformation, which keeps frames that show nothing as
-    they are.
+    level free and a normal prior on shift and deformation, which keeps frames that show nothing
+    nearly as they are.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def registered_grid(frame, good, image, matrix, origin):
     good : numpy.ndarray of bool
         Pixels that count, ``(ny, nx)``.
     image : numpy.ndarray
-        HMI Gauss as MDI would average it around each of the image's pixels.
+        HMI Gauss, finite, as MDI would average it around each of the image's pixels.
     matrix : array-like
         ``(2, 2)``; steps along the image's rows and columns for one along the frame's.
     origin : array-like
@@ -45,9 +47,23 @@ def registered_grid(frame, good, image, matrix, origin):
     -------
     matrix, origin : numpy.ndarray
         The same, registered.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 64 pixels are good, or a value that counts is not finite.
     """
     matrix, origin = np.asarray(matrix, float), np.asarray(origin, float)
     chosen = np.flatnonzero(good)
+    if len(chosen) < _TOO_FEW:
+        raise ValueError(
+            f"{len(chosen)} good pixels do not say where a frame lies; give at least {_TOO_FEW}."
+        )
+    if not (np.isfinite(image).all() and np.isfinite(frame.flat[chosen]).all()):
+        raise ValueError(
+            "The image, or the frame where it is good, is not finite; fill what is missing, say "
+            "with 0, and mark it as not good."
+        )
     chosen = chosen[:: len(chosen) // _ENOUGH + 1]
     index = np.array(np.unravel_index(chosen, frame.shape), float)
     middle = (np.array(frame.shape)[:, None] - 1) / 2
@@ -71,10 +87,12 @@ def registered_grid(frame, good, image, matrix, origin):
     noise = max(misfit(np.zeros(6)).std(), 1e-6)
 
     def residuals(parameters):
-        return np.append(misfit(parameters) / noise, parameters[2:] / _DEFORMATION)
+        return np.append(misfit(parameters) / noise, parameters / expected)
 
+    side = np.linalg.norm(matrix, axis=0).mean()
+    expected = np.array([_SHIFT * side, _SHIFT * side, *[_DEFORMATION] * 4])
     scale = np.array([1.0, 1.0, *[1 / max(frame.shape)] * 4])
-    found = optimize.least_squares(residuals, np.zeros(6), x_scale=scale, diff_step=1e-4)
+    found = optimize.least_squares(residuals, np.zeros(6), x_scale=scale)
     deformed, centre = grid(found.x)
     return deformed, (centre - deformed @ middle)[:, 0]
 
