@@ -136,9 +136,11 @@ def _check_files(folder, declared, remedy):
         if path.suffix == ".safetensors" and path.relative_to(folder).as_posix() not in declared:
             raise ModelError(f"{path} is not listed in {CONFIG}; remove it or {remedy}.")
     for name in (CONFIG, CARD, *declared):
-        if not (folder / name).resolve().is_relative_to(_boundary(folder)):
+        path = folder / name
+        # A link is followed to its end: Python 3.13 would stop in silence at one to itself.
+        if not path.resolve(strict=path.is_symlink()).is_relative_to(_boundary(folder)):
             raise ModelError(
-                f"{folder / name} is a link to a file outside of the folder; put a copy of the "
+                f"{path} is a link to a file outside of the folder; put a copy of the "
                 "file in its place."
             )
     for name, digest in declared.items():
