@@ -307,11 +307,19 @@ def test_the_embedded_model_has_the_default_architecture():
         ({"model": {"widht": 3}}, "widht"),
         ({"degradation": {"noize": [1, 2]}}, "noize"),
         ({"colour": "red"}, "colour"),
+        ({"sampler": {"stepps": 3}}, "no setting stepps"),
     ],
 )  # fmt: skip
 def test_wrong_recipes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny("residual_ldm", **changes)
+
+
+def test_settings_that_a_recipe_leaves_out():
+    assert tiny("ldm", sampler={"num_steps": 2}).sampler == {
+        "num_steps": 2, "sigma_max": 40.0, "power": 1.0,
+    }  # fmt: skip
+    assert tiny("enhance", sampler={}).sampler == {}
 
 
 def test_recipes_from_files(tmp_path):

@@ -18,6 +18,8 @@ __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 
 #: Settings of a stage that are not its loop's.
 _OF_CROPS = ("size", "batch", "quiet_std")
+#: The solver's settings where a recipe leaves them out.
+_SAMPLER = {"num_steps": 4, "sigma_max": 40.0, "power": 1.0}
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Recipe:
         Settings of the architecture; its own defaults for what is left out.
     degradation : DegradationConfig
     sampler : dict
-        "num_steps", "sigma_max" and "power" of the solver that goes with a diffusion.
+        "num_steps" (4), "sigma_max" (40) and "power" (1) of the solver that goes with a diffusion;
+        see `~sunpy_superres.sampling.schedule.angle_schedule`.
     seed : int
     """
 
@@ -75,6 +78,14 @@ class Recipe:
                 f"The stages of {self.architecture} are {', '.join(expected)}; "
                 f"not {', '.join(self.stages) or 'none'}."
             )
+        unknown = set(self.sampler) - set(_SAMPLER)
+        if unknown:
+            raise ValueError(
+                f"The sampler has no setting {', '.join(sorted(unknown))}; those that there are: "
+                f"{', '.join(_SAMPLER)}."
+            )
+        if "diffusion" in self.stages:
+            object.__setattr__(self, "sampler", _SAMPLER | self.sampler)
 
     @property
     def config(self):
