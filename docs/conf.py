@@ -80,6 +80,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     # What is printed, and not what the last line of a block happens to return.
     "capture_repr": (),
+    "remove_config_comments": True,
     # No page of run times: it differs in every build.
     "show_signature": False,
     "write_computation_times": False,

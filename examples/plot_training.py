@@ -73,7 +73,7 @@ recipe = Recipe.from_dict(
             "regression": {**short, "steps": 300},
             "diffusion": {**short, "steps": 200},
         },
-        "sampler": {"num_steps": 6, "sigma_max": 40.0, "power": 1.75},
+        "sampler": {"num_steps": 4},
     }
 )
 network = train(folder / "train.safetensors", folder / "run", recipe, device="cpu", progress=False)

@@ -67,7 +67,7 @@ fig.colorbar(image, ax=fig.axes, extend="max", shrink=0.85, label="Standard devi
 # The first panel is smoother: there the variance is pooled over neighbouring pixels, and scaled
 # by the calibration. MDI's image is blurred to about 3.3 arcsec, so that it loses much that is
 # coarser than its pixel: most of what the members do not agree on is coarser than 2 arcsec. Strong
-# field is more uncertain than weak field on both scales.
+# field is more uncertain than weak field on both scales, but for the smooth field of umbrae.
 
 strength = np.abs(result.hmi_like.data)
 edges = [0, 30, 100, 300, 700, 3000]

@@ -236,7 +236,8 @@ def _info(options):
     for name, value in facts.items():
         if isinstance(value, dict):
             for inner, text in value.items():
-                print(f"{name + '.' + inner:24} {text}")
+                if not isinstance(text, dict) or inner != "recipe":  # a page of its own
+                    print(f"{name + '.' + inner:24} {text}")
         else:
             print(f"{name:24} {value}")
     return DONE

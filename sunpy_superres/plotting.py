@@ -27,6 +27,7 @@ def plot_result(mdi_map, result, limit=None):
     `~matplotlib.figure.Figure`
     """
     from matplotlib.figure import Figure
+    from sunpy.visualization import axis_labels_from_ctype
 
     from sunpy_superres.instruments import MDI
 
@@ -50,6 +51,6 @@ def plot_result(mdi_map, result, limit=None):
         axes.set_title(f"{title}  {smap.date.strftime('%Y-%m-%d %H:%M')}")
         quantity = "line-of-sight field" if low else "standard error"
         figure.colorbar(image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})")
-        for coordinate, name in zip(axes.coords, ("x", "y"), strict=False):
-            coordinate.set_axislabel(f"{smap.coordinate_system[0 if name == 'x' else 1][:4]}")
+        for coordinate, axis in zip(axes.coords, smap.coordinate_system, strict=True):
+            coordinate.set_axislabel(axis_labels_from_ctype(axis, None))
     return figure

@@ -129,7 +129,8 @@ class Comparison:
         hmi = np.where(known, hmi, np.nan)
         rows, columns = _strongest(hmi, _SIDE)
         coarse = tuple(slice(s.start // 4, s.stop // 4) for s in (rows, columns))
-        panels = {"MDI": case.mdi_map.data[coarse], "HMI": hmi[rows, columns]}
+        truth = "truth (simulated)" if self._split == "example" else "HMI"
+        panels = {"MDI": case.mdi_map.data[coarse], truth: hmi[rows, columns]}
         panels["bicubic"] = baseline.data[rows, columns]
         for name, look in self._looks.items():
             panels[name] = look.samples[chosen].data[rows, columns]
@@ -145,9 +146,10 @@ class Comparison:
             )  # fmt: skip
             axis.set_title(name)
             axis.set_xlabel("arcsec")
+            axis.set_ylabel("arcsec")
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-        figure.colorbar(shown, ax=list(axes), label="G", shrink=0.7)
+        figure.colorbar(shown, ax=list(axes), label="line-of-sight field (G)", shrink=0.7)
         return figure
 
     def write(self, folder):
