@@ -62,7 +62,8 @@ def check_values(values, good):
     if beyond:
         _warn(
             f"{beyond} pixels are above {MDI.saturation:.0f} G, where MDI saturates and the model "
-            "was not trained; check the unit, and do not use the result there."
+            "was not trained (5000 G stand for all that is more); check the unit, and do not use "
+            "the result there."
         )
     frame = np.where(good, values, np.float32(0))
     uniform = np.count_nonzero(

@@ -138,7 +138,7 @@ def test_bfloat16(frame, tally):
 @pytest.mark.parametrize("peak", [3600.0, 8000.0, 19000.0])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_fields_above_the_range(peak, dtype, tally):
-    """Flagged, finite, and no larger than the calibration explains."""
+    """Flagged, finite, and no larger than MDI's largest reading."""
     smap = cut(example_mdi_map(), 40, 40)
     rows, columns = np.indices(smap.data.shape)
     spot = np.exp(-((rows - 24) ** 2 + (columns - 24) ** 2) / 50)
@@ -151,7 +151,7 @@ def test_fields_above_the_range(peak, dtype, tally):
     largest = float(np.abs(result.hmi_like.data).max())
     said = "result" if peak < 3800 else "flagged"
     tally(f"numbers: spot of {peak:.0f} G", f"{said}, largest {largest:.0f} G ({dtype})")
-    assert largest < 3 * peak
+    assert largest < 5000
 
 
 @pytest.mark.parametrize("count", [200, int(os.environ.get("SUNPY_SUPERRES_LONG", "2000"))])

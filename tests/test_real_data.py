@@ -99,8 +99,10 @@ def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypat
 @pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
 def test_better_than_bicubic_on_real_pairs(real_data):
     table = evaluate(real_data, "pairs", n_samples=4, progress=False)["all"].table()
-    assert table["RMSE mean (G)"] < table["RMSE bicubic (G)"]
-    assert table["correlation mean"] > table["correlation bicubic"]
+    # Registered by a shift alone it would be 0.88, and 0.0045.
+    assert table["RMSE mean (G)"] < 0.85 * table["RMSE bicubic (G)"]
+    assert table["correlation mean"] > table["correlation bicubic"] + 0.006
+    assert 0.75 < table["spread / skill of mean"] < 1.2
 
 
 def test_simulated_from_a_rolled_hmi_map_is_read_as_mdi(real_data):

@@ -19,6 +19,8 @@ __all__ = ["Ensemble", "default_dtype", "draw_ensemble"]
 #: MDI pixels along the side of a tile; small ones stay in the processor's cache and need less
 #: fresh memory, large ones fill a GPU.
 _TILE = {"cpu": 256, "cuda": 512}
+#: MDI Gauss; the instruments of the training read up to 4500 G, and no MDI much more.
+_LARGEST_READING = 5000.0
 #: MDI pixels beyond the limb in which the latent is still drawn.
 _MARGIN = 8
 
@@ -130,6 +132,8 @@ def draw_ensemble(
         _to_even(a, fill)
         for a, fill in ((magnetogram.frame, 0), (magnetogram.good, 0), (magnetogram.noise, 1))
     )
+    # Beyond what the training drew the networks would go on at random.
+    frame = frame.clamp(-_LARGEST_READING, _LARGEST_READING)
     inputs = [frame, good, noise]
     if magnetogram.sampling is not None:
         inputs.append(torch.cat([_to_even(side, 1) for side in magnetogram.sampling], dim=1))
