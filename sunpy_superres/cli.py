@@ -236,7 +236,7 @@ def _info(options):
     for name, value in facts.items():
         if isinstance(value, dict):
             for inner, text in value.items():
-                if not isinstance(text, dict) or inner != "recipe":  # a page of its own
+                if inner != "recipe":  # a page of its own
                     print(f"{name + '.' + inner:24} {text}")
         else:
             print(f"{name:24} {value}")

@@ -63,8 +63,12 @@ class Magnetogram:
     @property
     def gain_uncertainty(self) -> float:
         """Relative uncertainty of the MDI/HMI ratio; 0 where it is known: of a simulated frame."""
-        simulated = "MDI" in str(self.map.meta.get("siminst", "")).upper()
-        return 0.0 if simulated else MDI.gain_uncertainty
+        return 0.0 if _simulated(self.map.meta, MDI.name) else MDI.gain_uncertainty
+
+
+def _simulated(meta, instrument) -> bool:
+    """Whether a frame is one of `~sunpy_superres.simulate_mdi`."""
+    return instrument in str(meta.get("siminst", "")).upper()
 
 
 def check_observable(meta, instrument="MDI"):
@@ -102,7 +106,7 @@ def check_observable(meta, instrument="MDI"):
             "use the calibrated magnetogram of the same time (series mdi.fd_M_96m_lev182)."
         )
     named = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
-    if instrument in str(meta.get("siminst", "")).upper():
+    if _simulated(meta, instrument):
         return
     both = {"MDI", "HMI"} <= {i for i in ("MDI", "HMI") for v in named.values() if i in v.upper()}
     if not both and any(instrument in v.upper() for v in named.values()):
