@@ -14,7 +14,7 @@ from astropy.stats import mad_std
 
 from sunpy_superres import super_resolve
 from sunpy_superres.data import example_mdi_map
-from sunpy_superres.instruments import simulate_mdi
+from sunpy_superres.maps.simulation import simulate_mdi
 
 ###############################################################################
 # The input is an active region that is simulated in code.

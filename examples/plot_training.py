@@ -20,11 +20,11 @@ from scipy import ndimage
 
 from sunpy_superres import metrics, super_resolve
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.hub import save_model
-from sunpy_superres.training.data import Frame, save_pack
-from sunpy_superres.training.evaluate import interpolated_map
-from sunpy_superres.training.recipe import train
-from sunpy_superres.training.settings import Recipe
+from sunpy_superres.datasets.packed import Frame, save_pack
+from sunpy_superres.evaluation.evaluate import interpolated_map
+from sunpy_superres.models.loading import save_model
+from sunpy_superres.training.recipe import Recipe
+from sunpy_superres.training.train import train
 
 logging.getLogger("accelerate").setLevel(logging.ERROR)
 folder = Path(tempfile.mkdtemp())
@@ -57,7 +57,7 @@ save_pack(frames, folder / "train.safetensors")
 
 ###############################################################################
 # The recipe: the architecture of the default model, much smaller, and few steps of small
-# batches. ``sunpy_superres.training.settings.load_recipe("residual_ldm")`` is the real one.
+# batches. ``sunpy_superres.training.recipe.load_recipe("residual_ldm")`` is the real one.
 
 short = {"warmup": 10, "size": 96, "batch": 4, "learning_rate": 2e-3, "ema": 0.9}
 recipe = Recipe.from_dict(

@@ -8,24 +8,29 @@ from importlib import import_module
 
 from sunpy_superres.version import __version__
 
+#: Public names, and the modules that define them.
 _HOMES = {
     "ModelError": "exceptions",
     "SuperResWarning": "exceptions",
-    "load_model": "hub",
-    "read_map": "files",
-    "simulate_mdi": "instruments",
     "SuperResolution": "super_resolution",
+    "load_model": "models.loading",
+    "read_map": "maps.reading",
+    "simulate_mdi": "maps.simulation",
     "super_resolve": "super_resolution",
 }
+#: Sub-packages that are attributes of the package without being imported by hand.
+_ROOMS = ("batch", "data", "datasets", "evaluation", "instruments", "metrics", "training")
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of _HOMES
 
 
 def __getattr__(name):
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

@@ -1,80 +1,54 @@
-"""Maps from FITS files, and files that belong together."""
+"""
+Files that appear whole or not at all, and their checksums.
+
+Only the standard library is needed, since a training on a bare GPU machine imports this.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import itertools
+import hashlib
 import os
-import warnings
+import tempfile
 from pathlib import Path
 
-import numpy as np
-import sunpy.map
-from astropy.io import fits
-
-from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.headers import repaired
-from sunpy_superres.magnetogram import check_observable
-
-__all__ = ["check_regular", "move_together", "read_map"]
-
-#: Pixels of an image; HMI has 2^24.  A damaged header may promise any number.
-_LARGEST = 2**28
+__all__ = ["check_regular", "file_sha256", "move_together", "write_atomically"]
 
 
-def read_map(path, instrument="MDI"):
+def write_atomically(path, write, *, only_writer=False):
     """
-    Read a magnetogram, mending the header defects that sunpy stumbles over.
+    Let ``write`` make a file beside ``path``, then move it there in one step.
+
+    If that fails (a full disk, an interrupt), what was written goes and ``path`` stays as it was.
 
     Parameters
     ----------
     path : path-like
-        FITS file; compressed or not; the first image in it is taken.
-    instrument : {"MDI", "HMI"}
-        Whose magnetogram it has to be.
-
-    Returns
-    -------
-    `~sunpy.map.GenericMap`
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    TypeError
-        If it holds something else than a line-of-sight magnetogram of the instrument.
-    ValueError
-        If it is no readable FITS image, or its header describes no usable Map.
-
-    Warns
-    -----
-    SuperResWarning
-        If the file is cut short, or its data are not those of its DATASUM card.
+    write : callable
+        ``write(temporary_path)``; through Python's own files, if its errors are to say what is
+        wrong: libraries that write by name have errors of their own kinds.
+    only_writer : bool
+        No other process writes ``path``: the temporary file then has a fixed name, ``path`` with
+        ".part", so that what a killed process left is written over by the next.
     """
     path = Path(path)
-    check_regular(path)
-    data, header = _first_image(path)
-    meta = {k.lower(): v for k, v in header.items() if k not in ("HISTORY", "COMMENT", "")}
-    for name in ("HISTORY", "COMMENT"):
-        if name in header:
-            meta[name.lower()] = "\n".join(str(line) for line in header[name])
-    check_observable(meta, instrument)
-    meta, changes = repaired(meta)
-    # super_resolve no longer sees what was mended here, but keeps the history of its input.
-    if changes:
-        told = [meta["history"]] if meta.get("history") else []
-        meta["history"] = "\n".join([*told, *(f"input header repaired: {c}" for c in changes)])
+    if only_writer:
+        partial = path.with_name(path.name + ".part")
+    else:
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        partial = Path(name)
     try:
-        smap = sunpy.map.Map(data, meta)
-    except Exception as error:  # sunpy raises many kinds, all about the header
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"The header of {path} describes no usable Map ({first}); mend its cards."
-        ) from error
-    if not isinstance(smap, sunpy.map.GenericMap):
-        raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
-    return smap
+        write(str(partial))
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def check_regular(path):
@@ -99,74 +73,6 @@ def check_regular(path):
             f"{path} is not a readable FITS image (it is a folder, a pipe or a device); "
             "give a file."
         )
-
-
-def _first_image(path):
-    """Data and header of the first image in a FITS file."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            data, header, intact = _read_image(path)
-        except Exception as error:  # astropy and its decompressors raise a dozen kinds
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            raise ValueError(
-                f"{path} is not a readable FITS image ({said[0]}); download it again."
-            ) from error
-    if any("truncated" in str(w.message) for w in caught):
-        intact = False
-    if not intact:
-        warnings.warn(
-            f"{path} is cut short, or its data are not those of its DATASUM card: it is damaged, "
-            "or was changed after it was written. Download it again.",
-            SuperResWarning,
-            stacklevel=3,
-        )
-    return data, header
-
-
-def _read_image(path):
-    """Data, header, and whether the data are what the checksum in the file says."""
-    _check_gzip(path)
-    with fits.open(path) as file:
-        number, image = _find_image(file)
-        image.verify("silentfix+ignore")
-        if np.prod(image.shape, dtype=np.float64) > _LARGEST:
-            raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
-        data, header = np.array(image.data), image.header
-        # Once more: of a compressed image, older versions of astropy verify another header.
-        for card in header.cards:
-            card.verify("silentfix+ignore")
-    with fits.open(path, disable_image_compression=True) as file:
-        # 2: there is no checksum.
-        intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
-    return data, header, intact
-
-
-def _check_gzip(path):
-    """Read a gzip file to its end, where its checksum is: astropy stops at the last pixel."""
-    with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return
-    with gzip.open(path) as file:
-        while file.read(2**20):
-            pass
-
-
-def _find_image(file):
-    """The first image and its number; one unit after the other, which may not go backwards."""
-    end = 0
-    for number in itertools.count():
-        try:
-            hdu = file[number]
-        except IndexError:
-            raise ValueError("no image in it") from None
-        place = hdu.fileinfo()
-        if place["datLoc"] < end or place["datSpan"] < 0:
-            # astropy would read the same unit again and again.
-            raise ValueError("a unit of negative length")
-        end = place["datLoc"] + place["datSpan"]
-        if hdu.is_image and 0 not in (hdu.shape or [0]):
-            return number, hdu
 
 
 @contextlib.contextmanager
@@ -202,3 +108,9 @@ def move_together(sources, targets, check=None):
             target.unlink(missing_ok=True)
         for source, target in zip(sources, targets, strict=True):
             source.replace(target)
+
+
+def file_sha256(path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

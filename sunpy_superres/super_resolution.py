@@ -13,15 +13,11 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import ModelError
-from sunpy_superres.geometry import (
-    on_disk_mask,
-    plate_scale,
-    rebinned_meta,
-    refresh_statistics,
-)
-from sunpy_superres.hub import load_model
 from sunpy_superres.instruments import FACTOR, MDI
-from sunpy_superres.magnetogram import read_magnetogram
+from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
+from sunpy_superres.maps.magnetogram import read_magnetogram
+from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.models.loading import load_model
 from sunpy_superres.sampling.ensemble import ESTIMATES, summarise
 from sunpy_superres.version import __version__
 
@@ -136,7 +132,7 @@ def super_resolve(
     Examples
     --------
     >>> from sunpy_superres import super_resolve
-    >>> from sunpy_superres.data import example_mdi_map
+    >>> from sunpy_superres.maps.examples import example_mdi_map
     >>> hmi_like, uncertainty = super_resolve(
     ...     example_mdi_map(), n_samples=2, num_steps=2, seed=1, progress=False)
     >>> hmi_like.data.shape
@@ -155,7 +151,7 @@ def super_resolve(
         n_samples = num_steps = 1
     num_steps = num_steps or loaded.config["sampler"]["num_steps"]
     shape = tuple(FACTOR * n for n in magnetogram.frame.shape)
-    meta = rebinned_meta(magnetogram.map.meta, shape, FACTOR)
+    meta = rebin_meta(magnetogram.map.meta, shape, FACTOR)
     # A Map of nothing: sunpy's reading of the new header, without the memory.
     grid = sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
     on_disk = on_disk_mask(grid)

@@ -186,7 +186,7 @@ def tiny_network():
     """A residual_ldm of few weights, none of them zero."""
     import torch
 
-    from sunpy_superres.models.registry import build, configured
+    from sunpy_superres.models.registry import build, configure
 
     sizes = {"widths": [8, 16], "blocks": [1, 1, 1]}
     values = {
@@ -196,7 +196,7 @@ def tiny_network():
         "denoiser": {**sizes, "embedding": 8},
     }
     torch.manual_seed(0)
-    network = build(configured("residual_ldm", values))
+    network = build(configure("residual_ldm", values))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(std=0.1)
@@ -206,7 +206,7 @@ def tiny_network():
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, tiny_network):
     """Folder of a model that is quick, and wrong; not to be changed."""
-    from sunpy_superres.hub import save_model
+    from sunpy_superres.models.loading import save_model
 
     folder = tmp_path_factory.mktemp("tiny_model")
     save_model(
@@ -220,7 +220,7 @@ def tiny_model(tmp_path_factory, tiny_network):
 @pytest.fixture
 def tiny_folder(tmp_path, tiny_network):
     """``tiny_network`` as a model folder with a card."""
-    from sunpy_superres.hub import save_model
+    from sunpy_superres.models.loading import save_model
 
     folder = tmp_path / "my model {é}"
     save_model(

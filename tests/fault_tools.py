@@ -10,8 +10,8 @@ import sunpy.map
 
 import sunpy_superres
 from sunpy_superres import SuperResWarning, super_resolve
-from sunpy_superres.geometry import on_disk_mask
-from sunpy_superres.headers import repaired
+from sunpy_superres.maps.geometry import on_disk_mask
+from sunpy_superres.maps.headers import repair_header
 
 QUICK = {"n_samples": 2, "num_steps": 1, "seed": 1, "progress": False, "dtype": "float32"}
 PACKAGE = str(Path(sunpy_superres.__file__).parent)
@@ -63,7 +63,7 @@ def assert_sound(smap, result):
     fine = hmi_like.wcs.pixel_to_world_values(4 * (x + 0.5) - 0.5, 4 * (y + 0.5) - 0.5)
     with warnings.catch_warnings():  # sunpy says what it assumes
         warnings.simplefilter("ignore")
-        known = sunpy.map.Map(data, repaired(smap.meta)[0])
+        known = sunpy.map.Map(data, repair_header(smap.meta)[0])
         coarse = known.wcs.pixel_to_world_values(x, y)
         seen = on_disk_mask(known)
     np.testing.assert_allclose(fine, coarse, atol=1e-8)

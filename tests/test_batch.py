@@ -15,17 +15,18 @@ import pytest
 import sunpy.map
 import torch
 
-from sunpy_superres import ModelError, batch, load_model, super_resolve
+from sunpy_superres import ModelError, load_model, super_resolve
+from sunpy_superres.batch import archive as batch
 from sunpy_superres.batch import (
     frame_seed,
     read_report,
     super_resolve_files,
     super_resolve_maps,
 )
+from sunpy_superres.batch.results import is_whole, output_paths, remove_leftovers
+from sunpy_superres.batch.scheduling import _environment_kept
 from sunpy_superres.cli import main
-from sunpy_superres.files import read_map
-from sunpy_superres.results import is_whole, outputs_of, remove_leftovers
-from sunpy_superres.scheduling import _environment_kept
+from sunpy_superres.maps.reading import read_map
 
 QUICK = {"n_samples": 2, "num_steps": 1, "progress": False}
 
@@ -58,7 +59,7 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(frames, tiny_model, t
     good = first[str(frames / "cut0.fits")]
     assert good["model"] == load_model(tiny_model).sha256
     assert len(good["outputs"]) == 2
-    outputs = [outputs_of(tmp_path, f"cut{number}") for number in range(6)]
+    outputs = [output_paths(tmp_path, f"cut{number}") for number in range(6)]
     outputs[0]["hmi_like"].unlink()
     whole = outputs[1]["uncertainty"].read_bytes()
     outputs[1]["uncertainty"].write_bytes(whole[: len(whole) // 2])
@@ -97,7 +98,7 @@ def test_results_are_those_of_super_resolve(frames, tiny_model, tmp_path, lossle
     super_resolve_files(path, tmp_path, model=tiny_model, lossless=lossless, **QUICK)
     mdi_map = read_map(path)
     expected = super_resolve(mdi_map, model=tiny_model, seed=frame_seed(mdi_map), **QUICK)
-    for kind, output in outputs_of(tmp_path, "cut2").items():
+    for kind, output in output_paths(tmp_path, "cut2").items():
         smap, wanted = sunpy.map.Map(output), getattr(expected, kind)
         # Half of a step of the quantisation.
         step = 0.0 if lossless else {"hmi_like": 0.25, "uncertainty": 0.05}[kind]
@@ -111,7 +112,7 @@ def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, tiny_model
     small_disk.save(tmp_path / "disk.fits")
     super_resolve_files(tmp_path / "disk.fits", tmp_path / "out", model=tiny_model, **QUICK)
     expected = super_resolve(small_disk, model=tiny_model, seed=0, **QUICK)
-    data = sunpy.map.Map(outputs_of(tmp_path / "out", "disk")["hmi_like"]).data
+    data = sunpy.map.Map(output_paths(tmp_path / "out", "disk")["hmi_like"]).data
     np.testing.assert_array_equal(np.isnan(data), np.isnan(expected.hmi_like.data))
 
 
@@ -128,7 +129,7 @@ def test_results_of_other_settings_are_not_replaced_unasked(frames, tiny_model, 
         path, tmp_path, model=tiny_model, overwrite=True, **other
     ).values()
     assert record["state"] == "done"
-    assert sunpy.map.Map(outputs_of(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
+    assert sunpy.map.Map(output_paths(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
 
 
 def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, tiny_model):
@@ -218,7 +219,15 @@ def test_the_command_line(frames, tiny_model, tmp_path, capsys):
 
 
 def _batch(frames, out, tiny_model, *options):
-    command = [sys.executable, "-m", "sunpy_superres.cli", "batch", str(frames), "-o", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "sunpy_superres.cli",
+        "batch",
+        str(frames),
+        "-o",
+        str(out),
+    ]
     command += ["--model", str(tiny_model), "--samples", "2", "--steps", "1", "--quiet", *options]
     return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
@@ -240,7 +249,7 @@ def test_killed_at_any_moment_it_goes_on(frames, tiny_model, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         for number in range(6):
-            paths = outputs_of(tmp_path, f"cut{number}").values()
+            paths = output_paths(tmp_path, f"cut{number}").values()
             for path in paths:
                 assert not path.exists() or is_whole(path)
             if all(path.exists() for path in paths):
@@ -255,7 +264,7 @@ def test_killed_at_any_moment_it_goes_on(frames, tiny_model, tmp_path):
     assert states["kept"] >= len(finished) > 0
     assert not list(tmp_path.glob(".part-*"))
     for number in range(6):
-        paths = outputs_of(tmp_path, f"cut{number}").values()
+        paths = output_paths(tmp_path, f"cut{number}").values()
         assert all(map(is_whole, paths))
         if number in finished:
             assert finished[number] == [path.stat().st_mtime_ns for path in paths]
@@ -319,11 +328,11 @@ def test_a_worker_that_is_lost(cluster, frames, tiny_model, tmp_path):
     records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     killer.join()
     assert _states(records)["failed"] == 1
-    assert all(is_whole(p) for n in range(6) for p in outputs_of(tmp_path, f"cut{n}").values())
+    assert all(is_whole(p) for n in range(6) for p in output_paths(tmp_path, f"cut{n}").values())
 
 
 def test_few_frames_are_under_way_at_once(cluster):
-    from sunpy_superres.scheduling import ordered, unordered
+    from sunpy_superres.batch.scheduling import ordered, unordered
 
     taken = []
 
@@ -347,7 +356,7 @@ def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, tiny_model, 
         for item in items:
             yield item, distributed.KilledWorker(item, SimpleNamespace(address="tcp://there"), 3)
 
-    monkeypatch.setattr("sunpy_superres.batch.unordered", lost)
+    monkeypatch.setattr("sunpy_superres.batch.archive.unordered", lost)
     records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     assert all("KilledWorker" in record["reason"] for record in records.values())
     lines = (tmp_path / "report.jsonl").read_text().split("\n")

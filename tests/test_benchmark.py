@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sunpy_superres import benchmark
+from sunpy_superres.evaluation import benchmark
 
 
 def test_frames_are_what_super_resolve_takes():
@@ -20,7 +20,7 @@ def test_stages_add_up(tiny_model, monkeypatch):
     from sunpy_superres.sampling import inference
 
     monkeypatch.setattr(inference, "enforce_consistency", inference.enforce_consistency)
-    monkeypatch.setattr("sunpy_superres.scheduling.reuse_memory", lambda: None)
+    monkeypatch.setattr("sunpy_superres.batch.scheduling.reuse_memory", lambda: None)
     found = benchmark.measure(48, 2, "float32", model=str(tiny_model), num_steps=3)
     assert set(found["stages"]) == {
         "encode", "network", "decode", "consistency", "Map and the rest",
@@ -32,12 +32,12 @@ def test_stages_add_up(tiny_model, monkeypatch):
 
 
 def test_a_deterministic_network_has_one_stage(tmp_path, monkeypatch):
-    from sunpy_superres.hub import save_model
-    from sunpy_superres.models.registry import build, configured
+    from sunpy_superres.models.loading import save_model
+    from sunpy_superres.models.registry import build, configure
 
-    monkeypatch.setattr("sunpy_superres.scheduling.reuse_memory", lambda: None)
+    monkeypatch.setattr("sunpy_superres.batch.scheduling.reuse_memory", lambda: None)
     save_model(
-        tmp_path, build(configured("enhance", {"width": 4})), architecture="enhance", revision="r",
+        tmp_path, build(configure("enhance", {"width": 4})), architecture="enhance", revision="r",
         training={}, sampler={"num_steps": 1, "sigma_max": 40.0, "power": 1.75},
         calibration={"mean_weight": 1.0, "field": [0.0], "factor": [9.0]},
     )  # fmt: skip

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sunpy_superres.training.export import extended
-from sunpy_superres.training.pairs import native_frame, registered_pixels
-from sunpy_superres.training.registration import registered_grid
-from sunpy_superres.training.scores import Scores, calibrate
+from sunpy_superres.datasets.native_pixels import recover_native_frame, register_pixels
+from sunpy_superres.datasets.registration import register_grid
+from sunpy_superres.evaluation.scores import Scores, calibrate
+from sunpy_superres.training.export import extend_calibration
 
 
 def _bins(values):
@@ -46,7 +46,7 @@ def test_calibrated_mean_weight_has_the_least_error():
     assert table["factor"] == [pytest.approx(expected, abs=1e-4)]
 
 
-def interpolated(frame, size, period, phase):
+def interpolate(frame, size, period, phase):
     """Bilinear interpolation of ``frame`` to finer pixels."""
     where = [(np.arange(size) - phase[axis]) / period for axis in (0, 1)]
     return ndimage.map_coordinates(frame, np.meshgrid(*where, indexing="ij"), order=1)
@@ -55,8 +55,8 @@ def interpolated(frame, size, period, phase):
 def test_native_pixels_are_recovered_from_an_interpolated_frame():
     rng = np.random.default_rng(0)
     frame = rng.normal(0, 30, (60, 60))
-    fine = interpolated(frame, 120, 2.7317, (-1.2, -0.4))
-    found, period, origin, misfit = native_frame(fine)
+    fine = interpolate(frame, 120, 2.7317, (-1.2, -0.4))
+    found, period, origin, misfit = recover_native_frame(fine)
     np.testing.assert_allclose(period, 2.7317, atol=1e-4)
     assert misfit < 1e-2
     # Pixel 0 of the result is some pixel of the frame: the first one that is seen.
@@ -93,7 +93,7 @@ def test_registration_finds_known_pixels(hmi, turn):
     start = origin + (2.5, -1.25)
     frame = observed(hmi, true, start)
     frame = frame + np.random.default_rng(0).normal(0, 9, frame.shape)
-    matrix, found = registered_pixels(hmi, frame, period, origin)
+    matrix, found = register_pixels(hmi, frame, period, origin)
     corners = np.array([[0, 0], [0, 69], [69, 0], [69, 69]]).T
     off = (found[:, None] + matrix @ corners) - (start[:, None] + true @ corners)
     assert np.abs(off).max() < 0.15  # of a fine pixel: 0.05 of MDI's
@@ -102,7 +102,7 @@ def test_registration_finds_known_pixels(hmi, turn):
 def test_registration_leaves_a_frame_without_structure_as_it_is(hmi):
     frame = np.random.default_rng(1).normal(0, 9, (70, 70))
     good, start = np.ones(frame.shape, bool), [0.0, 0.0]
-    matrix, origin = registered_grid(frame, good, hmi, np.diag([2.7, 2.7]), start)
+    matrix, origin = register_grid(frame, good, hmi, np.diag([2.7, 2.7]), start)
     np.testing.assert_allclose(matrix / 2.7, np.eye(2), atol=0.02)
     middle = np.full(2, 34.5)
     np.testing.assert_allclose(origin + matrix @ middle, 2.7 * middle, atol=2.7)
@@ -111,16 +111,16 @@ def test_registration_leaves_a_frame_without_structure_as_it_is(hmi):
 def test_registration_of_what_says_nothing_is_refused(hmi):
     frame, good = np.ones((70, 70)), np.zeros((70, 70), bool)
     with pytest.raises(ValueError, match="at least 64"):
-        registered_grid(frame, good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
+        register_grid(frame, good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
     hmi = np.where(hmi > 1000, np.nan, hmi)
     with pytest.raises(ValueError, match="not finite"):
-        registered_grid(frame, ~good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
+        register_grid(frame, ~good, hmi, 2.7 * np.eye(2), [0.0, 0.0])
 
 
 def test_calibration_goes_on_where_the_held_out_regions_end():
     held_out = {"mean_weight": 0.9, "field": [5.0, 400.0], "factor": [1.0, 1.1]}
     trained = {"mean_weight": 0.5, "field": [5.0, 500.0, 700.0], "factor": [3.0, 2.0, 0.8]}
-    assert extended(held_out, trained) == {
+    assert extend_calibration(held_out, trained) == {
         "mean_weight": 0.9,
         "field": [5.0, 400.0, 700.0],
         "factor": [1.0, 1.1, 0.8],

@@ -11,7 +11,7 @@ import torch
 
 import sunpy_superres
 from sunpy_superres.cli import main
-from sunpy_superres.geometry import plate_scale
+from sunpy_superres.maps.geometry import plate_scale
 
 FAST = ["--samples", "2", "--steps", "1", "--seed", "3"]
 
@@ -202,7 +202,7 @@ def test_no_such_device(frame, results, capsys):
 
 
 def test_a_full_gpu_leaves_the_other_file_done(frame, tmp_path, results, monkeypatch, capsys):
-    from sunpy_superres import files
+    from sunpy_superres.maps import reading as files
 
     read_map = files.read_map
 
@@ -218,7 +218,7 @@ def test_a_full_gpu_leaves_the_other_file_done(frame, tmp_path, results, monkeyp
 
 
 def test_interruption_keeps_what_is_done(frame, tmp_path, results, monkeypatch, capsys):
-    from sunpy_superres import files
+    from sunpy_superres.maps import reading as files
 
     read_map = files.read_map
 

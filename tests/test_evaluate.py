@@ -8,10 +8,10 @@ import sunpy.map
 
 from sunpy_superres import load_model, metrics
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.training.cases import cases
-from sunpy_superres.training.evaluate import interpolated_map, main
+from sunpy_superres.datasets.splits import SPLITS, split_region
+from sunpy_superres.evaluation.cases import cases
+from sunpy_superres.evaluation.evaluate import interpolated_map, main
 from sunpy_superres.training.export import export
-from sunpy_superres.training.splits import SPLITS, split_of
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_cases_without_a_manifest_are_split_by_their_headers(data, tmp_path):
         (one,), (other,) = cases(data, split), cases(tmp_path, split)
         assert (one.name, one.region) == (other.name, other.region)
         np.testing.assert_array_equal(one.mdi_map.data, other.mdi_map.data)
-    assert split_of("harp98") == "train"
+    assert split_region("harp98") == "train"
     assert [c.name for c in cases(tmp_path, "calibration")] == ["frame2"]
 
 
@@ -113,8 +113,8 @@ def enhanced(tmp_path_factory):
     """A deterministic model that adds nothing to the interpolated frame."""
     import torch
 
-    from sunpy_superres.hub import save_model
     from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
+    from sunpy_superres.models.loading import save_model
     from sunpy_superres.training.export import SAMPLER
 
     network = Deterministic(DeterministicConfig("enhance", 4, (1,) * 6))
@@ -152,7 +152,7 @@ def test_models_side_by_side(data, enhanced, tmp_path, capsys):
 
 
 def test_models_of_one_name_are_refused(data, enhanced):
-    from sunpy_superres.training.comparison import compare_models
+    from sunpy_superres.evaluation.comparison import compare_models
 
     with pytest.raises(ValueError, match="rename"):
         compare_models(data, [enhanced, enhanced])
@@ -160,7 +160,7 @@ def test_models_of_one_name_are_refused(data, enhanced):
 
 def test_work_follows_the_architecture(enhanced):
     """Enhance, counted by hand; and a draw more costs what a draw costs."""
-    from sunpy_superres.training.comparison import work_of_full_disk
+    from sunpy_superres.evaluation.comparison import work_of_full_disk
 
     # 3 x 3 convolutions of 4 channels: the first has 4 inputs; 13 on MDI's grid, one on HMI's.
     per_pixel = 2 * 9 * 4 * 4 * (14 + 16) + 16 * 2 * 4
@@ -173,7 +173,7 @@ def test_work_follows_the_architecture(enhanced):
 
 def test_seconds_are_those_of_the_pixels_of_a_disk(enhanced, monkeypatch):
     """A clock of ours: 2 s for a frame of 64 x 64."""
-    from sunpy_superres.training import comparison
+    from sunpy_superres.evaluation import comparison
 
     ticks = iter((10.0, 12.0))
     monkeypatch.setattr(comparison.time, "perf_counter", lambda: next(ticks))

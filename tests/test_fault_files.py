@@ -233,7 +233,7 @@ def test_a_read_only_folder(
 
 def test_other_commands_on_a_read_only_folder(read_only_folder, tmp_path, capsys):
     from sunpy_superres.data import example_hmi_map
-    from sunpy_superres.training.pack import Frame, save_pack
+    from sunpy_superres.datasets.packed import Frame, save_pack
 
     (tmp_path / "hmi").mkdir()
     example_hmi_map().save(tmp_path / "hmi" / "hmi.fits")

@@ -13,8 +13,8 @@ import sunpy.map
 from fault_tools import options_of
 
 from sunpy_superres.batch import read_report
+from sunpy_superres.batch.results import is_whole
 from sunpy_superres.cli import main
-from sunpy_superres.results import is_whole
 
 
 def start(command, *arguments):
@@ -89,7 +89,8 @@ def test_a_signal_that_a_library_swallows(
     frame_file, tiny_model, tmp_path, monkeypatch, capsys, command, lost
 ):
     """Lost in a callback, or turned into an error of the file: the command ends all the same."""
-    from sunpy_superres import batch, super_resolution
+    from sunpy_superres import super_resolution
+    from sunpy_superres.batch import archive as batch
 
     whole = super_resolution.super_resolve
 
@@ -167,7 +168,7 @@ def test_two_processes_on_one_folder(frame_file, tiny_model, tmp_path, tally):
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
-    from sunpy_superres.training.pack import Frame, save_pack
+    from sunpy_superres.datasets.packed import Frame, save_pack
 
     rng = np.random.default_rng(0)
     frames = [

@@ -16,9 +16,9 @@ import sunpy.map
 from astropy.table import QTable
 
 from sunpy_superres import metrics
-from sunpy_superres.geometry import rebinned_meta
 from sunpy_superres.instruments import MDI
-from sunpy_superres.plotting import plot_result
+from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.plotting import plot_result
 
 pytestmark = pytest.mark.skipif(
     find_spec("pytest_mpl") is None, reason="pytest-mpl, which takes the figures, is missing"
@@ -31,7 +31,7 @@ figure_test = pytest.mark.mpl_image_compare(
 @figure_test
 def test_result(mdi_cutout):
     shape = tuple(4 * n for n in mdi_cutout.data.shape)
-    meta = rebinned_meta(mdi_cutout.meta, shape, 4)
+    meta = rebin_meta(mdi_cutout.meta, shape, 4)
     field = np.kron(mdi_cutout.data / MDI.gain, np.ones((4, 4)))
     field[:, :8] = np.nan
     spread = np.broadcast_to(np.linspace(5.0, 40.0, shape[1]), shape)

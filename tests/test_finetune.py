@@ -11,22 +11,22 @@ from scipy import ndimage
 from test_training import TINY
 
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.metrics._alignment import on_grid_of
-from sunpy_superres.models.residual_ldm import ResidualLDM
-from sunpy_superres.training.alignment import (
+from sunpy_superres.datasets.pairs import (
     _fine_grid,
     align_pair,
     match_pairs,
-    observed_at,
+    observation_time,
     save_pairs,
 )
-from sunpy_superres.training.cases import _pair_header
+from sunpy_superres.evaluation.cases import _pair_header
+from sunpy_superres.maps.regridding import resample_to
+from sunpy_superres.models.residual_ldm import ResidualLDM
 from sunpy_superres.training.finetune import (
     FineTuning,
     PairSampler,
+    add_adapters,
     finetune,
-    merged,
-    with_adapters,
+    merge_adapters,
 )
 from sunpy_superres.training.loop import LoopConfig
 
@@ -72,7 +72,7 @@ def test_a_wrong_roll_and_scale_are_found_and_taken_out(mdi_map, hmi_map):
     np.testing.assert_allclose(pair.record.deformation, expected, atol=7e-4)
     both = np.isfinite(pair.target) & np.isfinite(exact.target)
     difference = (pair.target - exact.target)[both]
-    unregistered = on_grid_of(_fine_grid(mdi_map), off)[0]
+    unregistered = resample_to(_fine_grid(mdi_map), off)[0]
     before = (unregistered - exact.target)[both]
     assert difference.std() < 0.05 * np.nanstd(before)
 
@@ -133,12 +133,12 @@ def test_headers_of_a_pair_put_hmi_where_the_frame_lies():
 
 def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):
     first = _moved(mdi_map, t_obs="2010.10.15_12:00:34_TAI")
-    assert observed_at(first).isot == "2010-10-15T12:00:00.000"
+    assert observation_time(first).isot == "2010-10-15T12:00:00.000"
     others = [_moved(mdi_map, t_obs=f"2010.10.15_{t}_TAI") for t in ("11:30:34", "12:02:34")]
     assert match_pairs([first], others) == [(first, others[1])]
     assert match_pairs([first], others, largest_gap=1 * u.min) == []
     assert match_pairs([first], []) == []
-    assert observed_at(_moved(mdi_map, t_obs="never")) == mdi_map.date
+    assert observation_time(_moved(mdi_map, t_obs="never")) == mdi_map.date
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_adapters_start_as_nothing_and_merge_exactly():
     names = list(model.regression.state_dict())
     condition, latent = torch.randn(1, 8, 16, 16), torch.randn(1, 4, 16, 16)
     before = model.regression(condition, latent)
-    adapted = with_adapters(model.regression, 2)
+    adapted = add_adapters(model.regression, 2)
     torch.testing.assert_close(adapted(condition, latent), before)
     learnt = [name for name, p in adapted.named_parameters() if p.requires_grad]
     assert learnt
@@ -178,7 +178,9 @@ def test_adapters_start_as_nothing_and_merge_exactly():
             if "lora" in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     changed = adapted(condition, latent)
-    torch.testing.assert_close(merged(adapted)(condition, latent), changed, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        merge_adapters(adapted)(condition, latent), changed, atol=1e-5, rtol=1e-4
+    )
     assert list(model.regression.state_dict()) == names
 
 

@@ -5,13 +5,8 @@ import sunpy.map
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunpy_superres.geometry import (
-    heliocentric_mu,
-    on_disk_mask,
-    plate_scale,
-    rebinned_meta,
-    refresh_statistics,
-)
+from sunpy_superres.maps.geometry import heliocentric_mu, on_disk_mask, plate_scale
+from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
 
 SHAPE = (20, 24)
 FINE_SHAPE = (80, 96)
@@ -63,7 +58,7 @@ def assert_same_sky(coarse, fine):
 def test_fine_grid_lies_on_the_same_sky(mdi_header, changes):
     header = mdi_header(SHAPE, **changes)
     coarse = sunpy.map.Map(np.zeros(SHAPE), header)
-    fine = sunpy.map.Map(np.zeros(FINE_SHAPE), rebinned_meta(coarse.meta, FINE_SHAPE, 4))
+    fine = sunpy.map.Map(np.zeros(FINE_SHAPE), rebin_meta(coarse.meta, FINE_SHAPE, 4))
     assert_same_sky(coarse, fine)
     assert fine.dsun == coarse.dsun
     assert fine.rsun_obs == coarse.rsun_obs
@@ -76,7 +71,7 @@ def test_fine_grid_lies_on_the_same_sky(mdi_header, changes):
 def test_fine_grid_lies_on_the_same_sky_after_saving(mdi_header, tmp_path_factory, changes):
     path = tmp_path_factory.mktemp("saved") / "fine.fits"
     coarse = sunpy.map.Map(np.zeros(SHAPE), mdi_header(SHAPE, **changes))
-    fine = sunpy.map.Map(np.zeros(FINE_SHAPE), rebinned_meta(coarse.meta, FINE_SHAPE, 4))
+    fine = sunpy.map.Map(np.zeros(FINE_SHAPE), rebin_meta(coarse.meta, FINE_SHAPE, 4))
     fine.save(path)
     reloaded = sunpy.map.Map(path)
     assert_same_sky(coarse, reloaded)
@@ -88,7 +83,7 @@ def test_fine_grid_lies_on_the_same_sky_after_saving(mdi_header, tmp_path_factor
 @given(changes=wcs_changes())
 def test_quarter_undoes_four(mdi_header, changes):
     header = mdi_header(SHAPE, **changes)
-    back = rebinned_meta(rebinned_meta(header, FINE_SHAPE, 4), SHAPE, 1 / 4)
+    back = rebin_meta(rebin_meta(header, FINE_SHAPE, 4), SHAPE, 1 / 4)
     numbers = {name for name, value in header.items() if isinstance(value, int | float)}
     assert {k: back.pop(k) for k in numbers} == pytest.approx(
         {k: header.pop(k) for k in numbers}, rel=1e-13, abs=1e-11
@@ -97,15 +92,15 @@ def test_quarter_undoes_four(mdi_header, changes):
 
 
 def test_cutout_of_a_fine_grid_is_the_fine_grid_of_a_cutout(mdi_header):
-    whole = rebinned_meta(mdi_header(), (4096, 4096), 4)
-    part = rebinned_meta(mdi_header(SHAPE, corner=(100, 250)), FINE_SHAPE, 4)
+    whole = rebin_meta(mdi_header(), (4096, 4096), 4)
+    part = rebin_meta(mdi_header(SHAPE, corner=(100, 250)), FINE_SHAPE, 4)
     for name, first in (("crpix1", 400), ("crpix2", 1000), ("x0", 400), ("y0", 1000)):
         assert part[name] == pytest.approx(whole[name] - first, abs=1e-9)
 
 
 def test_cards_in_pixels_follow_the_grid(mdi_header):
     header = mdi_header(im_scale=1.986, radius=488.6)
-    fine = rebinned_meta(header, (4096, 4096), 4)
+    fine = rebin_meta(header, (4096, 4096), 4)
     assert fine["crpix1"] == pytest.approx((512.5771484375 - 0.5) * 4 + 0.5)
     # X0 counts from 0 at the centre of the first pixel, CRPIX1 from 1.
     assert fine["x0"] == pytest.approx(fine["crpix1"] - 1)
@@ -119,13 +114,13 @@ def test_cards_in_pixels_follow_the_grid(mdi_header):
 
 
 def test_naxis_is_columns_then_rows(mdi_header):
-    fine = rebinned_meta(mdi_header(SHAPE), FINE_SHAPE, 4)
+    fine = rebin_meta(mdi_header(SHAPE), FINE_SHAPE, 4)
     assert (fine["naxis1"], fine["naxis2"]) == (96, 80)
 
 
 def test_cards_of_the_sky_and_the_observer_stay(mdi_header):
     header = mdi_header(crota2=3.1)
-    fine = rebinned_meta(header, (4096, 4096), 4)
+    fine = rebin_meta(header, (4096, 4096), 4)
     stay = "crota2 dsun_obs rsun_obs rsun_ref crln_obs crlt_obs crval1 ctype1 t_obs camera interval"
     for name in stay.split():
         assert fine[name] == header[name]
@@ -136,18 +131,18 @@ def test_cards_of_the_sky_and_the_observer_stay(mdi_header):
     "CHECKSUM DATASUM BSCALE BZERO BLANK BITPIX ZBITPIX DATASKEW TOT_FLUX MEAN_FLD".split(),
 )
 def test_cards_of_the_stored_file_are_dropped(mdi_header, card):
-    fine = rebinned_meta(mdi_header(**{card: 1}), (4096, 4096), 4)
+    fine = rebin_meta(mdi_header(**{card: 1}), (4096, 4096), 4)
     assert card.lower() not in fine
 
 
 def test_a_card_that_is_text_stays_as_it_is(mdi_header):
-    assert rebinned_meta(mdi_header(x0="unknown"), (4096, 4096), 4)["x0"] == "unknown"
+    assert rebin_meta(mdi_header(x0="unknown"), (4096, 4096), 4)["x0"] == "unknown"
 
 
 def test_rebinning_leaves_its_input_alone(mdi_header):
     header = mdi_header(checksum="abc")
     before = dict(header)
-    rebinned_meta(header, (4096, 4096), 4)
+    rebin_meta(header, (4096, 4096), 4)
     assert header == before
 
 
@@ -236,7 +231,7 @@ def test_disk_when_the_reference_pixel_is_not_its_centre(mdi_header, roll):
 
 def test_fine_disk_covers_the_coarse_one(small_disk):
     shape = tuple(4 * n for n in small_disk.data.shape)
-    fine = sunpy.map.Map(np.zeros(shape), rebinned_meta(small_disk.meta, shape, 4))
+    fine = sunpy.map.Map(np.zeros(shape), rebin_meta(small_disk.meta, shape, 4))
     mask = on_disk_mask(fine)
     assert_circle(mask, (fine.meta["crpix1"], fine.meta["crpix2"]), fine.meta["r_sun"])
 

@@ -7,12 +7,12 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from sunpy.coordinates import HeliographicStonyhurst, Helioprojective
 
-from sunpy_superres.geometry import (
+from sunpy_superres.maps.geometry import (
     heliocentric_mu,
     is_helioprojective,
+    measure_foreshortening,
     on_disk_mask,
     plate_scale,
-    sky_lengths,
 )
 
 SHAPE = (20, 24)
@@ -102,7 +102,7 @@ def test_sky_lengths_of_a_heliographic_map_agree_with_sunpy(cea_header, longitud
     """Both sides of pixels, transformed to the plane of the sky by sunpy."""
     smap = sunpy.map.Map(np.zeros((50, 60)), cea_header((50, 60), longitude, latitude))
     x, y = np.array([3.0, 30.0, 55.0]), np.array([40.0, 25.0, 4.0])
-    lengths = sky_lengths(smap, x, y)
+    lengths = measure_foreshortening(smap, x, y)
     assert lengths.shape == (2, 3)
     for side, (dx, dy) in enumerate([(0.5, 0.0), (0.0, 0.5)]):
         ends = [
@@ -119,7 +119,7 @@ def test_sky_lengths_of_a_heliographic_map_agree_with_sunpy(cea_header, longitud
 
 def test_sky_lengths_of_a_helioprojective_map_are_one(mdi_header):
     smap = sunpy.map.Map(np.zeros(SHAPE), mdi_header(SHAPE))
-    np.testing.assert_array_equal(sky_lengths(smap, np.arange(3), 1.0), np.ones((2, 3)))
+    np.testing.assert_array_equal(measure_foreshortening(smap, np.arange(3), 1.0), np.ones((2, 3)))
 
 
 def test_plate_scale_of_a_heliographic_map_is_that_of_disk_centre(cea_header):

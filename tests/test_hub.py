@@ -11,7 +11,7 @@ from hub_server import ID
 
 import sunpy_superres
 from sunpy_superres import load_model, super_resolve
-from sunpy_superres.hub import Model, download_model
+from sunpy_superres.models.loading import Model, download_model
 
 NAMES = {"README.md", "config.json", "model.safetensors"}
 AGENT = f"sunpy_superres/{sunpy_superres.__version__}"
@@ -222,7 +222,7 @@ def test_environment(published, tmp_path):
     server, commit = published
     server.repositories[ID].private = True
     code = f"""
-import sunpy_superres, sunpy_superres.hub
+import sunpy_superres, sunpy_superres.models.loading
 assert "huggingface_hub" not in __import__("sys").modules
 print(sunpy_superres.load_model({ID!r}).revision)
 """

@@ -5,8 +5,9 @@ from hub_server import ID
 from huggingface_hub.utils import close_session
 
 import sunpy_superres
-from sunpy_superres import ModelError, hub_client, load_model
-from sunpy_superres.hub import download_model
+from sunpy_superres import ModelError, load_model
+from sunpy_superres.models import hub as hub_client
+from sunpy_superres.models.loading import download_model
 
 AGENT = f"sunpy_superres/{sunpy_superres.__version__}"
 

@@ -6,8 +6,9 @@ import pytest
 import sunpy.map
 
 from sunpy_superres import simulate_mdi
-from sunpy_superres.geometry import on_disk_mask, rebinned_meta
 from sunpy_superres.instruments import HMI, MDI
+from sunpy_superres.maps.geometry import on_disk_mask
+from sunpy_superres.maps.metadata import rebin_meta
 
 SHAPE = (96, 120)
 COARSE = (24, 30)
@@ -21,7 +22,7 @@ def hmi(mdi_header):
     def make(data, **changes):
         coarse = tuple(-(-n // 4) for n in data.shape)
         header = mdi_header(coarse, corner=(530, 490), camera=None, telescop="SDO/HMI")
-        header = rebinned_meta(header, data.shape, 4) | {"instrume": "HMI_SIDE1"} | changes
+        header = rebin_meta(header, data.shape, 4) | {"instrume": "HMI_SIDE1"} | changes
         header = {name: value for name, value in header.items() if value is not None}
         return sunpy.map.Map(data, header)
 
@@ -243,7 +244,7 @@ def test_a_hole_does_not_weaken_the_field_beside_it(hmi):
 def test_off_the_disk_is_missing_by_geometry(small_disk):
     """Even where the input has a value there; and nothing on the disk is lost."""
     shape = tuple(4 * n for n in small_disk.data.shape)
-    smap = sunpy.map.Map(np.full(shape, 50.0), rebinned_meta(small_disk.meta, shape, 4))
+    smap = sunpy.map.Map(np.full(shape, 50.0), rebin_meta(small_disk.meta, shape, 4))
     simulated = simulate_mdi(smap, noise=0)
     np.testing.assert_array_equal(np.isfinite(simulated.data), on_disk_mask(small_disk))
 

@@ -6,7 +6,7 @@ import pytest
 import sunpy.map
 
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.magnetogram import check_observable, read_magnetogram
+from sunpy_superres.maps.magnetogram import check_observable, read_magnetogram
 
 SHAPE = (40, 48)
 #: FITS knows no maxwell, so sunpy warns of the unit that SMARP and SHARP files have.
@@ -89,9 +89,9 @@ def test_rolled_frame_is_read_as_it_lies(cutout, mdi_cutout):
 @maxwell
 def test_heliographic_map(cutout, mdi_header):
     read = read_magnetogram(cutout(bunit="Mx/cm^2", **cea_changes(mdi_header())))
-    assert read.sampling.shape == (2, *read.frame.shape)
-    assert 0.9 < read.sampling.min() < read.sampling.max() < 1.02
-    assert read_magnetogram(cutout()).sampling is None
+    assert read.foreshortening.shape == (2, *read.frame.shape)
+    assert 0.9 < read.foreshortening.min() < read.foreshortening.max() < 1.02
+    assert read_magnetogram(cutout()).foreshortening is None
     assert read.good.all()
     assert np.ptp(read.noise) == 0
     assert read.noise[0, 0] == pytest.approx(12, rel=0.1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sunpy.coordinates import frames
 
 from sunpy_superres import metrics
-from sunpy_superres.geometry import heliocentric_mu, pixel_area, sphere_vectors
+from sunpy_superres.maps.geometry import heliocentric_mu, pixel_area, sphere_vectors
 
 RADIUS = 695.7  # Mm
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sunpy.coordinates import frames
 
 from sunpy_superres import metrics
-from sunpy_superres.geometry import pixel_area
+from sunpy_superres.maps.geometry import pixel_area
 
 RADIUS = 695.7
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sunpy_superres import load_model, model_folder
+from sunpy_superres import load_model
+from sunpy_superres.models import folder as model_folder
 from sunpy_superres.models import registry
 
 NAMES = {"README.md", "config.json", "model.safetensors"}
@@ -32,7 +33,7 @@ def rewrite(folder, change):
     state = load_file(path)
     change(state)
     save_file(state, path)
-    edit(folder, lambda config: config["files"].update({path.name: model_folder._sha256(path)}))
+    edit(folder, lambda config: config["files"].update({path.name: model_folder.file_sha256(path)}))
 
 
 # What works
@@ -160,7 +161,7 @@ def test_truncated_weights(refused, folder):
     path.write_bytes(path.read_bytes()[:-100])
     refused(folder, "SHA-256")
     # Even where the SHA-256 of the rest is declared.
-    edit(folder, lambda config: config["files"].update({path.name: model_folder._sha256(path)}))
+    edit(folder, lambda config: config["files"].update({path.name: model_folder.file_sha256(path)}))
     refused(folder, "cut short or no safetensors file")
 
 
@@ -171,7 +172,7 @@ def test_weights_that_are_a_pickle_are_not_read(refused, folder, tmp_path):
 
     path = folder / "model.safetensors"
     torch.save({"weight": Trap()}, path)
-    edit(folder, lambda config: config["files"].update({path.name: model_folder._sha256(path)}))
+    edit(folder, lambda config: config["files"].update({path.name: model_folder.file_sha256(path)}))
     refused(folder, "no safetensors file")
     assert not (tmp_path / "sprung").exists()
 
@@ -297,7 +298,7 @@ def test_a_listed_file_is_checked_too(refused, folder):
     (folder / "notes.txt").write_text("a")
     edit(folder, lambda config: config["files"].update({"notes.txt": "0" * 64}))
     refused(folder, r"The SHA-256 of .*notes\.txt is not the one")
-    digest = model_folder._sha256(folder / "notes.txt")
+    digest = model_folder.file_sha256(folder / "notes.txt")
     edit(folder, lambda config: config["files"].update({"notes.txt": digest}))
     assert load_model(folder).config["files"]["notes.txt"] == digest
     (folder / "notes.txt").unlink()
@@ -330,7 +331,7 @@ def test_a_folder_that_cannot_be_read(refused, folder, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(model_folder, "_sha256", denied)
+    monkeypatch.setattr(model_folder, "file_sha256", denied)
     refused(folder, "cannot be read .*Permission denied.*; check its links and permissions")
 
 

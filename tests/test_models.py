@@ -73,7 +73,9 @@ def test_only_models_with_sampling_look_at_it():
     inputs = (frame, torch.ones_like(frame), torch.full((2, 1, 1, 1), 10.0).double())
     sides = torch.tensor([0.5, 1.0]).double()[None, :, None, None]
     for told in (False, True):
-        model = randomised(ResidualLDM(ResidualLDMConfig.from_dict({**sizes, "sampling": told})))
+        model = randomised(
+            ResidualLDM(ResidualLDMConfig.from_dict({**sizes, "foreshortening": told}))
+        )
         plain = model.condition(*inputs)
         one = model.condition(*inputs, sides)
         torch.testing.assert_close(one.features, model.condition(
@@ -125,14 +127,14 @@ def test_configuration_survives_json():
 
 def test_calibrated_interpolation_of_a_uniform_frame():
     """MDI reads gain times HMI's field; the baseline takes it out again."""
-    from sunpy_superres.forward import gain_response
+    from sunpy_superres.instruments.forward import gain_response
 
     model = ResidualLDM()
     c = model.config
     field = torch.full((1, 1, 8, 8), 150.0)
     reading = gain_response(field, c.gain, c.weak_excess, c.weak_scale)
     assert float(reading[0, 0, 0, 0]) > 1.4 * 150
-    out = model.interpolated(reading)
+    out = model.interpolate(reading)
     assert out.shape == (1, 1, 32, 32)
     torch.testing.assert_close(out, torch.full_like(out, 150.0), rtol=1e-4, atol=0)
 

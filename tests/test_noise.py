@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import sunpy.map
 
-from sunpy_superres.magnetogram import read_magnetogram
-from sunpy_superres.noise import estimate_noise, noise_map
+from sunpy_superres.maps.magnetogram import read_magnetogram
+from sunpy_superres.maps.noise import estimate_noise, noise_map
 
 
 @pytest.mark.parametrize("noise", [8.0, 12.0, 24.0])

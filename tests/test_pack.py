@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 from test_training import field
 
-from sunpy_superres.training.data import Frame, load_pack, save_pack
-from sunpy_superres.training.pack import PackConfig, as_seen_on_ccd, frames_of_manifest
-from sunpy_superres.training.pack import main as pack_main
+from sunpy_superres.datasets.packed import Frame, load_pack, save_pack
+from sunpy_superres.datasets.packing import PackConfig, as_seen_on_ccd, frames_of_manifest
+from sunpy_superres.datasets.packing import main as pack_main
 
 
 def test_squeezing_follows_foreshortening():
@@ -72,7 +72,7 @@ def test_frames_of_a_manifest(tmp_path, capsys):
         ("frame4.fits", "train"),
         ("frame4.fits#ccd", "train"),  # also as the CCD saw it
     ]
-    sides = {f.name: f.sampling for f in frames}
+    sides = {f.name: f.foreshortening for f in frames}
     assert sides["frame4.fits#ccd"] is None
     assert sides["frame4.fits"].shape == (2, 3, 4)
     # The projection's equator goes through the patch: along x the cosine of the longitude.
@@ -92,8 +92,8 @@ def test_frames_of_a_folder_without_a_manifest(tmp_path):
     import sunpy.map
 
     from sunpy_superres.data import example_hmi_map, example_mdi_map
+    from sunpy_superres.datasets.packing import PackConfig, frames_of_maps
     from sunpy_superres.exceptions import SuperResWarning
-    from sunpy_superres.training.pack import PackConfig, frames_of_maps
 
     hmi_map = example_hmi_map()
     for name, cards in (
@@ -130,9 +130,9 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
     import sunpy.map
 
     from sunpy_superres.data import example_hmi_map
-    from sunpy_superres.training.splits import region_and_split, split_of
+    from sunpy_superres.datasets.splits import assign_split, split_region
 
-    splits = [split_of(f"harp{n}") for n in range(20000, 24000)]
+    splits = [split_region(f"harp{n}") for n in range(20000, 24000)]
     assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.03)
     assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
     hmi_map = example_hmi_map()
@@ -140,7 +140,7 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
     for day in range(400):
         stamp = str(np.datetime64("2011-01-01") + np.timedelta64(day, "D"))
         meta = dict(hmi_map.meta, **{"date-obs": stamp, "t_obs": stamp})
-        region, split = region_and_split(sunpy.map.Map(hmi_map.data, meta))
+        region, split = assign_split(sunpy.map.Map(hmi_map.data, meta))
         found[day] = (region, split)
     for day, (region, split) in found.items():
         if split is not None:
@@ -151,15 +151,15 @@ def test_splits_of_a_folder_follow_the_region_alone_with_a_buffer():
 
 
 def test_a_pack_is_thinned_to_its_limit(tmp_path):
-    from sunpy_superres.training.pack import fitted
+    from sunpy_superres.datasets.packing import thin_frames
 
     frames = [Frame(f"l{i}", "long", "train", field(i)) for i in range(8)]
     frames.insert(3, Frame("s", "short", "train", field(9)))
-    assert fitted(frames) == frames
+    assert thin_frames(frames) == frames
     limit = 0.3
-    kept = fitted(frames, limit)
+    kept = thin_frames(frames, limit)
     assert [f.name for f in kept] == ["l0", "l2", "s", "l4", "l6"]
     save_pack(kept, tmp_path / "p.safetensors")
     assert (tmp_path / "p.safetensors").stat().st_size <= limit * 2**20
     with pytest.raises(ValueError, match="larger limit"):
-        fitted(frames, 0.05)
+        thin_frames(frames, 0.05)

@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 import sunpy.map
 
-from sunpy_superres.geometry import rebinned_meta
 from sunpy_superres.instruments import MDI
-from sunpy_superres.plotting import plot_result
+from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.plotting import plot_result
 
 
 @pytest.fixture
 def result(mdi_cutout):
     """Stand-in for a result: field with NaN at one edge, and an uncertainty."""
     shape = tuple(4 * n for n in mdi_cutout.data.shape)
-    meta = rebinned_meta(mdi_cutout.meta, shape, 4)
+    meta = rebin_meta(mdi_cutout.meta, shape, 4)
     field = np.kron(mdi_cutout.data / MDI.gain, np.ones((4, 4)))
     field[:, :8] = np.nan
     spread = np.full(shape, 10.0)

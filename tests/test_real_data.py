@@ -7,10 +7,10 @@ import pytest
 import sunpy.map
 
 from sunpy_superres import SuperResWarning, read_map, super_resolve
-from sunpy_superres.geometry import on_disk_mask
-from sunpy_superres.magnetogram import read_magnetogram
-from sunpy_superres.training import splits
-from sunpy_superres.training.evaluate import evaluate
+from sunpy_superres.datasets import splits
+from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.maps.geometry import on_disk_mask
+from sunpy_superres.maps.magnetogram import read_magnetogram
 
 pytestmark = pytest.mark.real_data
 QUICK = {"n_samples": 2, "num_steps": 3, "seed": 1, "progress": False}

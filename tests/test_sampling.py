@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sunpy_superres.forward import (
+from sunpy_superres.instruments import MDI
+from sunpy_superres.instruments.forward import (
     block_mean,
     blur,
     gain_response,
@@ -14,12 +15,11 @@ from sunpy_superres.forward import (
     observe,
     saturate,
 )
-from sunpy_superres.instruments import MDI
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
-from sunpy_superres.sampling.ensemble import calibration_factor, pooled_variance, summarise
+from sunpy_superres.sampling.ensemble import interpolate_calibration, pool_variance, summarise
 from sunpy_superres.sampling.inference import default_dtype
 from sunpy_superres.sampling.schedule import angle_schedule, solve
-from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
+from sunpy_superres.sampling.tiling import apply_tiled, make_tiles
 
 SCALE = 0.495
 
@@ -82,7 +82,7 @@ def test_tiles_cover_every_needed_pixel_once(ny, nx, tile, halo):
     ny, nx, tile, halo = 2 * ny, 2 * nx, 2 * tile, 2 * halo
     needed = np.random.default_rng(ny * nx).random((ny, nx)) < 0.1
     count = np.zeros((ny, nx), int)
-    for one in tiles_of(needed, tile, halo):
+    for one in make_tiles(needed, tile, halo):
         count[one.inner] += 1
         for inner, outer, size in zip(one.inner, one.outer, (ny, nx), strict=True):
             assert inner.start - outer.start == min(halo, inner.start)
@@ -96,7 +96,7 @@ def test_tiled_convolution_equals_the_whole():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, 30, 44, generator=generator, dtype=torch.float64)
     layer = torch.nn.Conv2d(3, 2, 5, padding=2).double()
-    tiles = tiles_of(np.ones((30, 44), bool), 8, 2)
+    tiles = make_tiles(np.ones((30, 44), bool), 8, 2)
     assert len(tiles) > 10
     with torch.no_grad():
         out = apply_tiled(layer, [x], tiles, torch.zeros(2, 2, 30, 44, dtype=torch.float64))
@@ -105,7 +105,7 @@ def test_tiled_convolution_equals_the_whole():
 
 def test_odd_tile_size_is_refused():
     with pytest.raises(ValueError, match="even"):
-        tiles_of(np.ones((8, 8), bool), 7, 2)
+        make_tiles(np.ones((8, 8), bool), 7, 2)
 
 
 def test_blur_of_a_point_is_a_gaussian():
@@ -234,7 +234,7 @@ def test_uncertainty_of_the_ratio_is_added_in_quadrature():
 def test_calibration_scales_the_spread_by_field_strength():
     calibration = {"field": [0.0, 100.0, 1000.0], "factor": [1.0, 2.0, 3.0]}
     np.testing.assert_allclose(
-        calibration_factor(np.array([0.0, 50.0, 100.0, 5000.0]), calibration), [1, 1.5, 2, 3]
+        interpolate_calibration(np.array([0.0, 50.0, 100.0, 5000.0]), calibration), [1, 1.5, 2, 3]
     )
     members = np.stack([np.full((3, 3), 90.0), np.full((3, 3), 110.0)]).astype(np.float32)
     _, sigma = summarise(members, "mean", calibration)
@@ -245,7 +245,7 @@ def test_pooled_variance_is_as_large_and_less_uncertain():
     rng = np.random.default_rng(2)
     members = rng.normal(0.0, 20.0, (8, 80, 90)).astype(np.float32)
     members[:, :10] = np.nan
-    plain, pooled = (pooled_variance(members, width) for width in (0.0, 1.5))
+    plain, pooled = (pool_variance(members, width) for width in (0.0, 1.5))
     np.testing.assert_allclose(plain[10:], members[:, 10:].var(0, ddof=1), rtol=1e-4)
     np.testing.assert_array_equal(np.isnan(pooled), np.isnan(plain))
     assert np.nanmean(pooled) == pytest.approx(400, rel=0.03)
@@ -299,7 +299,7 @@ def test_block_mean_keeps_the_mean():
 
 
 def test_blurred_mean_is_the_mean_of_the_blur():
-    from sunpy_superres.forward import blurred_mean
+    from sunpy_superres.instruments.forward import blurred_mean
 
     generator = torch.Generator().manual_seed(3)
     field = torch.randn(2, 1, 40, 52, generator=generator, dtype=torch.float64)

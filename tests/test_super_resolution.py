@@ -9,7 +9,7 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres import ModelError, SuperResWarning, super_resolve
-from sunpy_superres.geometry import on_disk_mask
+from sunpy_superres.maps.geometry import on_disk_mask
 
 #: float32, in which "equal to rounding" means the same on every machine.
 QUICK = {"n_samples": 3, "num_steps": 2, "seed": 5, "progress": False, "dtype": "float32"}
@@ -191,7 +191,7 @@ def test_saved_and_read_again_is_the_same(result, tmp_path):
 
 def limb_cutout(noise=12.0):
     """A quiet cut-out across the west limb."""
-    from sunpy_superres.data import _MDI_HEADER
+    from sunpy_superres.maps.examples import _MDI_HEADER
 
     rng = np.random.default_rng(1)
     meta = dict(_MDI_HEADER, crpix1=512.3 - 980, crpix2=512.7 - 490, missvals=0, datavals=1)

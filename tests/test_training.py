@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from sunpy_superres.forward import block_mean
+from sunpy_superres.datasets.packed import CropSampler, Frame, load_pack, save_pack
+from sunpy_superres.instruments.forward import block_mean
 from sunpy_superres.models.autoencoder import AutoencoderConfig
 from sunpy_superres.models.denoiser import DenoiserConfig
 from sunpy_superres.models.regression import RegressionConfig
 from sunpy_superres.models.residual_ldm import ResidualLDMConfig
 from sunpy_superres.training import progress
-from sunpy_superres.training.data import CropSampler, Frame, load_pack, save_pack
 from sunpy_superres.training.degradation import DegradationConfig, degrade
-from sunpy_superres.training.loop import LoopConfig, fit, save_checkpoint
+from sunpy_superres.training.loop import LoopConfig, optimise, save_checkpoint
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
 
 TINY = ResidualLDMConfig(
@@ -58,8 +58,8 @@ def test_pack_keeps_the_sampling(tmp_path):
     frames = [Frame("a", "r", "train", field(), nodes), Frame("b", "s", "train", field())]
     save_pack(frames, tmp_path / "p.safetensors")
     one, other = load_pack(tmp_path / "p.safetensors")
-    np.testing.assert_allclose(one.sampling, nodes, rtol=1e-3)
-    assert other.sampling is None
+    np.testing.assert_allclose(one.foreshortening, nodes, rtol=1e-3)
+    assert other.foreshortening is None
 
 
 def test_a_region_stays_in_one_split(tmp_path):
@@ -103,14 +103,14 @@ def test_sampling_turns_with_the_crop():
     image = np.repeat(1000.0 * np.sin(np.arange(256.0) / 2)[None], 256, axis=0).astype("f4")
     nodes = np.ones((2, 9, 9), "f4")
     nodes[0] = np.linspace(0.2, 0.6, 9)
-    crops, _, sampling = CropSampler([Frame("s", "r", "train", image, nodes)], 64, 64)(0)
-    assert sampling.shape == (64, 2, 1, 1)
+    crops, _, foreshortening = CropSampler([Frame("s", "r", "train", image, nodes)], 64, 64)(0)
+    assert foreshortening.shape == (64, 2, 1, 1)
     along = torch.stack([crops.diff(dim=-1).abs().amax((1, 2, 3)),
                          crops.diff(dim=-2).abs().amax((1, 2, 3))], 1)  # fmt: skip
-    foreshortened = sampling[:, :, 0, 0] < 1
+    foreshortened = foreshortening[:, :, 0, 0] < 1
     torch.testing.assert_close(foreshortened, along > 100)
     assert foreshortened.any(0).all()
-    inside = sampling[:, :, 0, 0].amin(1)
+    inside = foreshortening[:, :, 0, 0].amin(1)
     assert 0.2 < float(inside.min()) < 0.3
     assert 0.5 < float(inside.max()) < 0.6
 
@@ -255,7 +255,7 @@ def _problem():
 def test_resumed_training_equals_uninterrupted(tmp_path):
     config = LoopConfig(steps=30, warmup=5, learning_rate=1e-2)
     module, loss = _problem()
-    whole, steps = fit(module, loss, config)
+    whole, steps = optimise(module, loss, config)
     assert steps == 30
 
     class Killed(Exception):
@@ -269,9 +269,9 @@ def test_resumed_training_equals_uninterrupted(tmp_path):
     eager = LoopConfig(**{**config.__dict__, "checkpoint_minutes": 0.0})
     module, loss = _problem()
     with pytest.raises(Killed):
-        fit(module, loss, eager, checkpoint, kill)
+        optimise(module, loss, eager, checkpoint, kill)
     module, loss = _problem()
-    resumed, steps = fit(module, loss, config, checkpoint)
+    resumed, steps = optimise(module, loss, config, checkpoint)
     assert steps == 30
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -281,7 +281,7 @@ def test_training_lowers_the_loss_and_averages(tmp_path):
     module, loss = _problem()
     before = float(loss(999).detach())
     seen = []
-    averaged, _ = fit(
+    averaged, _ = optimise(
         module,
         loss,
         LoopConfig(steps=150, warmup=5, learning_rate=2e-2),
@@ -298,7 +298,7 @@ def test_training_lowers_the_loss_and_averages(tmp_path):
 
 def test_time_limit_stops_with_a_checkpoint(tmp_path):
     module, loss = _problem()
-    _, steps = fit(module, loss, LoopConfig(steps=10**6), tmp_path / "c", seconds=0.05)
+    _, steps = optimise(module, loss, LoopConfig(steps=10**6), tmp_path / "c", seconds=0.05)
     assert 0 < steps < 10**6
     assert torch.load(tmp_path / "c", weights_only=True)["step"] == steps
 

@@ -9,12 +9,12 @@ import ndcube
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.metrics._alignment import same_grid
+from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._fields import Pair
-from sunpy_superres.metrics._values import in_gauss, usable
 
 
-def members_of(samples):
+def read_members(samples):
     """
     An ensemble as an array, and a Map of its grid.
 
@@ -55,8 +55,8 @@ def members_of(samples):
         raise ValueError(f"An ensemble needs at least two Maps, not {len(maps)}.")
     if not all(same_grid(maps[0], other) for other in maps[1:]):
         raise ValueError("The members of an ensemble must have the same grid; reproject them.")
-    members = np.stack([in_gauss(member) for member in maps])
-    there = np.all([usable(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
+    members = np.stack([to_gauss(member) for member in maps])
+    there = np.all([known_pixels(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
     return members, there, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
 
 
@@ -79,15 +79,15 @@ def _members_of_cube(cube):
     if cube.unit is not None and cube.unit != u.G:
         members = members * cube.unit.to(u.G)
     grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
-    there = np.all([usable(grid, member) for member in members], axis=0)
+    there = np.all([known_pixels(grid, member) for member in members], axis=0)
     if cube.mask is not None:
         there &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
     return members, there, grid
 
 
-def against(samples, reference, region):
+def pair_members(samples, reference, region):
     """Members and truth as ``(n, pixels)`` and ``(pixels,)``."""
-    members, there, grid = members_of(samples)
+    members, there, grid = read_members(samples)
     pair = Pair(grid, reference, region)
     mask = pair.mask & there
     if not mask.any():

@@ -9,11 +9,11 @@ import numpy as np
 from astropy.coordinates import ConvertError, SkyCoord
 from sunpy.coordinates import HeliographicCarrington, HeliographicStonyhurst, Helioprojective
 
-from sunpy_superres.geometry import (
-    heliographic_of,
+from sunpy_superres.maps.geometry import (
     is_helioprojective,
     plate_scale,
     sphere_vectors,
+    to_heliographic,
 )
 
 
@@ -80,7 +80,7 @@ def _coordinates(smap, frame):
     ny, nx = smap.data.shape
     x, y = np.meshgrid(np.arange(nx), np.arange(ny))
     if isinstance(frame, HeliographicStonyhurst | HeliographicCarrington):
-        longitude, latitude = heliographic_of(sphere_vectors(smap, x, y), smap)
+        longitude, latitude = to_heliographic(sphere_vectors(smap, x, y), smap)
         carrington = isinstance(frame, HeliographicCarrington)
         origin = smap.carrington_longitude if carrington else smap.heliographic_longitude
         return (longitude + origin).to_value(u.deg), latitude.to_value(u.deg)

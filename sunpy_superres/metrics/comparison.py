@@ -54,7 +54,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
 
     Examples
     --------
-    >>> from sunpy_superres.data import example_hmi_map
+    >>> from sunpy_superres.maps.examples import example_hmi_map
     >>> from sunpy_superres.metrics import compare
     >>> truth = example_hmi_map()
     >>> table = compare(truth, truth)
@@ -71,7 +71,9 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _spectrum(rows, pair)
     if uncertainty is not None:
         errors = probabilistic._Errors(smap, uncertainty, reference, region)
-        for level, width, inside in probabilistic.coverage_of(errors, (0.68269, 0.9545)).iterrows():
+        for level, width, inside in probabilistic.measure_coverage(
+            errors, (0.68269, 0.9545)
+        ).iterrows():
             rows.add(f"coverage, {width:.0f} sigma", inside, level)
         scaled = np.square(errors.scaled, dtype=np.float64).mean()
         rows.add("error / uncertainty, rms", np.sqrt(scaled), 1.0)
@@ -124,7 +126,7 @@ def _image(rows, pair):
         rows.add("gradient ratio", image._gradient_ratio(pair), 1.0)
     except ValueError:  # nowhere 3 x 3 known pixels
         rows.add("gradient ratio", np.nan, 1.0)
-    rows.add("Wasserstein distance", physics.wasserstein_of(pair), 0.0)
+    rows.add("Wasserstein distance", physics.measure_wasserstein(pair), 0.0)
 
 
 def _flux(rows, pair):
@@ -139,26 +141,26 @@ def _flux(rows, pair):
 
 def _regions(rows, pair):
     fields = (pair.first, pair.second)
-    found = [regions.regions_of(field, max_angle=_LIMIT) for field in fields]
+    found = [regions.label_regions(field, max_angle=_LIMIT) for field in fields]
     rows.add("active regions", len(found[0]), len(found[1]))
     rows.add("active-region area", found[0].area, found[1].area)
     areas = [f.table["msh"].sum() if len(f) else 0.0 for f in found]
     rows.add("active-region area (MSH)", *areas)
     for name, value in zip(("Jaccard", "Dice"), regions.overlap(pair, *found), strict=True):
         rows.add(f"active regions, {name}", value, 1.0)
-    lines = [inversion_line.inversion_line_of(field, max_angle=_LIMIT) for field in fields]
+    lines = [inversion_line.trace_inversion_line(field, max_angle=_LIMIT) for field in fields]
     rows.add("inversion line", lines[0].length, lines[1].length)
     rows.add("Schrijver's R", lines[0].r_value, lines[1].r_value)
     largest = found[1].labels == 1
     try:
-        poles = [regions.bipole_of(field, mask=largest) for field in fields]
+        poles = [regions.measure_bipole(field, mask=largest) for field in fields]
         rows.add("bipole, separation", poles[0].separation, poles[1].separation)
         rows.add("bipole, tilt", poles[0].tilt, poles[1].tilt)
     except ValueError:  # no region, or of one polarity
         rows.add("bipole, separation", np.nan * u.Mm, np.nan)
         rows.add("bipole, tilt", np.nan * u.deg, np.nan)
     try:
-        shift = physics.flux_centre_shift_of(pair, 100 * u.G)
+        shift = physics.measure_flux_centre_shift(pair, 100 * u.G)
     except ValueError:  # no such field
         shift = [np.nan, np.nan] * u.arcsec
     for name, value in zip("xy", shift, strict=True):
@@ -167,7 +169,7 @@ def _regions(rows, pair):
 
 def _spectrum(rows, pair):
     try:
-        transforms = spectrum.transforms_of(pair)
+        transforms = spectrum.transform_pair(pair)
     except ValueError:  # less than 8 x 8 pixels
         transforms = None
     for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
@@ -177,5 +179,5 @@ def _spectrum(rows, pair):
         rows.add(f'power ratio, {low}-{high}"', value, 1.0)
     scale = np.nan * u.arcsec
     if transforms is not None:
-        scale = spectrum.crossing(spectrum.coherence_of(pair, transforms=transforms))
+        scale = spectrum.find_crossing(spectrum.measure_coherence(pair, transforms=transforms))
     rows.add("resolved scale", scale, np.nan)

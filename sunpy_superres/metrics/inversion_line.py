@@ -8,9 +8,9 @@ import astropy.units as u
 import numpy as np
 from scipy import ndimage
 
-from sunpy_superres.geometry import sphere_vectors
+from sunpy_superres.maps.geometry import sphere_vectors
+from sunpy_superres.maps.units import quantity_in
 from sunpy_superres.metrics._fields import Field
-from sunpy_superres.metrics._values import quantity_in
 from sunpy_superres.metrics.physics import MX
 from sunpy_superres.metrics.regions import _FWHM_PER_SIGMA
 
@@ -94,10 +94,10 @@ def polarity_inversion_line(
     ----------
     Schrijver (2007), Astrophysical Journal Letters 655, L117.
     """
-    return inversion_line_of(Field(smap, region), threshold, reach, width, smoothing, max_angle)
+    return trace_inversion_line(Field(smap, region), threshold, reach, width, smoothing, max_angle)
 
 
-def inversion_line_of(
+def trace_inversion_line(
     field,
     threshold=150 * u.G,
     reach=1.5 * u.Mm,

@@ -105,7 +105,7 @@ def _autoencoder_features(model):
     import torch
     from torch.nn import functional as F
 
-    from sunpy_superres.hub import load_model
+    from sunpy_superres.models.loading import load_model
 
     network = load_model(model).network
     piece = _PIECE // network.factor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
+from sunpy_superres.maps.units import quantity_in
 from sunpy_superres.metrics._fields import Field, Pair
-from sunpy_superres.metrics._values import quantity_in
 
 __all__ = [
     "flux_centre_shift",
@@ -166,10 +166,10 @@ def wasserstein_distance(smap, reference, *, region=None):
     TypeError, ValueError
         As `~sunpy_superres.metrics.rmse`.
     """
-    return wasserstein_of(Pair(smap, reference, region))
+    return measure_wasserstein(Pair(smap, reference, region))
 
 
-def wasserstein_of(pair):
+def measure_wasserstein(pair):
     a, b = (np.sort(values) for values in pair.inside())
     return np.mean(np.abs(a - b), dtype=np.float64) * u.G
 
@@ -199,10 +199,10 @@ def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
     TypeError, ValueError
         As `~sunpy_superres.metrics.rmse`; `ValueError` also if no pixel exceeds the threshold.
     """
-    return flux_centre_shift_of(Pair(smap, reference, region), threshold)
+    return measure_flux_centre_shift(Pair(smap, reference, region), threshold)
 
 
-def flux_centre_shift_of(pair, threshold=0 * u.G):
+def measure_flux_centre_shift(pair, threshold=0 * u.G):
     level = quantity_in("threshold", threshold, u.G)
     centres = []
     for field in (pair.first, pair.second):

@@ -7,8 +7,8 @@ import numpy as np
 from astropy.table import QTable
 from scipy import special
 
-from sunpy_superres.metrics._alignment import same_grid
-from sunpy_superres.metrics._ensemble import against
+from sunpy_superres.maps.regridding import same_grid
+from sunpy_superres.metrics._ensemble import pair_members
 from sunpy_superres.metrics._fields import Field, Pair
 
 __all__ = [
@@ -58,7 +58,7 @@ def spread_skill(samples, reference, *, region=None):
     ----------
     Fortin et al. (2014), Journal of Hydrometeorology 15, 1708.
     """
-    members, truth = against(samples, reference, region)
+    members, truth = pair_members(samples, reference, region)
     n = len(members)
     mean = members.mean(axis=0, dtype=np.float64)
     variance = members.var(axis=0, ddof=1, dtype=np.float64).mean()
@@ -95,7 +95,7 @@ def crps(samples, reference, *, region=None):
     """
     import scoringrules
 
-    members, truth = against(samples, reference, region)
+    members, truth = pair_members(samples, reference, region)
     total = 0.0
     for start in range(0, truth.size, _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -137,7 +137,7 @@ def rank_histogram(samples, reference, *, region=None):
     ----------
     Hamill (2001), Monthly Weather Review 129, 550.
     """
-    members, truth = against(samples, reference, region)
+    members, truth = pair_members(samples, reference, region)
     n = len(members)
     below = (members < truth).sum(axis=0)
     ties = (members == truth).sum(axis=0)
@@ -204,10 +204,10 @@ def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545)
         As `~sunpy_superres.metrics.rmse`; `ValueError` also for levels outside of 0 to 1 and
         a negative uncertainty.
     """
-    return coverage_of(_Errors(smap, uncertainty, reference, region), levels)
+    return measure_coverage(_Errors(smap, uncertainty, reference, region), levels)
 
 
-def coverage_of(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
+def measure_coverage(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
     levels = np.atleast_1d(np.asarray(levels, float))
     if not ((levels > 0) & (levels < 1)).all():
         raise ValueError(f"levels must lie between 0 and 1, not {levels.tolist()}.")

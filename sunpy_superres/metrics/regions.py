@@ -10,9 +10,9 @@ import scipy.fft
 from astropy.table import QTable
 from scipy import ndimage
 
-from sunpy_superres.geometry import heliographic_of, sphere_vectors
+from sunpy_superres.maps.geometry import sphere_vectors, to_heliographic
+from sunpy_superres.maps.units import quantity_in
 from sunpy_superres.metrics._fields import Field, Pair
-from sunpy_superres.metrics._values import quantity_in
 from sunpy_superres.metrics.physics import MX
 
 __all__ = [
@@ -146,7 +146,7 @@ def active_regions(
         "method": method, "threshold": threshold, "smoothing": smoothing,
         "grouping": grouping, "minimum_area": minimum_area, "max_angle": max_angle,
     }  # fmt: skip
-    return regions_of(Field(smap, region), **options)
+    return label_regions(Field(smap, region), **options)
 
 
 def _smoothed_above(field, mask, level, width):
@@ -171,7 +171,7 @@ def _gaussian(values, sigma):
     return smooth[: values.shape[0], : values.shape[1]]
 
 
-def regions_of(
+def label_regions(
     field,
     method="smoothed",
     threshold=None,
@@ -222,7 +222,7 @@ def _table(field, labels, number):
     np.maximum.at(peak, which, np.abs(values))
     vectors = sphere_vectors(field.grid.map, columns, rows) if which.size else np.zeros((3, 0))
     centres = np.stack([total(np.nan_to_num(component) * flux) for component in vectors])
-    longitude, latitude = heliographic_of(centres, field.grid.map)
+    longitude, latitude = to_heliographic(centres, field.grid.map)
     hemisphere = 2 * np.pi * field.grid.map.rsun_meters.to_value(u.Mm) ** 2
     return QTable(
         {
@@ -278,7 +278,7 @@ def dice(smap, reference, *, region=None, **options):
 
 def _pair_of_regions(smap, reference, region, options):
     pair = Pair(smap, reference, region)
-    return pair, regions_of(pair.first, **options), regions_of(pair.second, **options)
+    return pair, label_regions(pair.first, **options), label_regions(pair.second, **options)
 
 
 def overlap(pair, first, second):
@@ -323,10 +323,10 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
     ----------
     Howard (1991), Solar Physics 136, 251, for tilt angles.
     """
-    return bipole_of(Field(smap, region), threshold)
+    return measure_bipole(Field(smap, region), threshold)
 
 
-def bipole_of(field, threshold=100 * u.G, mask=True):
+def measure_bipole(field, threshold=100 * u.G, mask=True):
     """`bipole` of a `Field`, inside of a further mask."""
     level = quantity_in("threshold", threshold, u.G)
     smap = field.grid.map
@@ -339,7 +339,7 @@ def bipole_of(field, threshold=100 * u.G, mask=True):
         vector = np.nansum(sphere_vectors(smap, columns, rows) * weight, axis=1)
         centres.append(vector / np.linalg.norm(vector))
     angle = np.arctan2(np.linalg.norm(np.cross(*centres)), np.dot(*centres))
-    positions = [u.Quantity(heliographic_of(centre, smap)) for centre in centres]
+    positions = [u.Quantity(to_heliographic(centre, smap)) for centre in centres]
     leading = 0 if positions[0][0] >= positions[1][0] else 1
     lead, follow = positions[leading], positions[1 - leading]
     middle = 0.5 * (lead[1] + follow[1])

@@ -9,8 +9,9 @@ import numpy as np
 import sunpy.map
 from scipy import ndimage
 
-from sunpy_superres.geometry import refresh_statistics
-from sunpy_superres.metrics._fields import Grid, checked
+from sunpy_superres.maps.fields import check_field_map
+from sunpy_superres.maps.grid import Grid
+from sunpy_superres.maps.metadata import refresh_statistics
 
 __all__ = ["split_scales"]
 
@@ -43,7 +44,7 @@ def split_scales(smap, scale=2 * u.arcsec):
         If its coordinates cannot be right, nothing in it is finite, or the scale is not a
         positive angle.
     """
-    checked(smap)
+    check_field_map(smap)
     length = u.Quantity(scale)
     if length.shape or length.unit.physical_type != "angle" or not length > 0:
         raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 import sunpy.map
 
-from sunpy_superres.metrics._ensemble import members_of
+from sunpy_superres.metrics._ensemble import read_members
 from sunpy_superres.metrics._fields import Field, Pair
 
 __all__ = [
@@ -208,17 +208,17 @@ def power_ratio(smap, reference, *, bins=None, region=None):
     TypeError, ValueError
         As `~sunpy_superres.metrics.rmse` and `power_spectrum`.
     """
-    return ratio_of(Pair(smap, reference, region), bins)
+    return measure_power_ratio(Pair(smap, reference, region), bins)
 
 
-def transforms_of(pair, bins=None):
-    """What `ratio_of` and `coherence_of` start from; computed once for both."""
+def transform_pair(pair, bins=None):
+    """What `measure_power_ratio` and `measure_coherence` start from; computed once for both."""
     transform = _Transform(pair.mask, pair.grid.scale, bins)
     return transform, transform(pair.first.values), transform(pair.second.values)
 
 
-def ratio_of(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transforms_of(pair, bins)
+def measure_power_ratio(pair, bins=None, transforms=None):
+    transform, first, second = transforms or transform_pair(pair, bins)
     powers = transform.power(first), transform.power(second)
     ratio = np.divide(*powers, out=np.full(powers[0].shape, np.nan), where=powers[1] > 0)
     return transform.spectrum(ratio, "power ratio")
@@ -264,11 +264,11 @@ def coherence(smap, reference, *, bins=None, region=None):
     ----------
     Saxton & Baumeister (1982), Journal of Microscopy 127, 127.
     """
-    return coherence_of(Pair(smap, reference, region), bins)
+    return measure_coherence(Pair(smap, reference, region), bins)
 
 
-def coherence_of(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transforms_of(pair, bins)
+def measure_coherence(pair, bins=None, transforms=None):
+    transform, first, second = transforms or transform_pair(pair, bins)
     return transform.spectrum(_coherence(transform, first, second), "coherence")
 
 
@@ -312,8 +312,8 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     if ensemble == (reference is not None):
         raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
     if not ensemble:
-        return crossing(coherence(smap, reference, bins=bins, region=region), level)
-    members, there, grid = members_of(smap)
+        return find_crossing(coherence(smap, reference, bins=bins, region=region), level)
+    members, there, grid = read_members(smap)
     field = Field(grid, region)
     mask = field.mask & there
     transform = _Transform(mask, field.grid.scale, bins)
@@ -326,10 +326,10 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
         ],
         axis=0,
     )
-    return crossing(transform.spectrum(mean, "coherence"), level)
+    return find_crossing(transform.spectrum(mean, "coherence"), level)
 
 
-def crossing(spectrum, level=0.5):
+def find_crossing(spectrum, level=0.5):
     """Scale at which a spectrum, from coarse to fine, first falls below a level."""
     scale, value = spectrum.scale.to_value(u.arcsec), spectrum.value.value
     below = np.flatnonzero(value < level)

@@ -18,7 +18,7 @@ KINDS = ("compact", "published")
 @dataclass(frozen=True)
 class DenoiserConfig:
     """
-    Sizes of `Denoiser`, or of `~sunpy_superres.models.published.PublishedUNet`.
+    Sizes of `Denoiser`, or of `~sunpy_superres.models.paper_unet.PaperUNet`.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ class Denoiser(nn.Module):
 def build_denoiser(channels, condition_channels, config):
     """The network of a configuration; parameters as those of `Denoiser`."""
     if config.kind == "published":
-        from sunpy_superres.models.published import PublishedUNet
+        from sunpy_superres.models.paper_unet import PaperUNet
 
-        return PublishedUNet(channels, condition_channels, config)
+        return PaperUNet(channels, condition_channels, config)
     return Denoiser(channels, condition_channels, config)
 
 

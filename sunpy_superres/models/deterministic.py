@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sunpy_superres.models.frames import FrameReader
+from sunpy_superres.models.base import BaseNetwork
 
 __all__ = ["Deterministic", "DeterministicConfig", "Enhance", "Progressive"]
 
@@ -34,7 +34,7 @@ class DeterministicConfig:
         Channels of the first convolution.
     multipliers : tuple of int
         Of ``width``: the channels of the following blocks or convolutions.
-    field_scale, noise_scale, gain, weak_excess, weak_scale, sampling
+    field_scale, noise_scale, gain, weak_excess, weak_scale, foreshortening
         As `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
     """
 
@@ -46,7 +46,7 @@ class DeterministicConfig:
     gain: float = 1.40
     weak_excess: float = 0.08
     weak_scale: float = 400.0
-    sampling: bool = False
+    foreshortening: bool = False
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -180,7 +180,7 @@ class Progressive(nn.Module):
         return self.head(_enlarged(h, 2) + _enlarged(field, 4, "bicubic"))
 
 
-class Deterministic(FrameReader):
+class Deterministic(BaseNetwork):
     """
     One field for a frame: the interpolated frame and what a network adds to it.
 
@@ -203,11 +203,11 @@ class Deterministic(FrameReader):
         """Receptive radius of `predict`, in MDI pixels (even)."""
         return self.network.halo
 
-    def predict(self, frame, mask, noise, sampling=None):
+    def predict(self, frame, mask, noise, foreshortening=None):
         """
         The field, in HMI Gauss, ``(n, 1, 4 ny, 4 nx)``.
 
         Parameters are those of `pixel_channels`.
         """
-        residual = self.network(self.pixel_channels(frame, mask, noise, sampling)).float()
-        return self.interpolated(frame) + residual * self.config.field_scale
+        residual = self.network(self.pixel_channels(frame, mask, noise, foreshortening)).float()
+        return self.interpolate(frame) + residual * self.config.field_scale

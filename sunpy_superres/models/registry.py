@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["ARCHITECTURES", "Architecture", "build", "configured"]
+__all__ = ["ARCHITECTURES", "Architecture", "build", "configure"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ ARCHITECTURES = {
 }
 
 
-def configured(architecture: str, values: dict):
+def configure(architecture: str, values: dict):
     """
     Configuration of an architecture.
 
@@ -114,6 +114,8 @@ def configured(architecture: str, values: dict):
         raise ValueError(
             f"The architecture {architecture!r} is unknown; there are {', '.join(ARCHITECTURES)}."
         )
+    # What config.json and recipes of the first versions call "sampling".
+    values = {"foreshortening" if k == "sampling" else k: v for k, v in values.items()}
     entry = ARCHITECTURES[architecture]
     for name, value in entry.fixed.items():
         if values.get(name, value) != value:
@@ -137,7 +139,7 @@ def build(config):
 
     Returns
     -------
-    `~sunpy_superres.models.frames.FrameReader`
+    `~sunpy_superres.models.base.BaseNetwork`
     """
     from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
     from sunpy_superres.models.residual_ldm import ResidualLDM

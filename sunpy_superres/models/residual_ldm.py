@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 
 from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig, PixelSpace
+from sunpy_superres.models.base import BaseNetwork
 from sunpy_superres.models.denoiser import DenoiserConfig, EDMPreconditioner, build_denoiser
-from sunpy_superres.models.frames import FrameReader
 from sunpy_superres.models.regression import Regression, RegressionConfig
 from sunpy_superres.models.stable_diffusion import (
     StableDiffusionAutoencoder,
@@ -40,10 +40,10 @@ class ResidualLDMConfig:
         MDI noise in Gauss at which the noise channel is zero.
     gain, weak_excess, weak_scale : float
         The MDI/HMI calibration removed from the frame; see
-        `sunpy_superres.forward.gain_response`.
-    sampling : bool
+        `sunpy_superres.instruments.forward.gain_response`.
+    foreshortening : bool
         Whether the networks are told how the frame's pixels are foreshortened
-        (`~sunpy_superres.geometry.sky_lengths`).
+        (`~sunpy_superres.maps.geometry.measure_foreshortening`).
     base : {"regression", "interpolation", "none"}
         What the diffused residual is added to: the regression's mean; the interpolated
         frame, as published; or nothing, so that the whole field is diffused.
@@ -59,7 +59,7 @@ class ResidualLDMConfig:
     gain: float = 1.40
     weak_excess: float = 0.08
     weak_scale: float = 400.0
-    sampling: bool = False
+    foreshortening: bool = False
     base: str = "regression"
     space: str = "latent"
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -112,7 +112,7 @@ class Condition(NamedTuple):
     features: torch.Tensor
 
 
-class ResidualLDM(FrameReader):
+class ResidualLDM(BaseNetwork):
     """
     Residual latent diffusion conditioned on an MDI frame.
 
@@ -174,7 +174,7 @@ class ResidualLDM(FrameReader):
         """Receptive radius of one denoiser evaluation, in MDI pixels (even)."""
         return self.denoiser.network.halo
 
-    def condition(self, frame, mask, noise, sampling=None) -> Condition:
+    def condition(self, frame, mask, noise, foreshortening=None) -> Condition:
         """
         Regression of a frame, and the denoiser's condition.
 
@@ -186,11 +186,11 @@ class ResidualLDM(FrameReader):
             1 where the pixel is good, else 0; ``(n, 1, ny, nx)``.
         noise : torch.Tensor
             Standard deviation of the noise in MDI Gauss, ``(n, 1, 1, 1)`` or per pixel.
-        sampling : torch.Tensor, optional
-            As in `~sunpy_superres.models.frames.FrameReader.pixel_channels`.
+        foreshortening : torch.Tensor, optional
+            As in `~sunpy_superres.models.base.BaseNetwork.pixel_channels`.
         """
-        pixels = self.pixel_channels(frame, mask, noise, sampling)
-        latent_lr = self.autoencoder.encode(self.interpolated(frame) / self.config.field_scale)
+        pixels = self.pixel_channels(frame, mask, noise, foreshortening)
+        latent_lr = self.autoencoder.encode(self.interpolate(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
         if self.regression is None:
             whole = self.config.base == "none"

@@ -14,7 +14,7 @@ import math
 
 from torch.nn import functional as F
 
-from sunpy_superres.forward import blur, inverse_gain_response, observe
+from sunpy_superres.instruments.forward import blur, inverse_gain_response, observe
 
 __all__ = ["enforce_consistency", "reduced_chi_square"]
 
@@ -28,7 +28,7 @@ def _tolerance(frame, noise):
     return (noise.square() + (GAIN_UNCERTAINTY * frame).square()).sqrt()
 
 
-def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, coverage=None):
+def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, visible_fraction=None):
     """
     Mean of ((frame - observed field) / tolerance) squared over the good pixels.
 
@@ -41,8 +41,8 @@ def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, cover
     instrument : sunpy_superres.instruments.Instrument
     plate_scale : float
         Of ``field``, in arcsec per pixel.
-    coverage : torch.Tensor, optional
-        See `sunpy_superres.forward.observe`.
+    visible_fraction : torch.Tensor, optional
+        See `sunpy_superres.instruments.forward.observe`.
 
     Returns
     -------
@@ -50,14 +50,22 @@ def reduced_chi_square(field, frame, good, noise, instrument, plate_scale, cover
         ``(n,)``.
     """
     used = good * (frame.abs() < instrument.saturation)
-    deviation = (frame - observe(field, instrument, plate_scale, coverage)) / _tolerance(
+    deviation = (frame - observe(field, instrument, plate_scale, visible_fraction)) / _tolerance(
         frame, noise
     )
     return (deviation.square() * used).sum(dim=(1, 2, 3)) / used.sum().clamp(min=1)
 
 
 def enforce_consistency(
-    field, frame, good, noise, instrument, plate_scale, coverage=None, disk=None, iterations=4
+    field,
+    frame,
+    good,
+    noise,
+    instrument,
+    plate_scale,
+    visible_fraction=None,
+    disk=None,
+    iterations=4,
 ):
     """
     Add to ``field`` what it takes for its observation to agree with ``frame``.
@@ -87,7 +95,7 @@ def enforce_consistency(
     calibration = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
     share = None
     for _ in range(iterations):
-        reading = observe(field, instrument, plate_scale, coverage)
+        reading = observe(field, instrument, plate_scale, visible_fraction)
         misfit = blur((frame - reading) * used, width) / weight
         if share is None:
             share = (1 - tolerated / misfit.square().clamp(min=1e-9)).clamp(min=0) * used

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["ESTIMATES", "calibration_factor", "pooled_variance", "summarise"]
+__all__ = ["ESTIMATES", "interpolate_calibration", "pool_variance", "summarise"]
 
 #: What can be made of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
 
 
-def calibration_factor(strength, calibration) -> np.ndarray:
+def interpolate_calibration(strength, calibration) -> np.ndarray:
     """
     Factor on the ensemble's standard deviation, by field strength.
 
@@ -25,7 +25,7 @@ def calibration_factor(strength, calibration) -> np.ndarray:
     return np.interp(strength, calibration["field"], calibration["factor"]).astype(np.float32)
 
 
-def pooled_variance(members, width) -> np.ndarray:
+def pool_variance(members, width) -> np.ndarray:
     """
     Ensemble variance, pooled with that of the neighbours.
 
@@ -72,7 +72,7 @@ def summarise(
     estimate : str
         "sample", "mean" or "median".
     calibration : dict
-        See `calibration_factor`; also "mean_weight", and "pooling" for `pooled_variance`.
+        See `interpolate_calibration`; also "mean_weight", and "pooling" for `pool_variance`.
     regression : numpy.ndarray, optional
         Mean field of the regression, in Gauss, ``(ny, nx)``.
     predicted : numpy.ndarray, optional
@@ -110,8 +110,8 @@ def summarise(
     if n == 1:
         variance = np.square(predicted)
     else:
-        variance = pooled_variance(members, calibration.get("pooling", 0.0))
-    variance *= np.square(calibration_factor(np.abs(mean), calibration))
+        variance = pool_variance(members, calibration.get("pooling", 0.0))
+    variance *= np.square(interpolate_calibration(np.abs(mean), calibration))
     variance *= 1 + (1 - weight) ** 2 / n
     systematic = np.square(np.float32(gain_uncertainty) * mean)
     return field, np.sqrt(variance + np.square(field - mean) + systematic)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sunpy_superres.forward import blurred_mean
+from sunpy_superres.instruments.forward import blurred_mean
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
 from sunpy_superres.sampling.schedule import angle_schedule, solve
-from sunpy_superres.sampling.tiling import apply_tiled, tiles_of
+from sunpy_superres.sampling.tiling import apply_tiled, make_tiles
 
 __all__ = ["Ensemble", "default_dtype", "draw_ensemble"]
 
@@ -107,8 +107,8 @@ def draw_ensemble(
 
     Parameters
     ----------
-    model : `~sunpy_superres.hub.Model`
-    magnetogram : `~sunpy_superres.magnetogram.Magnetogram`
+    model : `~sunpy_superres.models.loading.Model`
+    magnetogram : `~sunpy_superres.maps.magnetogram.Magnetogram`
     on_disk : numpy.ndarray of bool
         Of the fine grid, ``(4 ny, 4 nx)``.
     instrument : `~sunpy_superres.instruments.Instrument`
@@ -135,8 +135,8 @@ def draw_ensemble(
     # Beyond what the training drew the networks would go on at random.
     frame = frame.clamp(-_LARGEST_READING, _LARGEST_READING)
     inputs = [frame, good, noise]
-    if magnetogram.sampling is not None:
-        inputs.append(torch.cat([_to_even(side, 1) for side in magnetogram.sampling], dim=1))
+    if magnetogram.foreshortening is not None:
+        inputs.append(torch.cat([_to_even(side, 1) for side in magnetogram.foreshortening], dim=1))
     size = frame.shape[-2:]
     disk = _to_even(on_disk)
     disk = torch.nn.functional.pad(
@@ -157,8 +157,8 @@ def draw_ensemble(
             instrument, plate_scale, device, autocast, tile_size, progress,
         )  # fmt: skip
     channels = network.latent_channels
-    denoise_tiles = tiles_of(needed, tile_size, network.denoiser_halo)
-    decode_tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.autoencoder.decoder_halo)
+    denoise_tiles = make_tiles(needed, tile_size, network.denoiser_halo)
+    decode_tiles = make_tiles(needed, tile_size // 2 // 2 * 2, network.autoencoder.decoder_halo)
     bar = tqdm(
         total=n_samples * num_steps * len(denoise_tiles) + (n_samples + 1) * len(decode_tiles),
         desc="super-resolving",
@@ -177,15 +177,15 @@ def draw_ensemble(
         width = 2 * channels + network.config.denoiser.widths[0]
         store = torch.zeros((1, width, *size)).to(memory_format=torch.channels_last)
         halo = network.condition_halo + 2
-        apply_tiled(condition_of, inputs, tiles_of(needed, tile_size, halo), store)
+        apply_tiled(condition_of, inputs, make_tiles(needed, tile_size, halo), store)
         store *= inside
         mean, scale, prepared = store.split([channels, channels, width - 2 * channels], dim=1)
         images = np.empty((n_samples + 2, factor * ny, factor * nx), np.float32)
         chi_squares = []
         sampler = model.config["sampler"]
         sigmas = angle_schedule(num_steps, sampler["sigma_max"], sampler["power"])
-        coverage = blurred_mean(disk, instrument, plate_scale)
-        observation = (frame, good, noise, instrument, plate_scale, coverage)
+        visible_fraction = blurred_mean(disk, instrument, plate_scale)
+        observation = (frame, good, noise, instrument, plate_scale, visible_fraction)
 
         def decode(z):
             bar.update(1)
@@ -237,7 +237,7 @@ def _predicted(
 ):  # fmt: skip
     """`Ensemble` of a deterministic network: its one field, and a spread of 1 G to calibrate."""
     factor = network.factor
-    tiles = tiles_of(needed, tile_size // 2 // 2 * 2, network.halo)
+    tiles = make_tiles(needed, tile_size // 2 // 2 * 2, network.halo)
     size = inputs[0].shape[-2:]
     bar = tqdm(total=len(tiles), desc="super-resolving", unit="tile", disable=not progress,
                leave=False)  # fmt: skip
@@ -251,10 +251,10 @@ def _predicted(
         field = torch.zeros((1, 1, factor * size[0], factor * size[1]))
         apply_tiled(predict, inputs, tiles, field, factor)
         field = field * disk
-        coverage = blurred_mean(disk, instrument, plate_scale)
+        visible_fraction = blurred_mean(disk, instrument, plate_scale)
         frame, good, noise = inputs[:3]
         chi_square = reduced_chi_square(
-            field, frame, good, noise, instrument, plate_scale, coverage
+            field, frame, good, noise, instrument, plate_scale, visible_fraction
         )
     ny, nx = magnetogram.frame.shape
     image = _cropped(field, factor, ny, nx)

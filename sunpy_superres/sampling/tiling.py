@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Tile", "apply_tiled", "tiles_of"]
+__all__ = ["Tile", "apply_tiled", "make_tiles"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Tile:
         return tuple(slice(s.start * factor, s.stop * factor) for s in self.inner)
 
 
-def tiles_of(needed, tile_size, halo) -> list[Tile]:
+def make_tiles(needed, tile_size, halo) -> list[Tile]:
     """
     Tiles of a field that hold at least one needed pixel.
 

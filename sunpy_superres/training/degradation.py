@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from sunpy_superres.forward import block_mean, blur, gain_response, saturate
+from sunpy_superres.instruments.forward import block_mean, blur, gain_response, saturate
 
 __all__ = ["DegradationConfig", "DegradedBatch", "degrade"]
 
@@ -28,7 +28,7 @@ class DegradationConfig:
     wing_blur : tuple of float
         Its sigma, in MDI pixels; 2 is 9.5" FWHM.
     gain, weak_excess : tuple of float
-        See `sunpy_superres.forward.gain_response`.
+        See `sunpy_superres.instruments.forward.gain_response`.
     weak_scale : float
         Gauss.
     noise : tuple of float
@@ -76,7 +76,7 @@ class DegradedBatch(NamedTuple):
         MDI-like frame, its good pixels, and the noise level told to the network.
     target : torch.Tensor
         HMI field on the 4 times finer grid.
-    sampling : torch.Tensor
+    foreshortening : torch.Tensor
         Lengths of the pixels' sides, ``(n, 2, 1, 1)``.
     """
 
@@ -84,12 +84,12 @@ class DegradedBatch(NamedTuple):
     mask: torch.Tensor
     noise: torch.Tensor
     target: torch.Tensor
-    sampling: torch.Tensor
+    foreshortening: torch.Tensor
 
     @property
     def inputs(self):
         """What the networks see, in the order of their arguments."""
-        return self.frame, self.mask, self.noise, self.sampling
+        return self.frame, self.mask, self.noise, self.foreshortening
 
 
 def _uniform(rng, n, low, high):
@@ -139,7 +139,7 @@ def _shifted(field, quarter):
 
 
 def degrade(
-    crops, config: DegradationConfig, rng: torch.Generator, margin: int, sampling=None
+    crops, config: DegradationConfig, rng: torch.Generator, margin: int, foreshortening=None
 ) -> DegradedBatch:
     """
     Observe HMI crops through an MDI drawn for each of them.
@@ -153,7 +153,7 @@ def degrade(
         Source of all draws, on the CPU.
     margin : int
         HMI pixels to drop at each edge after the blur, divisible by 4.
-    sampling : torch.Tensor, optional
+    foreshortening : torch.Tensor, optional
         Of the crops' pixels, ``(n, 2, 1, 1)``; 1 by default.
     """
     n, size = len(crops), crops.shape[-1]
@@ -203,5 +203,5 @@ def degrade(
         mask,
         told[..., inner, inner].to(device),
         target[..., fine, fine],
-        crops.new_ones(n, 2, 1, 1) if sampling is None else sampling,
+        crops.new_ones(n, 2, 1, 1) if foreshortening is None else foreshortening,
     )

@@ -16,12 +16,12 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sunpy_superres.hub import load_model, save_model
+from sunpy_superres.datasets.splits import SPLITS
+from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.evaluation.scores import Scores, calibrate
+from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.models.registry import build
-from sunpy_superres.training.evaluate import evaluate
-from sunpy_superres.training.scores import Scores, calibrate
-from sunpy_superres.training.settings import Recipe
-from sunpy_superres.training.splits import SPLITS
+from sunpy_superres.training.recipe import Recipe
 
 __all__ = ["SAMPLER", "export", "main"]
 
@@ -42,14 +42,14 @@ def _scores(data, split, model, n_samples, progress):
     return scores
 
 
-def extended(held_out, trained) -> dict:
+def extend_calibration(held_out, trained) -> dict:
     """
     A calibration on held-out regions, continued where they have no field as strong.
 
     Parameters
     ----------
     held_out, trained : dict
-        Of `~sunpy_superres.training.scores.calibrate`, on validation and training regions.
+        Of `~sunpy_superres.evaluation.scores.calibrate`, on validation and training regions.
     """
     end = 1.5 * held_out["field"][-1]
     beyond = [i for i, field in enumerate(trained["field"]) if field > end]
@@ -101,7 +101,7 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     Parameters
     ----------
     source : path-like
-        Folder of `~sunpy_superres.training.recipe.train`; or a model folder, or "default",
+        Folder of `~sunpy_superres.training.train.train`; or a model folder, or "default",
         whose weights are calibrated anew (after a change of the sampler, say).
     folder : path-like
         Where the model goes.
@@ -131,7 +131,7 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
             calibrate(_scores(data, split, raw, n_samples, progress))
             for split in ("validation", "calibration")
         ]
-    calibration = extended(*tables)
+    calibration = extend_calibration(*tables)
     save_model(folder, network, calibration=calibration, card=card, **common)
     return calibration
 

@@ -21,11 +21,11 @@ import torch
 from safetensors import safe_open
 
 from sunpy_superres.training.degradation import DegradedBatch
-from sunpy_superres.training.loop import LoopConfig, fit, keep_settings
-from sunpy_superres.training.settings import read_toml
+from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
+from sunpy_superres.training.recipe import read_toml
 from sunpy_superres.training.stages import diffusion_loss, regression_loss
 
-__all__ = ["FineTuning", "PairSampler", "finetune", "main", "merged", "with_adapters"]
+__all__ = ["FineTuning", "PairSampler", "finetune", "main", "merge_adapters", "add_adapters"]
 
 #: Names, in both networks, of the convolutions that are adapted.
 _ADAPTED = r".*\.(conv1|conv2)"
@@ -86,7 +86,7 @@ class PairSampler:
     Parameters
     ----------
     path : path-like
-        File of `~sunpy_superres.training.alignment.save_pairs`.
+        File of `~sunpy_superres.datasets.pairs.save_pairs`.
     size : int
         Side of a crop in MDI pixels, even.
     batch : int
@@ -133,8 +133,8 @@ class PairSampler:
         parts = (np.stack(part)[:, None].astype(np.float32) for part in zip(*crops, strict=True))
         frame, good, noise, target = (torch.from_numpy(part) for part in parts)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        sampling = torch.ones(len(frame), 2, 1, 1)
-        return DegradedBatch(frame, good, noise, target, sampling), generator
+        foreshortening = torch.ones(len(frame), 2, 1, 1)
+        return DegradedBatch(frame, good, noise, target, foreshortening), generator
 
     def _draw(self, rng):
         pair = self._pairs[rng.integers(len(self._pairs))]
@@ -149,7 +149,7 @@ class PairSampler:
         return crops
 
 
-def with_adapters(module, rank):
+def add_adapters(module, rank):
     """
     Put low-rank adapters into the residual blocks of a network, in place; only they learn.
 
@@ -165,14 +165,14 @@ def with_adapters(module, rank):
     return module
 
 
-def merged(module):
+def merge_adapters(module):
     """
     Add the adapters to the weights, in place: the names of the tensors are the old ones again.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Of `with_adapters`.
+        Of `add_adapters`.
     """
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -201,12 +201,12 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     model : `~sunpy_superres.models.residual_ldm.ResidualLDM`
         Changed in place.
     pairs : path-like
-        File of `~sunpy_superres.training.alignment.save_pairs`.
+        File of `~sunpy_superres.datasets.pairs.save_pairs`.
     out : path-like
         Folder of the checkpoints.
     recipe : FineTuning
     report : callable, optional
-        As in `~sunpy_superres.training.loop.fit`.
+        As in `~sunpy_superres.training.loop.optimise`.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
         raise ValueError("Only a residual_ldm with a regression can be fine-tuned on pairs.")
     device = next(model.parameters()).device
     batches = PairSampler(pairs, recipe.size, recipe.batch, recipe.seed)
-    keep_settings(
+    check_settings(
         Path(out) / "finetune.json",
         {
             "recipe": recipe.to_dict(),
@@ -243,10 +243,12 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     for name, loss in losses.items():
         part = getattr(model, name)
         torch.manual_seed(recipe.seed)
-        with_adapters(part, recipe.rank)
-        averaged, _ = fit(part, loss, recipe.loop, Path(out) / f"{name}.lora.checkpoint", report)
+        add_adapters(part, recipe.rank)
+        averaged, _ = optimise(
+            part, loss, recipe.loop, Path(out) / f"{name}.lora.checkpoint", report
+        )
         part.load_state_dict(averaged.state_dict())
-        merged(part)
+        merge_adapters(part)
         model.requires_grad_(False)
     return model.eval()
 
@@ -267,7 +269,7 @@ def main(arguments=None):
     parser.add_argument("--revision", default="local")
     options = parser.parse_args(arguments)
 
-    from sunpy_superres.hub import load_model, save_model
+    from sunpy_superres.models.loading import load_model, save_model
     from sunpy_superres.training.progress import progress_bar
 
     source = load_model(options.model)

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from sunpy_superres.files import write_atomically
 from sunpy_superres.training.processes import Processes
-from sunpy_superres.whole import write_whole
 
-__all__ = ["LoopConfig", "fit", "keep_settings", "save_checkpoint"]
+__all__ = ["LoopConfig", "optimise", "check_settings", "save_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ def save_checkpoint(path, state):
             torch.save(state, file)
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, write, only_writer=True)
+    write_atomically(path, write, only_writer=True)
 
 
-def keep_settings(path, settings):
+def check_settings(path, settings):
     """
     Refuse to go on with a run by other settings; note these for the next time.
 
@@ -114,10 +114,12 @@ def keep_settings(path, settings):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(settings, indent=1) + "\n"
-    write_whole(path, lambda name: Path(name).write_text(text, encoding="utf-8"), only_writer=True)
+    write_atomically(
+        path, lambda name: Path(name).write_text(text, encoding="utf-8"), only_writer=True
+    )
 
 
-def fit(
+def optimise(
     module,
     loss_of_batch,
     config: LoopConfig,

@@ -1,250 +1,225 @@
-"""
-Training by a recipe: ``sunpy-superres train PACK OUT --recipe NAME``.
-
-Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
-"""
+"""What a training depends on beside the data: recipes, from TOML files and into config.json."""
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import json
-import sys
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save
+from sunpy_superres.models.registry import configure
+from sunpy_superres.training.degradation import DegradationConfig
+from sunpy_superres.training.loop import LoopConfig
 
-from sunpy_superres.models.registry import ARCHITECTURES, build
-from sunpy_superres.training.board import Board, pictures_of
-from sunpy_superres.training.data import CropSampler, load_pack
-from sunpy_superres.training.loop import fit, keep_settings
-from sunpy_superres.training.processes import Processes
-from sunpy_superres.training.progress import progress_bar
-from sunpy_superres.training.settings import load_recipe
-from sunpy_superres.training.stages import (
-    MARGIN,
-    ObservedCrops,
-    autoencoder_loss,
-    diffusion_loss,
-    latent_statistics,
-    network_loss,
-    regression_loss,
-    residual_statistics,
-)
-from sunpy_superres.whole import write_whole
-
-__all__ = ["train"]
+__all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 
 
-def _write(path, state, metadata):
-    content = save({k: v.contiguous() for k, v in state.items()}, metadata)
-    write_whole(path, lambda name: Path(name).write_bytes(content), only_writer=True)
+#: Settings of a stage that are not its loop's.
+_OF_CROPS = ("size", "batch", "quiet_std")
+#: The solver's settings where a recipe leaves them out.
+_SAMPLER = {"num_steps": 4, "sigma_max": 40.0, "power": 1.0}
 
 
-def train(
-    pack,
-    out,
-    recipe="residual_ldm",
-    *,
-    stages=None,
-    start=None,
-    device=None,
-    seconds=None,
-    progress=True,
-):
+@dataclass(frozen=True)
+class Stage:
     """
-    Train by a recipe; each stage goes on from what it finds in ``out``.
+    One part of a training.
 
     Parameters
     ----------
-    pack : path-like
-        File of `~sunpy_superres.training.data.save_pack`; only its split "train" is used.
-    out : path-like
-        Folder of the checkpoints and of ``model.safetensors``.
+    loop : LoopConfig
+    size : int
+        Side of a crop in HMI pixels, without the margin that only feeds the blur.
+    batch : int
+        Crops in a batch.
+    quiet_std : float
+        Crops with a standard deviation below this (Gauss) are drawn anew half of the time.
+    """
+
+    loop: LoopConfig = LoopConfig()
+    size: int = 192
+    batch: int = 12
+    quiet_std: float = 15.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    Everything that a training depends on, beside the data.
+
+    Parameters
+    ----------
+    architecture : str
+        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
+    stages : dict of str to Stage
+        In order: of "autoencoder", "regression", "diffusion"; or "network".
+    model : dict
+        Settings of the architecture; its own defaults for what is left out.
+    degradation : DegradationConfig
+    sampler : dict
+        "num_steps" (4), "sigma_max" (40) and "power" (1) of the solver that goes with a diffusion;
+        see `~sunpy_superres.sampling.schedule.angle_schedule`.
+    seed : int
+    """
+
+    architecture: str
+    stages: dict[str, Stage]
+    model: dict = field(default_factory=dict)
+    degradation: DegradationConfig = DegradationConfig()
+    sampler: dict = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self):
+        expected = stages_of(self.config)
+        if list(self.stages) != expected:
+            raise ValueError(
+                f"The stages of {self.architecture} are {', '.join(expected)}; "
+                f"not {', '.join(self.stages) or 'none'}."
+            )
+        unknown = set(self.sampler) - set(_SAMPLER)
+        if unknown:
+            raise ValueError(
+                f"The sampler has no setting {', '.join(sorted(unknown))}; those that there are: "
+                f"{', '.join(_SAMPLER)}."
+            )
+        if "diffusion" in self.stages:
+            object.__setattr__(self, "sampler", _SAMPLER | self.sampler)
+
+    @property
+    def config(self):
+        """Configuration of the network."""
+        return configure(self.architecture, self.model)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Recipe:
+        """
+        A recipe from the plain dictionary of `to_dict`, or of a TOML file.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a setting cannot be.
+        """
+        values = dict(values)
+        try:
+            stages = {}
+            for name, entries in dict(values.pop("stages")).items():
+                entries = dict(entries)
+                outer = {k: entries.pop(k) for k in _OF_CROPS if k in entries}
+                stages[name] = Stage(LoopConfig(**entries), **outer)
+            ranges = {
+                k: tuple(v) if isinstance(v, list) else v
+                for k, v in dict(values.pop("degradation", {})).items()
+            }
+            return cls(stages=stages, degradation=DegradationConfig(**ranges), **values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"The recipe cannot be read: {error}.") from error
+
+    def to_dict(self) -> dict:
+        """The recipe as a plain dictionary, ready for JSON; as in a TOML file."""
+        values = dataclasses.asdict(self)
+        for name, stage in values["stages"].items():
+            values["stages"][name] = {**stage.pop("loop"), **stage}
+        values["model"] = self.config.to_dict()
+        return json.loads(json.dumps(values))  # tuples become lists
+
+    def shortened(self, steps) -> Recipe:
+        """
+        The same recipe with another number of steps, in the same proportions.
+
+        The warm-up and the time over which weights are averaged shrink with them.
+
+        Parameters
+        ----------
+        steps : int
+            Of all stages together but the autoencoder's, which stays as it is: systems with the
+            same number have seen as many frames, whether they need an autoencoder or not.
+
+        Raises
+        ------
+        ValueError
+            If a stage would be left without a step.
+        """
+        loops = {k: s.loop for k, s in self.stages.items() if k != "autoencoder"}
+        if steps < 1:
+            raise ValueError(f"steps must be an integer of at least 1, not {steps!r}.")
+        part = steps / sum(loop.steps for loop in loops.values())
+        changes = {
+            name: {
+                "steps": round(loop.steps * part),
+                "warmup": round(loop.warmup * part),
+                "ema": max(0.0, 1 - (1 - loop.ema) / part),
+            }
+            for name, loop in loops.items()
+        }
+        return self._with_loops(changes)
+
+    def in_precision(self, autocast) -> Recipe:
+        """The same recipe with another ``autocast`` of all stages but the autoencoder's."""
+        return self._with_loops(
+            {name: {"autocast": autocast} for name in self.stages if name != "autoencoder"}
+        )
+
+    def _with_loops(self, changes):
+        stages = {
+            name: dataclasses.replace(
+                stage, loop=dataclasses.replace(stage.loop, **changes.get(name, {}))
+            )
+            for name, stage in self.stages.items()
+        }
+        return dataclasses.replace(self, stages=stages)
+
+
+def stages_of(config) -> list[str]:
+    """Names of the stages that a configuration needs, in order."""
+    if not hasattr(config, "space"):
+        return ["network"]
+    names = ["autoencoder"] if config.space == "latent" else []
+    names += ["regression"] if config.base == "regression" else []
+    return [*names, "diffusion"]
+
+
+def load_recipe(recipe="residual_ldm") -> Recipe:
+    """
+    A recipe of the package by its name, or of a TOML file.
+
+    Parameters
+    ----------
     recipe : str, path-like or Recipe
-        See `load_recipe`.
-    stages : sequence of str, optional
-        Only these of the recipe's.
-    start : path-like, optional
-        ``model.safetensors`` of another run or model with the same shapes, to start from; what
-        it lacks starts afresh (an autoencoder can be shared in this way).
-    device : str, optional
-        Of torch.  By default this process's; several processes, as ``accelerate launch`` or
-        ``torchrun`` start them, then train together.
-    seconds : float, optional
-        Time for each stage; what is left is done at the next call.
-    progress : bool
-        Show a progress bar.
 
     Returns
     -------
-    `~sunpy_superres.models.frames.FrameReader`
-        With averaged weights.
+    Recipe
 
     Raises
     ------
     ValueError
-        If the recipe cannot be right, or ``out`` holds a run by another one.
+        If there is no such recipe, or it cannot be read.
     """
-    recipe = load_recipe(recipe)
-    out = Path(out)
-    processes = Processes(device)
-    if processes.is_main:
-        out.mkdir(parents=True, exist_ok=True)
-        keep_settings(out / "recipe.json", recipe.to_dict())
-    processes.wait()
-    chosen = list(recipe.stages) if stages is None else list(stages)
-    unknown = [name for name in chosen if name not in recipe.stages]
-    if unknown:
-        raise ValueError(f"{recipe.architecture} has no stage {unknown[0]!r}.")
-    device = processes.device
-    torch.manual_seed(recipe.seed)
-    model = build(recipe.config)
-    weights = out / "model.safetensors"
-    started = weights.exists() or start is not None
-    if weights.exists():
-        model.load_state_dict(load_file(weights))
-    elif start is not None:
-        _start_from(model, start)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    frames = load_pack(pack, "train")
-    processes.wait()
-    for number, name in enumerate(recipe.stages):
-        if name not in chosen:
-            continue
-        stage = recipe.stages[name]
-        margin = 0 if name == "autoencoder" else MARGIN
-        seed = recipe.seed + 1000 * number
-        sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed, stage.quiet_std)
-        batches = ObservedCrops(sampler, recipe.degradation, device)
-        checkpoint = out / f"{name}.checkpoint"
-        if not checkpoint.exists():
-            _statistics(model, name, sampler, batches, started)
-            # Before the first checkpoint: a resumed training finds them here.
-            if processes.is_main:
-                _write(weights, model.state_dict(), {"stage": "statistics"})
-        processes.wait()
-        part, loss_of_batch = _part_of(model, name, sampler, batches, device)
-        draw = None
-        if name in ("diffusion", "network"):
-
-            def draw(batches=batches):
-                return pictures_of(model, batches, recipe.sampler)
-
-        show = processes.is_main
-        with (
-            progress_bar(stage.loop.steps, name, progress and show) as bar,
-            Board(out / "log" if show else None, name, _step(checkpoint), draw) as board,
-        ):
-
-            def report(step, loss, bar=bar):
-                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                bar.update(step - bar.n)
-
-            averaged, done = fit(
-                part, loss_of_batch, stage.loop, checkpoint, report, seconds,
-                log=board.log, processes=processes,
-            )  # fmt: skip
-            part.load_state_dict(averaged.state_dict())
-            board.picture(done)
-        if processes.is_main:
-            _write(
-                weights,
-                model.state_dict(),
-                {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
-            )
-        processes.wait()
-    return model
+    if isinstance(recipe, Recipe):
+        return recipe
+    folder = files("sunpy_superres.training") / "recipes"
+    path = folder / f"{recipe}.toml" if "." not in str(recipe) else Path(recipe)
+    if not path.is_file():
+        known = sorted(p.name.removesuffix(".toml") for p in folder.iterdir())
+        raise ValueError(
+            f"There is no recipe {str(recipe)!r}; give a TOML file or one of {', '.join(known)}."
+        )
+    return Recipe.from_dict(read_toml(path))
 
 
-def _step(checkpoint):
-    """Steps done at a checkpoint; 0 without one."""
-    if not checkpoint.exists():
-        return 0
-    return torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
-
-
-def _start_from(model, path):
+def read_toml(path) -> dict:
     """
-    Weights of another model, as far as the names and shapes are the same.
+    Values of a TOML file.
 
-    Where the model is told the sampling and the other was not, the channels of it, which come
-    last, start at zero.
+    Raises
+    ------
+    ValueError
+        If it is none, or cannot be read.
     """
-    own, other = model.state_dict(), load_file(path)
-    shared = {}
-    for name, value in other.items():
-        if name not in own:
-            continue
-        gained = model.sampling_channel_count if model.config.sampling else 0
-        if value.ndim == own[name].ndim == 4 and own[name].shape[1] - value.shape[1] == gained > 0:
-            value = torch.nn.functional.pad(value, (0, 0, 0, 0, 0, gained))
-        if value.shape == own[name].shape:
-            shared[name] = value.float()
-    if not shared:
-        raise ValueError(f"{path} has no tensor in common with the model of the recipe.")
-    model.load_state_dict(shared, strict=False)
-
-
-def _statistics(model, name, sampler, batches, started):
-    """What is measured on the data before a stage."""
-    if name == "autoencoder" and not started:
-        latent_statistics(model, sampler)
-    elif name == "diffusion" and model.regression is None:
-        if model.config.space == "stable_diffusion" and not started:
-            model.autoencoder.load_published()
-        if model.config.space != "latent":
-            latent_statistics(model, sampler)
-        residual_statistics(model, batches)
-
-
-def _part_of(model, name, sampler, batches, device):
-    """The module that a stage trains, and its loss."""
-    if name == "autoencoder":
-        return model.autoencoder, autoencoder_loss(model, sampler, device)
-    part, loss = {
-        "regression": lambda: (model.regression, regression_loss),
-        "diffusion": lambda: (model.denoiser, diffusion_loss),
-        "network": lambda: (model.network, network_loss),
-    }[name]()
-    return part, loss(model, batches, device)
-
-
-def main(arguments=None):
-    """Command line of `train`."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("pack")
-    parser.add_argument("out")
-    parser.add_argument(
-        "--recipe", default="residual_ldm", help=f"TOML file, or one of {', '.join(ARCHITECTURES)}"
-    )
-    parser.add_argument("--stages", nargs="+", help="only these")
-    parser.add_argument(
-        "--steps", type=int, help="of all stages but the autoencoder's, shared as in the recipe"
-    )
-    parser.add_argument("--autocast", choices=("none", "bfloat16"), help="instead of the recipe's")
-    parser.add_argument("--start", help="model.safetensors to start from")
-    parser.add_argument("--seconds", type=float, help="time for each stage")
-    options = parser.parse_args(arguments)
-    recipe = load_recipe(options.recipe)
-    if options.steps is not None:
-        recipe = recipe.shortened(options.steps)
-    if options.autocast is not None:
-        recipe = recipe.in_precision(options.autocast)
-    train(
-        options.pack,
-        options.out,
-        recipe,
-        stages=options.stages,
-        start=options.start,
-        seconds=options.seconds,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as TOML: {error}.") from error

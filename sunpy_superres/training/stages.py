@@ -48,9 +48,9 @@ class ObservedCrops:
         rng : torch.Generator
             For all further draws.
         """
-        crops, rng, sampling = self.sampler(number)
-        fields, sampling = crops.to(self.device), sampling.to(self.device)
-        return degrade(fields, self.config, rng, MARGIN, sampling), rng
+        crops, rng, foreshortening = self.sampler(number)
+        fields, foreshortening = crops.to(self.device), foreshortening.to(self.device)
+        return degrade(fields, self.config, rng, MARGIN, foreshortening), rng
 
 
 def latent_statistics(model, sampler, batches=20):

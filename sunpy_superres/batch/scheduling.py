@@ -1,0 +1,131 @@
+"""Where tasks run: in this process, or in the workers of dask, a few ahead at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import logging
+import os
+import sys
+from collections import deque
+
+__all__ = ["TILE_SIZE", "open_client", "ordered", "reuse_memory", "unordered", "use_own_threads"]
+
+#: MDI pixels along a side of a tile in a process whose memory is reused: larger than where it is
+#: not, so that less of the time goes into the margins.  Not for a batch, whose results must not
+#: depend, not even in rounding, on which of its workers reuse theirs.
+TILE_SIZE = 512
+
+#: Tasks under way for each worker: one that runs and two that wait.
+_AHEAD = 3
+#: Of malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def reuse_memory():
+    """
+    Have the C library keep what is freed for the next layer of the network.
+
+    By default it returns large blocks to the system, which clears them anew each time: a third
+    of the time of a full disk.  A setting of the whole process, so only for those that this
+    package starts.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def use_own_threads():
+    """Give the network the threads of the dask worker that this process is."""
+    import torch
+
+    distributed = sys.modules.get("distributed")  # a worker has it
+    if distributed is None:
+        return
+    with contextlib.suppress(ValueError):  # no worker: the threads are all of the machine
+        torch.set_num_threads(distributed.get_worker().state.nthreads)
+
+
+@contextlib.contextmanager
+def open_client(client, workers):
+    """The given client, one of ``workers`` processes, or None for this process alone."""
+    if client is not None or not workers or workers == 1:
+        yield client
+        return
+    try:
+        from dask.system import CPU_COUNT
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError(
+            "More than one worker needs dask: pip install 'sunpy_superres[batch]'."
+        ) from error
+    threads = max(1, CPU_COUNT // workers)
+    # No limit that pauses or kills a worker: the memory of a frame is bounded by its size.
+    with (
+        _environment_kept(),
+        LocalCluster(
+            workers, threads_per_worker=threads, memory_limit=0, dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as own,
+    ):  # fmt: skip
+        own.run(reuse_memory)
+        yield own
+
+
+@contextlib.contextmanager
+def _environment_kept():
+    """Take back what dask sets for its workers: it would tell later programs to use one thread."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def unordered(function, items, client):
+    """``(item, result or exception)`` as they come; few at a time, so that memory is bounded."""
+    if client is None:
+        yield from ((item, function(item)) for item in items)
+        return
+    from distributed import as_completed
+
+    items, waiting = iter(items), {}
+    ahead = _ahead(client)
+
+    def submitted():
+        for item in itertools.islice(items, ahead - len(waiting)):
+            # Never the cached result of an equal call: files change.
+            future = client.submit(function, item, pure=False)
+            waiting[future] = item
+            yield future
+
+    pool = as_completed(submitted())
+    for future in pool:
+        item = waiting.pop(future)
+        error = future.exception()
+        yield item, error if error is not None else future.result()
+        future.release()
+        for new in submitted():
+            pool.add(new)
+
+
+def ordered(function, items, client):
+    """Results in the order of the items."""
+    if client is None:
+        yield from map(function, items)
+        return
+    ahead, waiting = _ahead(client), deque()
+    for item in items:
+        waiting.append(client.submit(function, item, pure=False))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _ahead(client):
+    return _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))

@@ -1,0 +1,7 @@
+"""``python -m sunpy_superres.cli``."""
+
+import sys
+
+from sunpy_superres.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Training data: magnetograms split by region, packed files, and registered pairs."""

@@ -1,0 +1,347 @@
+"""
+Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed.
+
+``sunpy-superres pairs OUT --mdi FILE... --hmi FILE...``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+import torch
+from safetensors.numpy import save
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
+from sunpy.time import parse_time
+
+from sunpy_superres.datasets.registration import register_grid
+from sunpy_superres.files import write_atomically
+from sunpy_superres.instruments import FACTOR, MDI
+from sunpy_superres.instruments.forward import blurred_mean, observe
+from sunpy_superres.maps.geometry import plate_scale
+from sunpy_superres.maps.magnetogram import read_magnetogram
+from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.reading import read_map
+from sunpy_superres.maps.regridding import resample_to
+
+__all__ = [
+    "AlignedPair",
+    "PairRecord",
+    "align_pair",
+    "main",
+    "match_pairs",
+    "observation_time",
+    "save_pairs",
+]
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """
+    How a pair was made.
+
+    Parameters
+    ----------
+    mdi_time, hmi_time : str
+        Of the observations, UTC.
+    shift : tuple of float
+        By how much, in MDI pixels along rows and columns, HMI's coordinates were off MDI's in the
+        middle of the frame; it has been taken out.
+    deformation : tuple of float
+        The same for rotation, scale and shear: movement of rows and of columns for each row, then
+        for each column.
+    correlation : float
+        Of the MDI frame with HMI observed through MDI, afterwards.
+    """
+
+    mdi_time: str
+    hmi_time: str
+    shift: tuple[float, float]
+    deformation: tuple[float, float, float, float]
+    correlation: float
+
+
+@dataclass(frozen=True)
+class AlignedPair:
+    """
+    An MDI frame, and HMI's field on a grid four times finer.
+
+    Parameters
+    ----------
+    frame, good, noise : numpy.ndarray
+        As `~sunpy_superres.maps.magnetogram.Magnetogram`, ``(ny, nx)``.
+    target : numpy.ndarray
+        HMI Gauss, ``(4 ny, 4 nx)``; NaN where HMI saw nothing.
+    record : PairRecord
+    """
+
+    frame: np.ndarray
+    good: np.ndarray
+    noise: np.ndarray
+    target: np.ndarray
+    record: PairRecord
+
+
+def observation_time(smap):
+    """
+    Middle of an observation: T_OBS where there is one, else the Map's date.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        UTC.
+    """
+    stamp = smap.meta.get("t_obs")
+    try:
+        return parse_time(stamp).utc if stamp else smap.date.utc
+    except ValueError:
+        return smap.date.utc
+
+
+def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
+    """
+    Each MDI Map with the HMI Map that is nearest in time.
+
+    Parameters
+    ----------
+    mdi_maps, hmi_maps : sequence of `~sunpy.map.GenericMap`
+    largest_gap : `~astropy.units.Quantity`
+        MDI Maps without an HMI Map as near as this are left out.
+
+    Returns
+    -------
+    list of tuple
+        ``(mdi_map, hmi_map)``.
+    """
+    times = [observation_time(smap) for smap in hmi_maps]
+    pairs = []
+    for mdi_map in mdi_maps:
+        when = observation_time(mdi_map)
+        gaps = [abs((time - when).to_value(u.s)) for time in times]
+        if gaps and min(gaps) <= largest_gap.to_value(u.s):
+            pairs.append((mdi_map, hmi_maps[int(np.argmin(gaps))]))
+    return pairs
+
+
+#: Fine pixel, from 0, under the middle of MDI's first; and the grid of fine pixels.
+_FIRST = (FACTOR - 1) / 2
+_REGULAR = (FACTOR * np.eye(2), np.full(2, _FIRST))
+
+
+def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
+    """
+    An empty Map of four times the pixels.
+
+    Its coordinates are those that the header says for the fine pixel ``origin + matrix @ i`` where
+    the frame has its pixel ``i`` (row, column).
+    """
+    shape = tuple(FACTOR * n for n in mdi_map.data.shape)
+    meta = rebin_meta(mdi_map.meta, shape, FACTOR)
+    matrix = np.asarray(matrix)[::-1, ::-1] / FACTOR
+    origin = np.asarray(origin)[::-1]
+    reference = np.array([meta["crpix1"], meta["crpix2"]]) - 1
+    reference = _FIRST + np.linalg.solve(matrix, reference - origin)
+    meta["crpix1"], meta["crpix2"] = (float(r) for r in reference + 1)
+    step = mdi_map.scale
+    scale = np.array([step.axis1.value, step.axis2.value]) / FACTOR
+    linear = np.diag(scale) @ mdi_map.rotation_matrix @ matrix
+    meta = {k: v for k, v in meta.items() if not k.startswith(("crota", "cd1_", "cd2_"))}
+    meta["cdelt1"], meta["cdelt2"] = (float(s) for s in scale)
+    for row in (0, 1):
+        for column in (0, 1):
+            value = linear[row, column] / scale[row]
+            meta[f"pc{row + 1}_{column + 1}"] = float(value)
+    return sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
+
+
+def _through_mdi(field, known, scale):
+    """HMI's field as MDI reads it, and where that rests on known pixels."""
+    there = torch.from_numpy(known.astype(np.float32))[None, None]
+    values = torch.from_numpy(np.where(known, field, 0).astype(np.float32))[None, None]
+    visible_fraction = blurred_mean(there, MDI, scale)
+    reading = observe(values, MDI, scale, visible_fraction)[0, 0].numpy()
+    return reading, visible_fraction[0, 0].numpy() > 0.9
+
+
+def _averaged_at_each(field, known, scale):
+    """HMI's field as MDI averages it, around the lower left corner of each fine pixel."""
+
+    def mean(values):
+        values = ndimage.gaussian_filter(values, MDI.blur_sigma(scale), mode="nearest")
+        return ndimage.uniform_filter(values, FACTOR, mode="nearest")
+
+    return mean(np.where(known, field, 0.0)) / np.maximum(mean(known.astype(float)), 0.05)
+
+
+def _seen(source, hmi_map, matrix, origin, scale):
+    """HMI on a fine grid, where it is known, what MDI reads there, and where that is sure."""
+    field, known = resample_to(_fine_grid(source, matrix, origin), hmi_map)
+    return field, known, *_through_mdi(field, known, scale)
+
+
+def _registered(magnetogram, hmi_map, scale):
+    """Matrix and origin, for `_fine_grid`, on which HMI lies as the frame does."""
+    matrix, origin = _REGULAR
+    # Twice: what a large shift brings in at the edges counts in the second.
+    for _ in range(2):
+        _, _, reading, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
+        used = sure & magnetogram.good
+        if used.sum() < 256:
+            raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
+        found, _, _ = phase_cross_correlation(
+            np.where(used, magnetogram.frame, 0),
+            np.where(used, reading, 0),
+            upsample_factor=50,
+            normalization=None,
+        )
+        origin = origin - FACTOR * found
+    field, known, _, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
+    # An even number of pixels is averaged around its corner, half a pixel on.
+    matrix, start = register_grid(
+        magnetogram.frame,
+        sure & magnetogram.good,
+        _averaged_at_each(field, known, scale),
+        matrix,
+        _REGULAR[1] + 0.5,
+    )
+    return matrix, origin + (start - 0.5 - _REGULAR[1])
+
+
+def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
+    """
+    HMI's field on the grid of an MDI Map, four times finer and registered.
+
+    HMI is reprojected to the grid, observed through MDI, and its shift against the frame found
+    by cross-correlation; then
+    `~sunpy_superres.datasets.registration.register_grid` finds what rotation and scale the
+    headers are off by.  The coordinates are moved and HMI reprojected once more, so that it is
+    interpolated only once.
+
+    Parameters
+    ----------
+    mdi_map, hmi_map : `~sunpy.map.GenericMap`
+        Line-of-sight magnetograms.
+    largest_gap : `~astropy.units.Quantity`
+        Between the observations.
+    largest_shift : float
+        In MDI pixels, in the middle of the frame.
+    correlation : float
+        Least correlation of the frame with HMI observed through MDI.
+
+    Returns
+    -------
+    AlignedPair
+
+    Raises
+    ------
+    TypeError
+        If one is no magnetogram.
+    ValueError
+        If the pair is bad: too far apart in time or on the sky, or of another field.
+    """
+    times = [observation_time(mdi_map), observation_time(hmi_map)]
+    gap = abs((times[1] - times[0]).to(u.min))
+    if gap > largest_gap:
+        raise ValueError(
+            f"The observations are {gap.value:.1f} min apart, more than {largest_gap}; "
+            "give Maps of the same time, or a larger largest_gap."
+        )
+    magnetogram = read_magnetogram(mdi_map)
+    source = magnetogram.map
+    scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
+    matrix, origin = _registered(magnetogram, hmi_map, scale)
+    middle = (np.array(source.data.shape) - 1) / 2
+    moved = (origin + matrix @ middle - _REGULAR[1]) / FACTOR - middle
+    if np.abs(moved).max() > largest_shift:
+        raise ValueError(
+            f"HMI is {moved[0]:+.1f}, {moved[1]:+.1f} MDI pixels off, more than {largest_shift}; "
+            "check the coordinates of both Maps, or give a larger largest_shift."
+        )
+    field, known, reading, covered = _seen(source, hmi_map, matrix, origin, scale)
+    used = covered & magnetogram.good
+    together = float(np.corrcoef(magnetogram.frame[used], reading[used])[0, 1])
+    if not together >= correlation:
+        raise ValueError(
+            f"HMI observed through MDI has a correlation of {together:.2f} with the frame, less "
+            f"than {correlation}: these are not the same field, or the Sun has changed between."
+        )
+    deformation = matrix / FACTOR - np.eye(2)
+    record = PairRecord(
+        *(time.isot for time in times),
+        shift=tuple(float(s) for s in moved.round(3)),
+        deformation=tuple(float(d) for d in deformation.T.ravel().round(5)),
+        correlation=round(together, 4),
+    )
+    target = np.where(known, field, np.nan).astype(np.float32)
+    return AlignedPair(
+        magnetogram.frame, magnetogram.good & covered, magnetogram.noise, target, record
+    )
+
+
+def save_pairs(pairs, path):
+    """
+    Write pairs, with their records, into one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    pairs : sequence of AlignedPair
+    path : path-like
+    """
+    tensors, index = {}, []
+    for number, pair in enumerate(pairs):
+        for name in ("frame", "noise", "target"):
+            tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
+        tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
+        index.append(asdict(pair.record))
+    content = save(tensors, {"pairs": json.dumps(index)})
+    write_atomically(path, lambda name: Path(name).write_bytes(content))
+
+
+def main(arguments=None):
+    """Command line: pairs from FITS files; what is refused is said, and does not stop the rest."""
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres pairs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out")
+    parser.add_argument("--mdi", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--hmi", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--largest-gap", type=float, default=6.0, metavar="MINUTES")
+    options = parser.parse_args(arguments)
+    gap = options.largest_gap * u.min
+    kept = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        files = {"MDI": options.mdi, "HMI": options.hmi}
+        groups = [[read_map(n, instrument) for n in names] for instrument, names in files.items()]
+        matched = match_pairs(*groups, largest_gap=gap)
+        for mdi_map, hmi_map in matched:
+            try:
+                pair = align_pair(mdi_map, hmi_map, largest_gap=gap)
+            except (TypeError, ValueError) as error:
+                print(f"left out: {observation_time(mdi_map).isot}: {error}", file=sys.stderr)
+                continue
+            kept.append(pair)
+            print(json.dumps(asdict(pair.record)))
+    print(f"{len(kept)} pairs of {len(options.mdi)} MDI files.")
+    if not kept:
+        raise ValueError("No pair is left; nothing was written.")
+    save_pairs(kept, options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

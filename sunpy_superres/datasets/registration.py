@@ -1,0 +1,101 @@
+"""Registration of an MDI frame on a finer image: shift, rotation, scale and shear."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage, optimize
+
+from sunpy_superres.instruments import MDI
+
+__all__ = ["register_grid"]
+
+#: Gauss above which fields count by their logarithm: spots would rule the fit otherwise.
+_COMPRESSED = 50.0
+#: Rotation, scale and shear that two pointings are expected to differ by (0.01 is 0.6 degrees).
+_DEFORMATION = 0.01
+
+#: Shift that is expected to be left, in MDI pixels.
+_SHIFT = 1.0
+#: Pixels that a fit looks at, at most and at least.
+_ENOUGH, _TOO_FEW = 200_000, 64
+
+
+def register_grid(frame, good, image, matrix, origin):
+    """
+    Where the pixels of an MDI frame lie on a finer image, to a few hundredths of a pixel.
+
+    MDI's roll and plate scale, as its headers have them, differ from HMI's by about 0.2 degrees and
+    half a per cent: a shift alone leaves the corners of an active region off by 0.4 MDI pixels.
+    The affine grid is found by least squares on compressed fields, with the gain and the zero
+    level free and a normal prior on shift and deformation, which keeps frames that show nothing
+    nearly as they are.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray
+        MDI Gauss, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+        Pixels that count, ``(ny, nx)``.
+    image : numpy.ndarray
+        HMI Gauss, finite, as MDI would average it around each of the image's pixels.
+    matrix : array-like
+        ``(2, 2)``; steps along the image's rows and columns for one along the frame's.
+    origin : array-like
+        Row and column of the image under the frame's pixel 0, 0, within a pixel or two of MDI.
+
+    Returns
+    -------
+    matrix, origin : numpy.ndarray
+        The same, registered.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 64 pixels are good, or a value that counts is not finite.
+    """
+    matrix, origin = np.asarray(matrix, float), np.asarray(origin, float)
+    chosen = np.flatnonzero(good)
+    if len(chosen) < _TOO_FEW:
+        raise ValueError(
+            f"{len(chosen)} good pixels do not say where a frame lies; give at least {_TOO_FEW}."
+        )
+    if not (np.isfinite(image).all() and np.isfinite(frame.flat[chosen]).all()):
+        raise ValueError(
+            "The image, or the frame where it is good, is not finite; fill what is missing, say "
+            "with 0, and mark it as not good."
+        )
+    chosen = chosen[:: len(chosen) // _ENOUGH + 1]
+    index = np.array(np.unravel_index(chosen, frame.shape), float)
+    middle = (np.array(frame.shape)[:, None] - 1) / 2
+    seen = _compressed(frame.flat[chosen] / MDI.gain)
+    seen = seen - seen.mean()
+    spline = ndimage.spline_filter(np.asarray(image, float))
+
+    def grid(parameters):
+        deformed = matrix @ (np.eye(2) + parameters[2:].reshape(2, 2))
+        centre = origin[:, None] + matrix @ middle + parameters[:2, None]
+        return deformed, centre
+
+    def misfit(parameters):
+        deformed, centre = grid(parameters)
+        where = centre + deformed @ (index - middle)
+        there = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
+        there = _compressed(there)
+        there = there - there.mean()
+        return seen - there * (seen @ there) / max(there @ there, 1e-9)
+
+    noise = max(misfit(np.zeros(6)).std(), 1e-6)
+
+    def residuals(parameters):
+        return np.append(misfit(parameters) / noise, parameters / expected)
+
+    side = np.linalg.norm(matrix, axis=0).mean()
+    expected = np.array([_SHIFT * side, _SHIFT * side, *[_DEFORMATION] * 4])
+    scale = np.array([1.0, 1.0, *[1 / max(frame.shape)] * 4])
+    found = optimize.least_squares(residuals, np.zeros(6), x_scale=scale)
+    deformed, centre = grid(found.x)
+    return deformed, (centre - deformed @ middle)[:, 0]
+
+
+def _compressed(field):
+    return np.arcsinh(field / _COMPRESSED)

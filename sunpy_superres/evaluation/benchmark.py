@@ -1,0 +1,318 @@
+"""
+Speed and memory, in one run on one machine.
+
+``python -m sunpy_superres.benchmark`` prints the time and the peak memory of an active region and
+of a full disk, where the time goes, how it grows with pixels and samples, and the procedure of
+Ramunno et al. (2025) timed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+
+__all__ = ["convolution_peak", "main", "measure", "published_seconds", "benchmark_frame"]
+
+#: MDI pixels of a 1024 x 1024 crop of HMI pixels along a side.
+_CROP = 256
+#: Steps of the published sampler, and the work of its autoencoder on such a crop: encoding and
+#: decoding, TFLOP.
+_PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
+#: Of this module, whatever it is run as.
+_NAME = "sunpy_superres.evaluation.benchmark"
+#: The stage of the denoiser, or of a deterministic network.
+_NETWORK = "network"
+#: MDI pixels along the sides for the scaling.
+_SCALING = (64, 128, 256, 512)
+
+
+def benchmark_frame(side):
+    """
+    A simulated MDI frame: the embedded example, repeated; a whole disk at 1024 pixels.
+
+    Parameters
+    ----------
+    side : int
+        MDI pixels.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+    """
+    import sunpy.map
+
+    from sunpy_superres.maps.examples import example_mdi_map
+    from sunpy_superres.maps.geometry import on_disk_mask
+
+    example = example_mdi_map()
+    data = np.tile(example.data, (-(-side // 128),) * 2)[:side, :side].copy()
+    meta = dict(example.meta, naxis1=side, naxis2=side)
+    if side > 512:
+        meta |= {"crpix1": (side + 1) / 2, "crpix2": (side + 1) / 2}
+    smap = sunpy.map.Map(data, meta)
+    data[~on_disk_mask(smap)] = np.nan
+    return sunpy.map.Map(data, meta)
+
+
+def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
+    """
+    FLOP/s of a plain 3 x 3 convolution of 128 channels: what this machine can do.
+
+    Parameters
+    ----------
+    dtype : str
+        Of torch.
+    seconds : float
+        For how long it is tried; the best time counts.
+    """
+    import torch
+
+    kind = getattr(torch, dtype)
+    layer = torch.nn.Conv2d(128, 128, 3, padding=1, dtype=kind)
+    layer = layer.to(memory_format=torch.channels_last)
+    x = torch.randn(4, 128, 128, 128).to(kind).to(memory_format=torch.channels_last)
+    best, end = np.inf, time.perf_counter() + seconds
+    with torch.inference_mode():
+        layer(x)
+        while time.perf_counter() < end:
+            started = time.perf_counter()
+            layer(x)
+            best = min(best, time.perf_counter() - started)
+    return 2 * x.numel() * 128 * 9 / best
+
+
+class _Stages:
+    """Seconds spent in the parts of a model while it works."""
+
+    def __init__(self, network):
+        from sunpy_superres.sampling import inference
+
+        self.seconds, self.pixels = Counter(), 0
+        if not network.stochastic:
+            network.predict = self._timed(_NETWORK, network.predict)
+            return
+        network.condition = self._timed("encode", network.condition)
+        network.decode = self._timed("decode", network.decode)
+        network.denoiser.forward = self._timed(_NETWORK, network.denoiser.forward)
+        inference.enforce_consistency = self._timed("consistency", inference.enforce_consistency)
+
+    def _timed(self, stage, function):
+        @functools.wraps(function)
+        def timed(*arguments, **options):
+            started = time.perf_counter()
+            result = function(*arguments, **options)
+            self.seconds[stage] += time.perf_counter() - started
+            if stage == _NETWORK:
+                self.pixels += arguments[0].shape[0] * arguments[0][0, 0].numel()
+            return result
+
+        return timed
+
+
+def _network_work(network) -> float:
+    """FLOP of one evaluation of the denoiser, or of a deterministic network, for an MDI pixel."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    side = 64
+    frame = torch.zeros(1, 1, side, side)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        if not network.stochastic:
+            network.predict(frame, torch.ones_like(frame), torch.full((1, 1, 1, 1), 12.0))
+            return counter.get_total_flops() / side**2
+        x = torch.zeros(1, network.latent_channels, side, side)
+        prepared = torch.zeros(1, network.config.denoiser.widths[0], side, side)
+        network.denoiser(x, torch.ones(1), prepared)
+    return counter.get_total_flops() / side**2
+
+
+def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
+    """
+    One super-resolution in this process, after a small one to warm up.
+
+    Parameters
+    ----------
+    side : int
+        MDI pixels.
+    n_samples, dtype, model, num_steps
+        As in `~sunpy_superres.super_resolve`.
+
+    Returns
+    -------
+    dict
+        "seconds", "memory" (the process's peak, bytes), "stages" (seconds of each), "flops" (of
+        the denoiser or the deterministic network, per second).
+    """
+    from sunpy_superres import load_model, super_resolve
+    from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
+
+    reuse_memory()
+    loaded = load_model(model)
+    work = _network_work(loaded.network)
+    options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
+    options["tile_size"] = TILE_SIZE  # as sunpy-superres run has it
+    super_resolve(benchmark_frame(32), n_samples=1, progress=False, **options)
+    stages = _Stages(loaded.network)
+    frame = benchmark_frame(side)
+    started = time.perf_counter()
+    super_resolve(frame, n_samples=n_samples, progress=False, **options)
+    seconds = time.perf_counter() - started
+    spent = dict(stages.seconds)
+    return {
+        "seconds": seconds,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "stages": spent | {"Map and the rest": seconds - sum(spent.values())},
+        "flops": work * stages.pixels / spent[_NETWORK],
+    }
+
+
+def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
+    """
+    The published procedure on a crop of 1024 x 1024 HMI pixels, by untrained networks.
+
+    Parameters
+    ----------
+    dtype : str
+    steps : int
+        Evaluations of its U-Net that are timed; the published sampler takes 1000.
+    side : int
+        MDI pixels of the crop.
+
+    Returns
+    -------
+    dict
+        "step" and "autoencoder" in seconds, the latter timed where diffusers is installed, else
+        from the convolutions' peak; and their "total" for one sample.
+    """
+    import torch
+
+    from sunpy_superres.models.denoiser import DenoiserConfig
+    from sunpy_superres.models.paper_unet import PaperUNet
+    from sunpy_superres.models.stable_diffusion import (
+        StableDiffusionAutoencoder,
+        StableDiffusionConfig,
+    )
+
+    kind = getattr(torch, dtype)
+    network = PaperUNet(1, 1, DenoiserConfig.published()).eval()
+    network = network.to(memory_format=torch.channels_last)
+    x, sigma = torch.randn(1, 1, side, side), torch.zeros(1)
+    with torch.inference_mode(), torch.autocast("cpu", kind, enabled=kind != torch.float32):
+        prepared = network.prepare(x)
+        times = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            network(x, sigma, prepared)
+            times.append(time.perf_counter() - started)
+        try:
+            autoencoder = StableDiffusionAutoencoder(StableDiffusionConfig(weights=""), 200.0)
+        except ImportError:
+            part = (side / _CROP) ** 2
+            both = _PUBLISHED_AUTOENCODER * 1e12 * part / convolution_peak(dtype)
+        else:
+            autoencoder = autoencoder.eval().to(memory_format=torch.channels_last)
+            field = torch.randn(1, 1, 4 * side, 4 * side)
+            started = time.perf_counter()
+            autoencoder(field)
+            both = time.perf_counter() - started
+    step = float(np.median(times))
+    return {"step": step, "autoencoder": both, "total": _PUBLISHED_STEPS * step + both}
+
+
+def _in_a_process(function, **options):
+    """Result of one of this module's functions in a process of its own, for its peak memory."""
+    call = json.dumps({"function": function, "options": options})
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", _NAME, call],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _row(label, found, peak):
+    total = found["seconds"]
+    shares = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in found["stages"].items())
+    part = f"{found['flops'] / 1e9:.0f} GFLOP/s, {100 * found['flops'] / peak:.0f} % of the peak"
+    print(
+        f"{label:34} {total:8.2f} s {found['memory'] / 2**30:6.2f} GiB   {shares}; network {part}"
+    )
+
+
+def _scaling(name, values, times):
+    """Exponent of a power law through the largest two."""
+    slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
+    told = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
+    print(f"{name:34} {told}; the last two as the power {slope:.2f}")
+
+
+def main(arguments=None):
+    """Command line."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments and arguments[0].startswith("{"):
+        call = json.loads(arguments[0])
+        function = {"measure": measure, "published": published_seconds}[call["function"]]
+        print(json.dumps(function(**call["options"])))
+        return 0
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_NAME}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--sides", type=int, nargs="+", default=[128, 1024], metavar="PIXELS")
+    parser.add_argument("--samples", type=int, nargs="+", default=[1, 8], metavar="N")
+    parser.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"])
+    parser.add_argument("--steps", type=int, help="solver steps")
+    parser.add_argument("--no-scaling", action="store_true")
+    parser.add_argument("--no-published", action="store_true", help="leave out the paper's")
+    options = parser.parse_args(arguments)
+    import torch
+
+    common = {"model": options.model, "num_steps": options.steps}
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
+          f"torch {torch.__version__}")  # fmt: skip
+    peaks = {dtype: convolution_peak(dtype) for dtype in options.dtypes}
+    for dtype, peak in peaks.items():
+        print(f"convolution peak, {dtype}: {peak / 1e9:.0f} GFLOP/s")
+    for side in options.sides:
+        for dtype in options.dtypes:
+            for n in options.samples:
+                found = _in_a_process("measure", side=side, n_samples=n, dtype=dtype, **common)
+                _row(f"{side} x {side}, {dtype}, {n} samples", found, peaks[dtype])
+    dtype = options.dtypes[0]
+    if not options.no_scaling:
+        times = [
+            _in_a_process("measure", side=s, n_samples=1, dtype=dtype, **common)["seconds"]
+            for s in _SCALING
+        ]
+        _scaling(f"sides, {dtype}, 1 sample", _SCALING, times)
+        counts = (1, 2, 4, 8)
+        times = [
+            _in_a_process("measure", side=128, n_samples=n, dtype=dtype, **common)["seconds"]
+            for n in counts
+        ]
+        _scaling(f"samples, {dtype}, 128 x 128", counts, times)
+    if not options.no_published:
+        ours = _in_a_process("measure", side=_CROP, n_samples=1, dtype=dtype, **common)["seconds"]
+        theirs = _in_a_process("published", dtype=dtype)
+        print(
+            f"1024 x 1024 HMI pixels, {dtype}, one sample: {ours:.2f} s; the published procedure "
+            f"{theirs['total']:.0f} s ({_PUBLISHED_STEPS} steps of {theirs['step']:.2f} s, "
+            f"autoencoder {theirs['autoencoder']:.1f} s): {theirs['total'] / ours:.0f} times"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

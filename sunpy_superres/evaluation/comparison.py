@@ -1,0 +1,268 @@
+"""Several models on the same frames: one table, and the paper's figure."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from astropy.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from sunpy_superres import metrics
+from sunpy_superres.evaluation.benchmark import benchmark_frame
+from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.evaluation.figures import Gathered, first_member
+from sunpy_superres.files import write_atomically
+from sunpy_superres.maps.regridding import resample_to
+from sunpy_superres.models.loading import load_model
+from sunpy_superres.super_resolution import super_resolve
+
+__all__ = ["Comparison", "compare_models", "seconds_of_full_disk", "work_of_full_disk"]
+
+#: MDI pixels on the disk of a 1024 x 1024 frame.
+_DISK_PIXELS = 7.6e5
+#: Rows of the scores, pooled over pixels, and of the means over frames.
+_SCORES = ("RMSE", "correlation", "gradient ratio", "unsigned flux ratio", "spread", "within")
+_MEANS = ("PSNR", "SSIM", "active-region area, relative error", "resolved scale", "CRPS")
+#: HMI pixels along a side of the pictures, and Gauss at which they are white.
+_SIDE, _WHITE = 160, 800.0
+
+
+def work_of_full_disk(model, n_samples=1) -> float:
+    """
+    Floating-point operations of the networks for one full disk, without the tiles' margins.
+
+    Counted by torch on a small frame, and scaled by the pixels.
+
+    Parameters
+    ----------
+    model : Model
+    n_samples : int
+        Draws; a deterministic network makes one.
+    """
+    network, side = model.network, 64
+    frame, mask, noise = torch.zeros(1, 1, side, side), torch.ones(1, 1, side, side), 12.0
+    inputs = (frame, mask, torch.full((1, 1, 1, 1), noise))
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        if not network.stochastic:
+            network.predict(*inputs)
+            return counter.get_total_flops() * _DISK_PIXELS / side**2
+        condition = network.condition(*inputs)
+        prepared = network.denoiser.network.prepare(condition.features)
+    fixed = counter.get_total_flops()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.denoiser(condition.mean, torch.ones(1), prepared)
+    steps = counter.get_total_flops() * model.config["sampler"]["num_steps"]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network.decode(condition.mean)
+    each = steps + counter.get_total_flops()
+    return (fixed + n_samples * each) * _DISK_PIXELS / side**2
+
+
+def seconds_of_full_disk(model, side=256) -> float:
+    """
+    Time of one draw of a full disk on this machine, scaled from a smaller frame by the pixels.
+
+    From Map to Maps; the time is proportional to the pixels but for the margins of tiles.
+
+    Parameters
+    ----------
+    model : Model
+    side : int
+        MDI pixels of the frame that is timed.
+    """
+    options = {"model": model, "n_samples": 1, "seed": 0, "progress": False}
+    super_resolve(benchmark_frame(32), **options)  # to warm up
+    frame = benchmark_frame(side)
+    started = time.perf_counter()
+    super_resolve(frame, **options)
+    return (time.perf_counter() - started) * _DISK_PIXELS / frame.data.size
+
+
+class _Look:
+    """Gathers comparisons and, of the case with most field, the maps for the picture."""
+
+    def __init__(self):
+        self.gathered = Gathered()
+        self.samples, self.truths = [], []
+
+    def __call__(self, case, baseline, result):
+        self.gathered(case, baseline, result)
+        self.samples.append(first_member(result).hmi_like)
+        self.truths.append((case, baseline))
+
+
+class Comparison:
+    """
+    What `compare_models` found.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A row for each score, a column for the baseline and for each model.
+    looks : dict of str to _Look
+        By the name of the model.
+    split : str
+    """
+
+    def __init__(self, table, looks, split):
+        self.table, self._looks, self._split = table, looks, split
+
+    def figure(self):
+        """
+        The input, HMI, and one draw of each model, where the field of a frame is strongest.
+
+        Returns
+        -------
+        `matplotlib.figure.Figure`
+        """
+        from matplotlib.figure import Figure
+
+        looks = list(self._looks.values())
+        truths = looks[0].truths
+        strength = [np.nansum(np.abs(case.hmi_map.data) > 200) for case, _ in truths]
+        chosen = int(np.argmax(strength))
+        case, baseline = truths[chosen]
+        # Real pairs have HMI on a grid of its own.
+        hmi, known = resample_to(looks[0].samples[chosen], case.hmi_map)
+        hmi = np.where(known, hmi, np.nan)
+        rows, columns = _strongest(hmi, _SIDE)
+        coarse = tuple(slice(s.start // 4, s.stop // 4) for s in (rows, columns))
+        truth = "truth (simulated)" if self._split == "example" else "HMI"
+        panels = {"MDI": case.mdi_map.data[coarse], truth: hmi[rows, columns]}
+        panels["bicubic"] = baseline.data[rows, columns]
+        for name, look in self._looks.items():
+            panels[name] = look.samples[chosen].data[rows, columns]
+        across = min(4, len(panels))
+        down = -(-len(panels) // across)
+        figure = Figure(figsize=(3.1 * across + 0.8, 3.3 * down), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(down, across)).ravel()
+        extent = (0, (columns.stop - columns.start) / 2, 0, (rows.stop - rows.start) / 2)
+        for axis, (name, values) in zip(axes, panels.items(), strict=False):
+            shown = axis.imshow(
+                values, cmap="gray", vmin=-_WHITE, vmax=_WHITE, origin="lower", extent=extent,
+                interpolation="nearest",
+            )  # fmt: skip
+            axis.set_title(name)
+            axis.set_xlabel("arcsec")
+            axis.set_ylabel("arcsec")
+        for axis in axes[len(panels) :]:
+            axis.set_axis_off()
+        figure.colorbar(shown, ax=list(axes), label="line-of-sight field (G)", shrink=0.7)
+        return figure
+
+    def write(self, folder):
+        """
+        Write the table (CSV) and the figure (PNG).
+
+        Parameters
+        ----------
+        folder : `pathlib.Path`
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(
+            folder / f"{self._split}_comparison.csv",
+            lambda name: self.table.write(name, format="ascii.csv", overwrite=True),
+        )
+        figure = self.figure()
+        write_atomically(
+            folder / f"{self._split}_comparison.png",
+            lambda name: figure.savefig(name, format="png", dpi=110),
+        )
+
+
+def _strongest(field, side):
+    """Slices of the window, on whole MDI pixels, that holds most unsigned field."""
+    side = [min(side, n // 4 * 4) for n in field.shape]
+    strength = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    best, where = -1.0, (0, 0)
+    for y in range(0, field.shape[0] - side[0] + 1, 4):
+        for x in range(0, field.shape[1] - side[1] + 1, 4):
+            inside = (
+                strength[y + side[0], x + side[1]] - strength[y, x + side[1]]
+                - strength[y + side[0], x] + strength[y, x]
+            )  # fmt: skip
+            if inside > best:
+                best, where = inside, (y, x)
+    return tuple(slice(start, start + n) for start, n in zip(where, side, strict=True))
+
+
+def compare_models(data, models, split="test", *, n_samples=8, progress=True, **options):
+    """
+    Scores of several models on the same frames, beside those of calibrated bicubic.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder of HMI magnetograms.
+    models : sequence of str, path-like or Model
+        Their names, in the table, are those of their folders.
+    split, n_samples, progress
+        As in `~sunpy_superres.evaluation.evaluate.evaluate`.
+    **options
+        Of the same.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If two models have the same name.
+    """
+    loaded = [load_model(model) for model in models]
+    names = [model.name for model in loaded]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two models are named {twice!r}; rename the folder of one.")
+    looks, columns = {}, {}
+    for model in loaded:
+        look = _Look()
+        scores = evaluate(
+            data, split, model, n_samples=n_samples, progress=progress, look=look, **options
+        )["all"]
+        looks[model.name] = look
+        if not columns:
+            columns["bicubic"] = _column(scores, look, "bicubic")
+        columns[model.name] = _column(scores, look, "sample") | {
+            "RMSE of the mean": float(scores.table()["RMSE mean (G)"]),
+            "parameters (M)": sum(p.numel() for p in model.network.parameters()) / 1e6,
+            "TFLOP, one draw of a full disk": work_of_full_disk(model) / 1e12,
+            "seconds, one draw of a full disk": seconds_of_full_disk(model),
+        }
+    labels = list(dict.fromkeys(label for column in columns.values() for label in column))
+    rows = [[label, *(_text(column.get(label)) for column in columns.values())] for label in labels]
+    return Comparison(Table(rows=rows, names=["score", *columns]), looks, split)
+
+
+def _text(value):
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _column(scores, look, kind):
+    """Scores of the baseline or of one draw."""
+    column, table = {}, scores.table()
+    for label, value in table.items():
+        if label.startswith(_SCORES) and kind in label and "/" not in label:
+            column[label.replace(kind, "").replace("  ", " ").rstrip(" ,")] = float(value)
+        if label.startswith("power ratio"):
+            sample, flat = value.rstrip(")").split(" (")
+            name = label.replace(" sample (bicubic)", "")
+            column[name] = float(flat if kind == "bicubic" else sample)
+    for row in look.gathered.summary():
+        if row["metric"].startswith(_MEANS) and row[kind]:
+            unit = f" ({row['unit']})" if row["unit"] else ""
+            column[row["metric"] + unit] = float(row[kind])
+    maps = [b for _, b in look.truths] if kind == "bicubic" else look.samples
+    try:
+        truths = [case.hmi_map for case, _ in look.truths]
+        column["Frechet distance"] = float(metrics.frechet_distance(maps, truths))
+    except ValueError:
+        pass  # too few pixels for it
+    if kind == "sample" and scores.sums["members"] > scores.sums["maps"]:
+        column["spread / skill"] = float(table["spread / skill of mean"])
+    return column

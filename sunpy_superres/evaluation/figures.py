@@ -1,0 +1,168 @@
+"""Tables and plots of an evaluation, made with `sunpy_superres.metrics`."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.table import QTable, Table
+
+from sunpy_superres import metrics
+from sunpy_superres.files import write_atomically
+from sunpy_superres.super_resolution import SuperResolution
+
+__all__ = ["Gathered", "first_member"]
+
+#: Edges of the rings of the power ratio: the same for all frames, so that they add up.
+_SCALES = np.geomspace(1.2, 60, 25) * u.arcsec
+#: Rows of `metrics.compare` that are compared by their own size, not by a relative error.
+_PLAIN = (
+    "RMSE MAE PSNR SSIM correlation gradient Wasserstein flux-centre Jaccard Dice power resolved "
+    "coverage error CRPS spread"
+).split()
+
+
+def first_member(result):
+    """The first member as a Map, with the uncertainty that belongs to it."""
+    mean = result.hmi_like
+    member = sunpy.map.Map(result.samples.data[0], mean.meta)
+    sigma = np.hypot(result.uncertainty.data, member.data - mean.data)
+    return SuperResolution(member, sunpy.map.Map(sigma, mean.meta))
+
+
+class Gathered:
+    """
+    What `evaluate` calls for each case: comparisons, spectra and reliabilities, gathered.
+
+    The baseline has neither an uncertainty nor an ensemble.
+    """
+
+    def __init__(self):
+        self.tables = {"bicubic": [], "mean": [], "sample": []}
+        self.ratios = {"bicubic": [], "mean": [], "sample": []}
+        self.reliabilities = {"mean": [], "sample": []}
+        self.names = []
+
+    def __call__(self, case, baseline, result):
+        """Add a case; arguments as ``look`` of `evaluate`."""
+        maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": first_member(result)}
+        for name, (smap, uncertainty) in maps.items():
+            # One draw, as of a deterministic network, is no ensemble.
+            several = uncertainty is not None and len(result.samples.data) > 1
+            samples = result.samples if several else None
+            self.tables[name].append(
+                metrics.compare(smap, case.hmi_map, uncertainty=uncertainty, samples=samples)
+            )
+            self.ratios[name].append(metrics.power_ratio(smap, case.hmi_map, bins=_SCALES))
+            if uncertainty is not None:
+                self.reliabilities[name].append(
+                    metrics.reliability(smap, uncertainty, case.hmi_map)
+                )
+        self.names.append(case.name)
+
+    def summary(self) -> Table:
+        """
+        Means over the cases.
+
+        Of scores, ratios and distances the mean value; of fluxes, areas and lengths the mean
+        absolute relative error, in per cent.
+        """
+        labels = {}
+        for name, tables in self.tables.items():
+            for table in tables:
+                for row in table:
+                    plain = row["metric"].replace(" ", "-").startswith(tuple(_PLAIN)) or (
+                        "Jaccard" in row["metric"] or "Dice" in row["metric"]
+                    )
+                    value = row["value"] if plain else 100 * abs(row["relative_error"])
+                    label = row["metric"] if plain else f"{row['metric']}, relative error"
+                    unit = row["unit"] if plain else "%"
+                    labels.setdefault((label, unit), {}).setdefault(name, []).append(value)
+        rows = []
+        for (label, unit), values in labels.items():
+            means = []
+            for name in self.tables:
+                finite = [v for v in values.get(name, []) if np.isfinite(v)]
+                means.append(np.mean(finite) if finite else np.nan)
+            rows.append((label, *means, unit))
+        table = Table(rows=rows, names=("metric", *self.tables, "unit"))
+        for name in self.tables:
+            table[name] = [f"{v:.4g}" if np.isfinite(v) else "" for v in table[name]]
+        return table
+
+    def mean_ratio(self, name):
+        """Power ratio over all cases: the geometric mean, ring by ring."""
+        ratios = self.ratios[name]
+        finest = max(r.scale.value.min() for r in ratios)
+        coarsest = min(r.scale.value.max() for r in ratios)
+        scales = np.geomspace(coarsest, finest, 40) * u.arcsec
+        logs = [np.log(np.maximum(r.at(scales).value, 1e-6)) for r in ratios]
+        return metrics.Spectrum(
+            scales, np.exp(np.mean(logs, axis=0)) * u.one, np.ones(len(scales), int), "power ratio"
+        )
+
+    def pooled_reliability(self, name):
+        """Reliability over all cases: means of the squares, weighted by pixels."""
+        rows = {}
+        for table in self.reliabilities[name]:
+            for row in table:
+                pixels = row["pixels"]
+                entry = rows.setdefault(float(row["low"].value), np.zeros(5))
+                entry += pixels * np.array(
+                    [
+                        1,
+                        row["uncertainty"].value ** 2,
+                        row["error"].value ** 2,
+                        row["within_1_sigma"],
+                        row["within_2_sigma"],
+                    ]
+                )
+        lows = sorted(rows)
+        sums = np.array([rows[low] for low in lows])
+        return QTable(
+            {
+                "low": lows * u.G,
+                "pixels": sums[:, 0].astype(int),
+                "uncertainty": np.sqrt(sums[:, 1] / sums[:, 0]) * u.G,
+                "error": np.sqrt(sums[:, 2] / sums[:, 0]) * u.G,
+                "within_1_sigma": sums[:, 3] / sums[:, 0],
+                "within_2_sigma": sums[:, 4] / sums[:, 0],
+            }
+        )
+
+    def write(self, folder, split):
+        """
+        Write the tables (text and CSV) and the plots (PNG) of a split.
+
+        Parameters
+        ----------
+        folder : `pathlib.Path`
+        split : str
+            First part of the names.
+        """
+        from matplotlib.figure import Figure
+
+        folder.mkdir(parents=True, exist_ok=True)
+        summary = self.summary()
+        print("\n".join(summary.pformat(max_lines=-1, max_width=-1)))
+        write_atomically(
+            folder / f"{split}_metrics.csv",
+            lambda name: summary.write(name, format="ascii.csv", overwrite=True),
+        )
+        for kind, tables in self.reliabilities.items():
+            if tables:
+                pooled = self.pooled_reliability(kind)
+                print("\n".join([f"reliability of {kind}", *pooled.pformat(max_width=-1)]))
+        figure = Figure(figsize=(11, 4.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        metrics.plot_spectra({name: self.mean_ratio(name) for name in self.ratios}, left)
+        left.set_ylim(3e-3, 5)
+        left.axhspan(0.8, 1.25, color="0.92", zorder=-1)
+        left.set_title(f"power over HMI's ({split}, {len(self.names)} frames)")
+        metrics.plot_reliability(
+            {name: self.pooled_reliability(name) for name in self.reliabilities}, right
+        )
+        right.set_title("error against uncertainty, by |B|")
+        write_atomically(
+            folder / f"{split}_metrics.png", lambda name: figure.savefig(name, format="png")
+        )

@@ -1,0 +1,132 @@
+"""
+The instrument as a torch operator: blur, 4 x 4 averaging, gain and saturation.
+
+The same few functions simulate MDI frames, degrade training crops and observe a
+super-resolved map to see whether it gives its input back.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+__all__ = [
+    "block_mean",
+    "blur",
+    "blurred_mean",
+    "gain_response",
+    "inverse_gain_response",
+    "observe",
+    "saturate",
+]
+
+
+def _gaussian(sigma):
+    """Normalised kernels, ``(n, 2 radius + 1)`` in double precision, and their radius."""
+    sigma = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1, 1)
+    radius = math.ceil(4 * float(sigma.max()))
+    offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offset / sigma) ** 2)
+    return kernel / kernel.sum(1, keepdim=True), radius
+
+
+def blur(field, sigma):
+    """
+    Convolve with a Gaussian; beyond the edges the field goes on as it ends.
+
+    Parameters
+    ----------
+    field : torch.Tensor
+        ``(n, 1, ny, nx)``.
+    sigma : float or torch.Tensor
+        Standard deviation in pixels, one for all or ``(n,)``.
+    """
+    n = len(field)
+    kernel, radius = _gaussian(torch.as_tensor(sigma).cpu().expand(n))
+    kernel = kernel.to(field)
+    if bool((kernel == kernel[0]).all()):
+        # One kernel for all: the fields stay apart as a batch.
+        kernel = kernel[:1]
+    groups = len(kernel)
+    out = field if groups == 1 else field.transpose(0, 1)
+    out = F.pad(out, (0, 0, radius, radius), mode="replicate")
+    out = F.conv2d(out, kernel[:, None, :, None], groups=groups)
+    out = F.pad(out, (radius, radius, 0, 0), mode="replicate")
+    out = F.conv2d(out, kernel[:, None, None, :], groups=groups)
+    return out if groups == 1 else out.transpose(0, 1)
+
+
+def block_mean(field, factor: int = 4):
+    """Mean of each ``factor x factor`` block of ``(n, 1, ny, nx)``."""
+    return F.avg_pool2d(field, factor)
+
+
+def gain_response(field, gain, weak_excess, weak_scale):
+    """
+    The field MDI reads where HMI reads ``field``.
+
+    The ratio is ``gain`` in strong field and rises by the fraction ``weak_excess``
+    toward zero field, with a Gaussian of scale ``weak_scale`` (same unit as ``field``).
+    """
+    return field * gain * (1 + weak_excess * torch.exp(-((field / weak_scale) ** 2)))
+
+
+def inverse_gain_response(reading, gain, weak_excess, weak_scale, iterations: int = 8):
+    """HMI's field where MDI reads ``reading``: fixed-point inverse of `gain_response`."""
+    field = reading / gain
+    for _ in range(iterations):
+        field = reading / (gain * (1 + weak_excess * torch.exp(-((field / weak_scale) ** 2))))
+    return field
+
+
+def saturate(reading, level, fold=0.0):
+    """
+    Readings above ``level`` come out at ``level``, less ``fold`` times the excess.
+
+    MDI umbrae above about 3500 G read low: the on-board table ends there
+    (Liu et al. 2007).
+    """
+    excess = (reading.abs() - level).clamp(min=0)
+    return torch.sign(reading) * (reading.abs() - (1 + fold) * excess)
+
+
+def observe(field, instrument, plate_scale, visible_fraction=None, factor: int = 4):
+    """
+    Noise-free reading of an instrument.
+
+    Parameters
+    ----------
+    field : torch.Tensor
+        HMI Gauss, ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``;
+        0 where there is none.
+    instrument : sunpy_superres.instruments.Instrument
+    plate_scale : float
+        Arcsec per pixel of ``field``.
+    visible_fraction : torch.Tensor, optional
+        `blurred_mean` of 1 where there is a field and 0 where not: beyond the limb, or
+        where pixels are missing.  The mean is then over what is there.
+    factor : int
+        Pixels of ``field`` along one side of the instrument's pixel.
+    """
+    mean = blurred_mean(field, instrument, plate_scale, factor)
+    if visible_fraction is not None:
+        mean = mean / visible_fraction.clamp(min=0.05)
+    reading = gain_response(mean, instrument.gain, instrument.weak_excess, instrument.weak_scale)
+    return saturate(reading, instrument.saturation)
+
+
+def blurred_mean(field, instrument, plate_scale, factor: int = 4):
+    """
+    Blur of an instrument and mean over its pixel; parameters as in `observe`.
+
+    The same as `block_mean` of `blur`, in one strided convolution along each axis.
+    """
+    kernel, radius = _gaussian(instrument.blur_sigma(plate_scale))
+    kernel = F.conv_transpose1d(kernel[None], torch.full((1, 1, factor), 1 / factor).double())
+    kernel = kernel.reshape(-1).to(field)
+    out = F.pad(field, (0, 0, radius, radius), mode="replicate")
+    out = F.conv2d(out, kernel[None, None, :, None], stride=(factor, 1))
+    out = F.pad(out, (radius, radius, 0, 0), mode="replicate")
+    return F.conv2d(out, kernel[None, None, None, :], stride=(1, factor))

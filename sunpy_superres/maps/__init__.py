@@ -1,0 +1,1 @@
+"""Magnetograms as sunpy Maps: read, checked, placed on the Sun, and written down."""

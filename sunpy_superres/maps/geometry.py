@@ -1,0 +1,301 @@
+"""Plate scale, WCS and disk geometry of magnetograms."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+
+__all__ = [
+    "emission_cosine",
+    "heliocentric_mu",
+    "to_heliographic",
+    "is_helioprojective",
+    "on_disk_mask",
+    "pixel_area",
+    "plate_scale",
+    "measure_foreshortening",
+    "sphere_vectors",
+]
+
+
+def is_helioprojective(smap) -> bool:
+    """Whether the Map's axes are helioprojective longitude and latitude."""
+    return smap.coordinate_system.axis1.upper().startswith("HPLN")
+
+
+def plate_scale(smap) -> u.Quantity:
+    """
+    Size of a pixel along both axes.
+
+    For a heliographic (CEA) grid this is the angle that the pixel subtends at disk centre.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Arcsec per pixel, shape (2,).
+    """
+    scale = u.Quantity([abs(smap.scale.axis1), abs(smap.scale.axis2)])
+    if is_helioprojective(smap):
+        return scale.to(u.arcsec / u.pix)
+    length = (scale * u.pix).to_value(u.rad) * smap.rsun_meters
+    return (
+        (length / (smap.dsun - smap.rsun_meters)).decompose().value
+        * u.rad.to(u.arcsec)
+        * u.arcsec
+        / u.pix
+    )
+
+
+def _distance(smap) -> float:
+    """Observer's distance from the Sun's centre, in solar radii."""
+    return (smap.dsun / smap.rsun_meters).to_value(u.one)
+
+
+def _limb_scale(smap) -> float:
+    """Sine of the limb's angle that the geometry gives over the one that the header gives."""
+    return 1 / (_distance(smap) * np.sin(smap.rsun_obs.to_value(u.rad)))
+
+
+def _angles(smap, x, y):
+    """Longitude and latitude, in radians, of pixels counted from 0."""
+    longitude, latitude = smap.wcs.pixel_to_world_values(x, y)
+    unit1, unit2 = (u.Unit(unit) for unit in smap.wcs.wcs.cunit)
+    return longitude * unit1.to(u.rad), latitude * unit2.to(u.rad)
+
+
+def _apparent_radius(longitude, latitude, smap):
+    """Distance from disk centre, of helioprojective angles, over the limb's in the header."""
+    sine = np.sqrt(np.clip(1 - (np.cos(longitude) * np.cos(latitude)) ** 2, 0, None))
+    return sine / np.sin(smap.rsun_obs.to_value(u.rad))
+
+
+def _heliographic_angles(smap, longitude, latitude):
+    """Longitude from the observer's meridian, latitude, and the observer's latitude."""
+    carrington = smap.coordinate_system.axis1.upper().startswith("CRLN")
+    origin = smap.carrington_longitude if carrington else smap.heliographic_longitude
+    return longitude - origin.to_value(u.rad), latitude, smap.heliographic_latitude.to_value(u.rad)
+
+
+def sphere_vectors(smap, x, y) -> np.ndarray:
+    """
+    Points of the photosphere that pixels see, as unit vectors.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    x, y : array-like
+        Pixel coordinates from 0, of any common shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(3, ...)``: solar west, solar north in the plane of the sky, and toward the
+        observer (heliocentric Cartesian coordinates in solar radii); NaN off the disk.
+    """
+    longitude, latitude = _angles(smap, *np.broadcast_arrays(np.float64(x), np.float64(y)))
+    distance = _distance(smap)
+    if is_helioprojective(smap):
+        relative = _apparent_radius(longitude, latitude, smap)
+        west, north = np.cos(latitude) * np.sin(longitude), np.sin(latitude)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            emission = np.arcsin(np.where(relative <= 1, relative, np.nan))
+            angle = emission - np.arcsin(relative / distance)
+            ratio = np.where(relative > 0, np.sin(angle) / np.hypot(west, north), 0.0)
+        return np.stack([west * ratio, north * ratio, np.cos(angle)])
+    longitude, latitude, tilt = _heliographic_angles(smap, longitude, latitude)
+    north = np.sin(latitude) * np.cos(tilt) - np.cos(latitude) * np.cos(longitude) * np.sin(tilt)
+    toward = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(longitude) * np.cos(tilt)
+    vectors = np.stack([np.cos(latitude) * np.sin(longitude), north, toward])
+    return np.where(toward * distance >= 1, vectors, np.nan)
+
+
+def measure_foreshortening(smap, x, y) -> np.ndarray:
+    """
+    Lengths on the sky of a pixel's two sides, over those that the plate scale tells.
+
+    1 in helioprojective coordinates.  The pixels of a heliographic (CEA) grid become
+    foreshortened away from disk centre: they are finer than what the instrument resolved.
+
+    Parameters
+    ----------
+    smap, x, y
+        As in `sphere_vectors`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(2, ...)``, along x and along y; 1 off the disk.
+    """
+    x, y = np.broadcast_arrays(np.float64(x), np.float64(y))
+    if is_helioprojective(smap):
+        return np.ones((2, *x.shape))
+    # On a sphere of radius 1, where the observer's plane of the sky is west and north.
+    sides = np.radians([(abs(s) * u.pix).to_value(u.deg) for s in smap.scale])
+    lengths = []
+    for side, (dx, dy) in zip(sides, ((0.5, 0.0), (0.0, 0.5)), strict=True):
+        step = sphere_vectors(smap, x + dx, y + dy) - sphere_vectors(smap, x - dx, y - dy)
+        lengths.append(np.hypot(step[0], step[1]) / side)
+    return np.nan_to_num(np.stack(lengths), nan=1.0)
+
+
+def to_heliographic(vectors, smap):
+    """
+    Longitude from the central meridian and latitude of vectors of any length.
+
+    Parameters
+    ----------
+    vectors : numpy.ndarray
+        As `sphere_vectors`, ``(3, ...)``.
+    smap : `~sunpy.map.GenericMap`
+        For the observer's latitude.
+
+    Returns
+    -------
+    longitude, latitude : `~astropy.units.Quantity`
+        Degrees.
+    """
+    west, north, toward = vectors
+    tilt = smap.heliographic_latitude.to_value(u.rad)
+    axis = north * np.cos(tilt) + toward * np.sin(tilt)
+    meridian = toward * np.cos(tilt) - north * np.sin(tilt)
+    longitude = np.arctan2(west, meridian)
+    latitude = np.arctan2(axis, np.hypot(west, meridian))
+    return np.rad2deg(longitude) * u.deg, np.rad2deg(latitude) * u.deg
+
+
+def _row_grid(smap, rows):
+    ny, nx = smap.data.shape
+    y = np.arange(ny)[rows if rows is not None else slice(None)]
+    return np.arange(nx)[None, :], y[:, None].astype(float)
+
+
+def heliocentric_mu(smap, rows=None) -> np.ndarray:
+    """
+    Cosine of the heliocentric angle; NaN off the disk.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    rows : slice, optional
+        Only these rows, to save memory.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(ny, nx)`` of the rows asked for.
+    """
+    longitude, latitude = _angles(smap, *_row_grid(smap, rows))
+    distance = _distance(smap)
+    if is_helioprojective(smap):
+        # Same radius as the limb in the header, whatever reference radius it used.
+        relative = _apparent_radius(longitude, latitude, smap)
+        # rho is the angle at the observer, scaled so that the limb is where the header says.
+        with np.errstate(invalid="ignore"):
+            rho = np.arcsin(np.where(relative <= 1, relative / distance, np.nan))
+            return np.cos(np.arcsin(relative) - rho)
+    longitude, latitude, tilt = _heliographic_angles(smap, longitude, latitude)
+    mu = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(tilt) * np.cos(longitude)
+    return np.where(mu * distance >= 1, mu, np.nan)
+
+
+def emission_cosine(mu, smap) -> np.ndarray:
+    """
+    Cosine of the angle between the vertical and the line of sight, from `heliocentric_mu`.
+
+    It differs from ``mu`` by the angle at the observer, at most a quarter of a degree: little
+    at disk centre, all of it at the limb.
+
+    Parameters
+    ----------
+    mu : numpy.ndarray
+    smap : `~sunpy.map.GenericMap`
+        For the observer's distance.
+
+    Returns
+    -------
+    numpy.ndarray
+        As ``mu``; NaN off the disk.
+    """
+    distance = _distance(smap)
+    return (distance * mu - 1) / np.sqrt(distance**2 + 1 - 2 * distance * mu)
+
+
+def pixel_area(smap, mu=None) -> u.Quantity:
+    """
+    Area of the photosphere that each pixel sees.
+
+    In helioprojective coordinates the solid angle of the pixel times the squared distance of
+    the point it sees, over the cosine of foreshortening; plate scale and curvature of the
+    tangent plane are taken as constant (3e-5).  In heliographic coordinates the area of the
+    spherical quadrilateral.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    mu : numpy.ndarray, optional
+        Of `heliocentric_mu`, where it is known already.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Mm^2, float32, ``(ny, nx)``; NaN off the disk.
+    """
+    mu = heliocentric_mu(smap) if mu is None else mu
+    distance = _distance(smap)
+    squared = distance**2 + 1 - 2 * distance * mu  # of the distance observer to point
+    if is_helioprojective(smap):
+        to_radian = [u.Unit(unit).to(u.rad) for unit in smap.wcs.wcs.cunit]
+        matrix = smap.wcs.pixel_scale_matrix * np.array(to_radian)[:, None]
+        solid_angle = abs(np.linalg.det(matrix)) * _limb_scale(smap) ** 2
+        with np.errstate(divide="ignore"):
+            area = solid_angle * squared / np.clip(emission_cosine(mu, smap), 0, None)
+    else:
+        x, y = _row_grid(smap, None)
+        x, y = np.broadcast_arrays(x.astype(float), y)
+        east, west = (_unit_vectors(*_angles(smap, x + step, y)) for step in (-0.5, 0.5))
+        south, north = (_unit_vectors(*_angles(smap, x, y + step)) for step in (-0.5, 0.5))
+        area = np.linalg.norm(np.cross(west - east, north - south, axis=0), axis=0)
+        area = np.where(np.isfinite(mu), area, np.nan)
+    return u.Quantity(area.astype(np.float32) * smap.rsun_meters.to_value(u.Mm) ** 2, u.Mm**2)
+
+
+def _unit_vectors(longitude, latitude):
+    return np.stack(
+        [
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        ]
+    )
+
+
+def on_disk_mask(smap) -> np.ndarray:
+    """
+    True where the centre of a pixel sees the photosphere.
+
+    From the geometry alone, never from the data.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Shape ``(ny, nx)``.
+    """
+    ny = smap.data.shape[0]
+    chunk = max(1, 2**21 // smap.data.shape[1])
+    return np.concatenate(
+        [
+            np.isfinite(heliocentric_mu(smap, slice(start, start + chunk)))
+            for start in range(0, ny, chunk)
+        ]
+    )

@@ -1,0 +1,97 @@
+"""Header cards of a result: the same sky on other pixels, and statistics that follow the data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sunpy_superres.maps.headers import is_finite_number
+
+__all__ = ["rebin_meta", "refresh_statistics"]
+
+#: Cards that describe the stored file or statistics of another array.
+_DROPPED = (
+    "checksum datasum bscale bzero blank bitpix simple extend xtension pcount gcount tfields "
+    "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0 zblank "
+    "dataskew datakurt tot_flux avg_flux mean_fld usfluxl meangbl r_value cmaskl "
+    "d_min0 d_max0 d_mean0 d_medn0 d_rms0 d_skew0 d_kurt0 dvals0 d_rmso npixflux "
+    "center_x center_y mdi_x0 mdi_y0 plate_x plate_y"
+).split()
+
+#: Lengths in pixels.
+_PIXEL_LENGTHS = ("r_sun", "crop_rad")
+
+#: Plate scales beside CDELT, in arcsec per pixel.
+_PLATE_SCALES = ("im_scale", "fd_scale", "xscale", "yscale", "imscl_mp")
+
+#: Statistics of the data, and how they are computed from the finite pixels.
+_STATISTICS = {
+    "datamin": np.min,
+    "datamax": np.max,
+    "datamean": np.mean,
+    "datamedn": np.median,
+    "datarms": lambda x: np.std(x, dtype=np.float64),  # JSOC's is about the mean
+}
+
+
+def rebin_meta(meta, shape, factor: float) -> dict:
+    """
+    Metadata of the same sky on pixels ``factor`` times smaller.
+
+    Pixel edges coincide: CRPIX' = (CRPIX - 0.5) factor + 0.5.  Roll, observer and
+    projection stay.  Cards in pixels or arcsec per pixel follow; cards that
+    describe the stored file are dropped.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards.
+    shape : tuple of int
+        New ``(ny, nx)``.
+    factor : float
+        4 from MDI to HMI pixels, 1/4 back.
+
+    Returns
+    -------
+    dict
+    """
+    meta = {k.lower(): v for k, v in dict(meta).items() if k.lower() not in _DROPPED}
+    meta["naxis"], meta["naxis1"], meta["naxis2"] = 2, shape[1], shape[0]
+    for axis in ("1", "2"):
+        meta["crpix" + axis] = (float(meta["crpix" + axis]) - 0.5) * factor + 0.5
+        if "cdelt" + axis in meta:
+            meta["cdelt" + axis] = float(meta["cdelt" + axis]) / factor
+    for name in ("cd1_1", "cd1_2", "cd2_1", "cd2_2", *_PLATE_SCALES):
+        if is_finite_number(meta.get(name)):
+            meta[name] = float(meta[name]) / factor
+    for name in _PIXEL_LENGTHS:
+        if is_finite_number(meta.get(name)):
+            meta[name] = float(meta[name]) * factor
+    for name in ("x0", "y0"):  # counted from 0 at the centre of the first pixel
+        if is_finite_number(meta.get(name)):
+            meta[name] = (float(meta[name]) + 0.5) * factor - 0.5
+    return meta
+
+
+def refresh_statistics(meta: dict, data, expected) -> dict:
+    """
+    Recompute the statistics cards that ``meta`` carries, in place.
+
+    Parameters
+    ----------
+    meta : dict
+    data : numpy.ndarray
+    expected : numpy.ndarray of bool
+        Where there should be data; what is not finite there counts as missing.
+    """
+    finite = data[np.isfinite(data)]
+    for name, statistic in _STATISTICS.items():
+        if name in meta:
+            if finite.size:
+                meta[name] = float(statistic(finite))
+            else:
+                del meta[name]
+    if "datavals" in meta:
+        meta["datavals"] = int(finite.size)
+    if "missvals" in meta:
+        meta["missvals"] = int(np.count_nonzero(expected & ~np.isfinite(data)))
+    return meta

@@ -1,0 +1,238 @@
+"""Whether a header can be right about where its pixels and its observer are."""
+
+from __future__ import annotations
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from sunpy.coordinates import get_earth
+from sunpy.util.exceptions import SunpyMetadataWarning
+
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.geometry import plate_scale
+from sunpy_superres.maps.headers import NUMBERS, is_finite_number, parse_moment
+
+__all__ = ["check_pointing", "complete_header"]
+
+#: Pixels along a side.
+_SMALLEST = 16
+#: How far pixels may be from square, a matrix from a rotation, and the limb from its distance.
+_TOLERANCE = 0.02
+#: Solar radii from which the Sun may be seen, and metres that a solar radius may have.
+_DISTANCES, _RADII = (100.0, 2500.0), (6.9e8, 7.05e8)
+#: Of SOHO, near the Lagrange point L1, in Earth's.
+_L1 = 0.99
+_AXES = (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"])
+
+
+def complete_header(smap):
+    """
+    A Map whose header states what sunpy would have to assume, and what was assumed.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        With the header of `~sunpy_superres.maps.headers.repair_header`.
+
+    Returns
+    -------
+    smap : `~sunpy.map.GenericMap`
+        The input where nothing is missing.
+    assumed : list of str
+
+    Raises
+    ------
+    ValueError
+        If a card of geometry is no number, or there is no time of observation.
+
+    Warns
+    -----
+    SuperResWarning
+        For each assumption.
+    """
+    for name in NUMBERS:
+        if name in smap.meta and not is_finite_number(smap.meta[name]):
+            raise ValueError(
+                f"The header holds no usable WCS ({name.upper()} = {smap.meta[name]!r} is not a "
+                f"finite number); set meta[{name!r}] to one, or delete it."
+            )
+    if not parse_moment(smap.meta.get("date-obs")):
+        raise ValueError(
+            "The header holds no time of observation that can be read "
+            f"(DATE-OBS = {smap.meta.get('date-obs')!r}); "
+            "set meta['date-obs'] = 'YYYY-MM-DDThh:mm:ss'."
+        )
+    meta, assumed = dict(smap.meta), []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        axes = smap.coordinate_system
+        try:
+            smap.observer_coordinate  # noqa: B018, for its warning
+        except ValueError as error:
+            raise ValueError(
+                f"The header holds no usable observer ({str(error).splitlines()[0]}); "
+                "set meta['dsun_obs'], meta['crln_obs'] and meta['crlt_obs']."
+            ) from error
+    said = [str(w.message) for w in caught if issubclass(w.category, SunpyMetadataWarning)]
+    if any("CTYPE" in text for text in said):
+        meta["ctype1"], meta["ctype2"] = axes
+        assumed.append(f"CTYPE is missing: {axes[0]} and {axes[1]} are assumed")
+    if any("observer" in text for text in said):
+        earth = get_earth(meta["date-obs"])
+        distance = _L1 * earth.radius
+        if is_finite_number(meta.get("rsun_obs")) and meta["rsun_obs"] > 0:
+            distance = smap.rsun_meters / np.sin(meta["rsun_obs"] * u.arcsec)
+        meta.setdefault("dsun_obs", float(distance.to_value(u.m)))
+        meta["hgln_obs"], meta["hglt_obs"] = 0.0, float(earth.lat.to_value(u.deg))
+        for name in ("crln_obs", "crlt_obs"):
+            meta.pop(name, None)
+        assumed.append(
+            "DSUN_OBS, CRLN_OBS or CRLT_OBS is missing: an observer on the line to Earth is assumed"
+        )
+    for text in assumed:
+        warnings.warn(f"{text}; set the cards if that is wrong.", SuperResWarning, stacklevel=4)
+    return (sunpy.map.Map(smap.data, meta, mask=smap.mask), assumed) if assumed else (smap, [])
+
+
+def check_pointing(smap):
+    """
+    Refuse geometry that cannot be right.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Of `complete_header`.
+
+    Raises
+    ------
+    ValueError
+        For too small an image, other axes, pixels that are not square or mirrored, another plate
+        scale, and an observer who is nowhere near the Earth.
+
+    Warns
+    -----
+    SuperResWarning
+        For an unusual plate scale and cards that contradict each other.
+    """
+    names = [str(name).upper() for name in smap.coordinate_system]
+    if [name[:4] for name in names] not in _AXES:
+        raise ValueError(
+            f"The axes are {names[0]} and {names[1]}, not helioprojective (HPLN, HPLT) or "
+            "heliographic longitude and latitude; set CTYPE1 and CTYPE2."
+        )
+    if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
+        raise ValueError(
+            "The header holds no usable WCS (CRPIX1 or CRPIX2 is missing); "
+            "set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
+        )
+    try:
+        with np.errstate(all="ignore"):  # CDELT may be 0
+            _check_observer(smap)
+            scale = plate_scale(smap).to_value(u.arcsec / u.pix)
+            if np.all(scale > 0):
+                smap.wcs.wcs.set()
+    except (AttributeError, TypeError, u.UnitsError, ValueError) as error:
+        if str(error).startswith("The "):
+            raise
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"The header holds no usable WCS ({first}); set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
+        ) from error
+    _check_matrix(smap, scale)
+    _check_plate_scale(float(np.mean(scale)))
+
+
+def check_size(smap):
+    """Refuse what is no image of at least 16 x 16 pixels."""
+    if len(smap.data.shape) != 2 or min(smap.data.shape) < _SMALLEST:
+        raise ValueError(
+            f"The data have shape {smap.data.shape}; super_resolve needs an image of at least "
+            f"{_SMALLEST} x {_SMALLEST} pixels."
+        )
+
+
+def _check_matrix(smap, scale):
+    """The axes may be rolled, not mirrored, sheared or magnified."""
+    signs = [np.sign(axis.value) for axis in smap.scale]
+    with np.errstate(all="ignore"):
+        matrix = (signs * scale)[:, None] * smap.rotation_matrix
+    usable = np.all(np.isfinite(matrix)) and np.all(scale > 0) and np.linalg.det(matrix) > 0
+    if not usable:
+        raise ValueError(
+            "The header holds no usable WCS (plate scale "
+            f"{scale[0]:.3g} x {scale[1]:.3g} arcsec, or a mirrored or singular matrix); "
+            "set CDELT, CRPIX and the rotation to finite values."
+        )
+    longest, shortest = np.linalg.svd(matrix, compute_uv=False)
+    if longest / shortest - 1 > _TOLERANCE:
+        raise ValueError(
+            f"Pixels of {longest:.3f} x {shortest:.3f} arcsec are not square; "
+            "reproject the map to square pixels of 1.98 arcsec first."
+        )
+    if abs(longest / np.mean(scale) - 1) > _TOLERANCE:
+        raise ValueError(
+            f"CDELT says {np.mean(scale):.3f} arcsec/pixel, and PCi_j magnifies it to "
+            f"{longest:.3f}; set PCi_j to a rotation and CDELT to the plate scale."
+        )
+    _check_roll(smap, matrix)
+
+
+def _check_roll(smap, matrix):
+    stated = smap.meta.get("crota2")
+    if stated is None:
+        return
+    roll = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    if smap.scale.axis1.value < 0:  # both are: half a turn that CROTA2 does not count
+        roll += 180
+    difference = (roll - stated + 180) % 360 - 180
+    if abs(difference) > 0.1:
+        warnings.warn(
+            f"CROTA2 = {stated} contradicts the matrix PCi_j or CDi_j, a roll of {roll:.2f} deg, "
+            "which is used; delete the wrong one.",
+            SuperResWarning,
+            stacklevel=5,
+        )
+
+
+def _check_plate_scale(scale):
+    expected = MDI.plate_scale
+    if not 0.65 < scale / expected < 1.55:
+        raise ValueError(
+            f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
+            "use the full-resolution file instead of a rebinned one."
+        )
+    if abs(scale / expected - 1) > 0.2:
+        warnings.warn(
+            f"The plate scale is {scale:.2f} arcsec/pixel; the model was trained "
+            f"at MDI's {expected:.2f}.",
+            SuperResWarning,
+            stacklevel=5,
+        )
+
+
+def _check_observer(smap):
+    """Distance and apparent radius must be those of a Sun seen from near the Earth."""
+    radius = smap.rsun_meters.to_value(u.m)
+    if not _RADII[0] < radius < _RADII[1]:
+        raise ValueError(
+            f"The solar radius is {radius:.4g} m in the header; set meta['rsun_ref'] = 6.96e8."
+        )
+    distance = smap.dsun.to_value(u.m)
+    if not _DISTANCES[0] < distance / radius < _DISTANCES[1]:
+        raise ValueError(
+            f"The observer is {distance:.4g} m from the Sun in the header; "
+            "set meta['dsun_obs'] to the distance in metres, about 1.48e11 for SOHO."
+        )
+    expected = np.degrees(np.arcsin(radius / distance)) * 3600
+    stated = smap.rsun_obs.to_value(u.arcsec)
+    message = (
+        f"The solar radius is {stated:.1f} arcsec in RSUN_OBS, and {expected:.1f} arcsec by "
+        "the distance; set meta['rsun_obs'] in arcsec and meta['dsun_obs'] in metres."
+    )
+    if not abs(stated / expected - 1) < 0.1:
+        raise ValueError(message)
+    if abs(stated / expected - 1) > _TOLERANCE:
+        warnings.warn(message, SuperResWarning, stacklevel=5)

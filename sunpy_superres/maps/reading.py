@@ -1,0 +1,144 @@
+"""Maps from FITS files, and files that belong together."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sunpy.map
+from astropy.io import fits
+
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.files import check_regular
+from sunpy_superres.maps.headers import repair_header
+from sunpy_superres.maps.magnetogram import check_observable
+
+__all__ = ["read_map"]
+
+#: Pixels of an image; HMI has 2^24.  A damaged header may promise any number.
+_LARGEST = 2**28
+
+
+def read_map(path, instrument="MDI"):
+    """
+    Read a magnetogram, mending the header defects that sunpy stumbles over.
+
+    Parameters
+    ----------
+    path : path-like
+        FITS file; compressed or not; the first image in it is taken.
+    instrument : {"MDI", "HMI"}
+        Whose magnetogram it has to be.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TypeError
+        If it holds something else than a line-of-sight magnetogram of the instrument.
+    ValueError
+        If it is no readable FITS image, or its header describes no usable Map.
+
+    Warns
+    -----
+    SuperResWarning
+        If the file is cut short, or its data are not those of its DATASUM card.
+    """
+    path = Path(path)
+    check_regular(path)
+    data, header = _first_image(path)
+    meta = {k.lower(): v for k, v in header.items() if k not in ("HISTORY", "COMMENT", "")}
+    for name in ("HISTORY", "COMMENT"):
+        if name in header:
+            meta[name.lower()] = "\n".join(str(line) for line in header[name])
+    check_observable(meta, instrument)
+    meta, changes = repair_header(meta)
+    # super_resolve no longer sees what was mended here, but keeps the history of its input.
+    if changes:
+        told = [meta["history"]] if meta.get("history") else []
+        meta["history"] = "\n".join([*told, *(f"input header repaired: {c}" for c in changes)])
+    try:
+        smap = sunpy.map.Map(data, meta)
+    except Exception as error:  # sunpy raises many kinds, all about the header
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"The header of {path} describes no usable Map ({first}); mend its cards."
+        ) from error
+    if not isinstance(smap, sunpy.map.GenericMap):
+        raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
+    return smap
+
+
+def _first_image(path):
+    """Data and header of the first image in a FITS file."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            data, header, intact = _read_image(path)
+        except Exception as error:  # astropy and its decompressors raise a dozen kinds
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(
+                f"{path} is not a readable FITS image ({said[0]}); download it again."
+            ) from error
+    if any("truncated" in str(w.message) for w in caught):
+        intact = False
+    if not intact:
+        warnings.warn(
+            f"{path} is cut short, or its data are not those of its DATASUM card: it is damaged, "
+            "or was changed after it was written. Download it again.",
+            SuperResWarning,
+            stacklevel=3,
+        )
+    return data, header
+
+
+def _read_image(path):
+    """Data, header, and whether the data are what the checksum in the file says."""
+    _check_gzip(path)
+    with fits.open(path) as file:
+        number, image = _find_image(file)
+        image.verify("silentfix+ignore")
+        if np.prod(image.shape, dtype=np.float64) > _LARGEST:
+            raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
+        data, header = np.array(image.data), image.header
+        # Once more: of a compressed image, older versions of astropy verify another header.
+        for card in header.cards:
+            card.verify("silentfix+ignore")
+    with fits.open(path, disable_image_compression=True) as file:
+        # 2: there is no checksum.
+        intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
+    return data, header, intact
+
+
+def _check_gzip(path):
+    """Read a gzip file to its end, where its checksum is: astropy stops at the last pixel."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as file:
+        while file.read(2**20):
+            pass
+
+
+def _find_image(file):
+    """The first image and its number; one unit after the other, which may not go backwards."""
+    end = 0
+    for number in itertools.count():
+        try:
+            hdu = file[number]
+        except IndexError:
+            raise ValueError("no image in it") from None
+        place = hdu.fileinfo()
+        if place["datLoc"] < end or place["datSpan"] < 0:
+            # astropy would read the same unit again and again.
+            raise ValueError("a unit of negative length")
+        end = place["datLoc"] + place["datSpan"]
+        if hdu.is_image and 0 not in (hdu.shape or [0]):
+            return number, hdu

@@ -1,0 +1,213 @@
+"""The Hugging Face Hub, through its client: fetch, publish, and each failure in a sentence."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sunpy_superres.exceptions import ModelError
+from sunpy_superres.models.folder import CARD, CONFIG, WEIGHTS
+from sunpy_superres.version import __version__
+
+__all__ = ["fetch", "publish"]
+
+#: What is fetched of a repository: no pickle, no code.
+_PATTERNS = [CONFIG, "*.safetensors", CARD]
+_COMMIT = re.compile("[0-9a-f]{40}")
+_AGENT = {"library_name": "sunpy_superres", "library_version": __version__}
+_LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
+#: Sentences by the name of an error's class, the first that fits: the client and its HTTP library
+#: moved their classes more often than they renamed them.
+_BY_CLASS = {
+    "GatedRepoError": "The model {name} is gated; ask for access on its page on the Hub, "
+    f"then {_LOG_IN}.",
+    "DisabledRepoError": "The Hub has disabled the model {name}; use another one.",
+    "RevisionNotFoundError": "The model {name} has no revision {revision}; look its revisions up "
+    "on its page on the Hub.",
+    "RepositoryNotFoundError": "There is no model {name} on the Hub, or it is private; check the "
+    f"name, or {_LOG_IN}.",
+    "OfflineModeIsEnabled": "To {task} takes the Hub, not only the cache, but HF_HUB_OFFLINE is "
+    "set; unset it.",
+    "RemoteEntryNotFoundError": "The Hub does not give a file that it lists of the model {name} "
+    "at revision {revision}; try another revision.",
+    "HFValidationError": "{name!r} is no name of a model on the Hub ({error}); give 'owner/name'.",
+}
+_BY_STATUS = {
+    401: f"The Hub wants a valid token to {{task}}; {_LOG_IN}.",
+    403: f"The token does not permit to {{task}}; make one on the Hub that does, and {_LOG_IN}.",
+    429: "The Hub counts too many requests from here; wait some minutes and try again.",
+}
+_UNREACHED = (
+    "LocalEntryNotFoundError",
+    "TransportError",
+    "ConnectionError",
+    "Timeout",
+    "ChunkedEncodingError",
+)
+
+
+def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> Path:
+    """
+    The folder of a Hub model in the client's cache; without a request if it is there already.
+
+    Parameters
+    ----------
+    name : str
+        "owner/name".
+    revision : str, optional
+        Commit, tag or branch; the default branch if not given.
+    refresh : bool
+        Ask the Hub what the revision is now; a commit in the cache stays what it is.
+    force : bool
+        Fetch again what is in the cache.
+    progress : bool
+        Show the client's progress bars.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        Named after the commit.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be had, or the repository does not hold one.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    options = {"revision": revision, "allow_patterns": _PATTERNS, **_AGENT}
+    task = f"fetch the model {name} at revision {revision or 'main'}"
+    moves = not _COMMIT.fullmatch(revision or "")
+    with _explained(name, revision, task):
+        if force or (refresh and moves):
+            # Without this question the client takes the cache where the Hub is out of reach.
+            HfApi(**_AGENT).repo_info(name, revision=revision)
+        else:
+            with suppress(LocalEntryNotFoundError):
+                folder = Path(snapshot_download(name, local_files_only=True, **options))
+                if not _missing(folder):
+                    return folder
+        with _progress_bars(progress):
+            folder = Path(snapshot_download(name, force_download=force, **options))
+    for missing in _missing(folder):
+        raise ModelError(
+            f"The repository {name} at revision {revision or 'main'} holds no {missing}: it is no "
+            "model of this package; check the name and the revision."
+        )
+    return folder
+
+
+def _missing(folder):
+    return [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+
+
+def publish(folder, name, *, message, private=None, revision=None, progress=True) -> str:
+    """
+    Put a model folder on the Hub, as one commit.
+
+    Parameters
+    ----------
+    folder : path-like
+        With a model card.
+    name : str
+        "owner/name"; made if there is no such repository.
+    message : str
+        Of the commit.
+    private : bool, optional
+        Of a new repository; as the owner's settings say if not given.
+    revision : str, optional
+        Branch, made if need be; the default one if not given.
+    progress : bool
+        Show the client's progress bars.
+
+    Returns
+    -------
+    str
+        The commit.
+
+    Raises
+    ------
+    ModelError
+        If the Hub does not take it, or if a private repository is asked for and it is public.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi(**_AGENT)
+    files = [CommitOperationAdd(file, Path(folder) / file) for file in (CONFIG, WEIGHTS, CARD)]
+    with _explained(name, revision, f"publish {name}"), _progress_bars(progress):
+        api.create_repo(name, private=private, exist_ok=True)
+        if private and not api.repo_info(name).private:
+            raise ModelError(
+                f"{name} is public already; make it private on its page on the Hub, or publish "
+                "without 'private'."
+            )
+        if revision is not None:
+            api.create_branch(name, branch=revision, exist_ok=True)
+        return api.create_commit(name, files, commit_message=message, revision=revision).oid
+
+
+@contextmanager
+def _progress_bars(shown):
+    """The client's bars, as its functions for it switch them; put back afterwards."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    silenced = not shown and not are_progress_bars_disabled()
+    if silenced:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if silenced:
+            enable_progress_bars()
+
+
+@contextmanager
+def _explained(name, revision, task):
+    """Each error of the client, its HTTP library or the system as one that says what to do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # their classes have no common base, and differ by version
+        raise ModelError(_sentence(error, name, revision or "main", task)) from error
+
+
+def _sentence(error, name, revision, task):
+    chain = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    answered = [link for link in chain if getattr(link, "response", None) is not None]
+    telling = answered[0] if answered else chain[-1]
+    said = " ".join(f"{type(telling).__name__}: {telling}".split())
+    facts = {"name": name, "revision": revision, "task": task, "error": said}
+    classes = {cls.__name__ for link in chain for cls in type(link).__mro__}
+    for cls, sentence in _BY_CLASS.items():
+        if cls in classes:
+            return sentence.format(**facts)
+    status = telling.response.status_code if answered else 0
+    if status in _BY_STATUS:
+        return _BY_STATUS[status].format(**facts)
+    if status >= 500:
+        return (
+            f"The Hub is out of order (it answers {status}) and does not {task}; try again later."
+        )
+    if not status and any(part in cls for cls in classes for part in _UNREACHED):
+        return (
+            f"To {task} takes the Hub, not only the cache, but it cannot be reached, or broke off; "
+            "connect to the network and try again."
+        )
+    if any(isinstance(link, OSError) and link.errno for link in chain):
+        return (
+            f"The Hub's cache cannot be written ({said}); make room there, or point HF_HOME to "
+            "another folder."
+        )
+    return (
+        f"The Hub's client does not {task} ({said}); check the name and the revision, then try "
+        "again."
+    )

@@ -1,0 +1,246 @@
+"""Models: the embedded one, folders, and those on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from sunpy_superres.exceptions import ModelError
+from sunpy_superres.models.folder import read_folder, write_folder
+
+__all__ = ["Model", "download_model", "load_model", "save_model"]
+
+#: "owner/name@revision"; of a revision only what git and a file's name both allow.
+_HUB_ID = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>(?!.*\.\.)\w[\w./-]*))?")
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    A trained model, ready to use.
+
+    Parameters
+    ----------
+    network : `~sunpy_superres.models.base.BaseNetwork`
+        In evaluation mode, float32, on the CPU.
+    config : dict
+        The whole of config.json.
+    name, revision : str
+        How it was asked for.  The revision of the embedded model is its own, that of a folder
+        "local", and that of a Hub model its commit.
+    sha256 : str
+        Of the weights file.
+    card : str, optional
+        Text of the model card.
+    """
+
+    network: object
+    config: dict
+    name: str
+    revision: str
+    sha256: str
+    card: str | None = None
+
+    def save_pretrained(self, folder):
+        """
+        Write the model as a folder: half-precision weights, configuration, model card.
+
+        Parameters
+        ----------
+        folder : path-like
+            Made if need be; the files of a model that is there are replaced.
+        """
+        write_folder(folder, self.network, self.config, self.card)
+
+    def push_to_hub(self, name, *, private=None, revision=None, message=None, progress=True) -> str:
+        """
+        Publish the model on the Hugging Face Hub, as one commit.
+
+        Parameters
+        ----------
+        name : str
+            "owner/name"; made if there is no such repository.  The token is the client's:
+            HF_TOKEN, or that of ``hf auth login``.
+        private : bool, optional
+            Of a new repository; as the owner's settings say if not given.
+        revision : str, optional
+            Branch to put it on, made if need be; the default branch if not given.
+        message : str, optional
+            Of the commit.
+        progress : bool
+            Show progress bars.
+
+        Returns
+        -------
+        str
+            "owner/name@commit", for `load_model`.
+
+        Raises
+        ------
+        ModelError
+            If it has no model card, or the Hub does not take it; the message names the fix.
+        """
+        from sunpy_superres.models.hub import publish
+
+        if not self.card:
+            raise ModelError(
+                f"The model {self.name} has no model card; write one into the README.md of its "
+                "folder before it is published."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            commit = publish(
+                folder,
+                name,
+                message=message or f"sunpy_superres model, revision {self.config['revision']}",
+                private=private,
+                revision=revision,
+                progress=progress,
+            )
+        return f"{name}@{commit}"
+
+
+def load_model(model="default", *, progress=True) -> Model:
+    """
+    Load a model.
+
+    Parameters
+    ----------
+    model : str, path-like or Model
+        "default" for the embedded one, a folder, or "owner/name@revision" on the
+        Hugging Face Hub, where the revision is a commit, a tag or a branch.  A Hub model that is
+        in the cache is taken from there, without a request; `download_model` brings a branch up
+        to date.  HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and the token are respected.
+        A `Model` is returned as it is.
+    progress : bool
+        Show a progress bar of a download.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is damaged, too new, or cannot be fetched.
+
+    Examples
+    --------
+    >>> from sunpy_superres import load_model
+    >>> load_model("default").config["architecture"]
+    'residual_ldm'
+    """
+    if isinstance(model, Model):
+        return model
+    if model == "default":
+        folder = Path(str(files("sunpy_superres") / "weights"))
+        return _loaded(folder, "default", remedy="install sunpy_superres again")
+    if not isinstance(model, str | os.PathLike):
+        raise ModelError(
+            f"A model is 'default', a folder, or 'owner/name@revision', not {model!r}."
+        )
+    folder = Path(model)
+    if folder.is_dir():
+        return _loaded(folder, folder.name, "local")
+    name, revision = _hub_id(
+        model,
+        f"There is no model folder {str(model)!r}; give 'default', a folder, or "
+        "'owner/name@revision'.",
+    )
+    return _from_hub(name, revision, progress=progress)[1]
+
+
+def download_model(model, *, force=False, progress=True) -> Path:
+    """
+    Bring a Hub model, as its revision is now, into the cache, and check it.
+
+    Parameters
+    ----------
+    model : str
+        "owner/name@revision" or "owner/name".
+    force : bool
+        Download again what is in the cache.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        Its folder, named after the commit.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`.
+    """
+    name, revision = _hub_id(
+        model, f"{str(model)!r} is no name of a model on the Hub; give 'owner/name@revision'."
+    )
+    return _from_hub(name, revision, refresh=True, force=force, progress=progress)[0]
+
+
+def _hub_id(text, complaint):
+    match = _HUB_ID.fullmatch(str(text))
+    if not match:
+        raise ModelError(complaint)
+    return match["name"], match["revision"]
+
+
+def _from_hub(name, revision, **options):
+    from sunpy_superres.models.hub import fetch
+
+    folder = fetch(name, revision, **options)
+    asked = f"{name}@{revision}" if revision else name
+    remedy = (
+        f"fetch it again with 'sunpy-superres download {asked} --force', and take another revision "
+        "if that does not help"
+    )
+    return folder, _loaded(folder, name, folder.name, remedy)
+
+
+def _loaded(folder, name, revision=None, remedy="download the model again"):
+    """A folder as a model; without a revision it is the model's own."""
+    network, config, sha256, card = read_folder(folder, remedy)
+    return Model(network, config, name, revision or config["revision"], sha256, card)
+
+
+def save_model(
+    folder,
+    network,
+    *,
+    sampler,
+    calibration,
+    training,
+    revision,
+    card=None,
+    architecture="residual_ldm",
+):
+    """
+    Write a network as a model folder: half-precision weights, configuration, model card.
+
+    Parameters
+    ----------
+    folder : path-like
+    network : `~sunpy_superres.models.base.BaseNetwork`
+    sampler, calibration, training : dict
+        Default steps and noise range; factors by field strength; data and split.
+    revision : str
+        What the header of a result calls this version of the weights.
+    card : str, optional
+        Text of the README.md.
+    architecture : str
+        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
+    """
+    config = {
+        "architecture": architecture,
+        "revision": revision,
+        "model": network.config.to_dict(),
+        "sampler": sampler,
+        "calibration": calibration,
+        "training": training,
+    }
+    write_folder(folder, network, config, card)

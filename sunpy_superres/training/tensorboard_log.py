@@ -1,0 +1,115 @@
+"""What a training shows while it runs: scalars and pictures for TensorBoard."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from sunpy_superres.sampling.schedule import angle_schedule, solve
+
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:  # the extra "training" is not installed
+    SummaryWriter = None
+
+__all__ = ["TensorBoardLog", "draw_pictures"]
+
+#: Gauss at which pictures are white.
+_WHITE = 500.0
+#: Of the solver, where a recipe names none.
+_STEPS = 4
+
+
+@torch.no_grad()
+def draw_pictures(model, batches, solver=None, seed=0):
+    """
+    A few crops that the training does not see: the interpolated frame, the model's, HMI's.
+
+    Parameters
+    ----------
+    model : `~sunpy_superres.models.base.BaseNetwork`
+    batches : callable
+        `~sunpy_superres.training.stages.ObservedCrops`.
+    solver : dict, optional
+        Settings of `~sunpy_superres.sampling.schedule.angle_schedule`.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    torch.Tensor
+        Gauss, ``(n, 1, ny, 3 nx)``, on the CPU.
+    """
+    device = next(model.parameters()).device
+    batch, _ = batches(2**31 - 1)
+    inputs = batch.inputs
+    if not model.stochastic:
+        field = model.predict(*inputs)
+    else:
+        mean, scale, features = model.condition(*inputs)
+        prepared = model.denoiser.network.prepare(features)
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        settings = {"num_steps": _STEPS, **(solver or {})}
+
+        def denoise(x, sigma):
+            return model.denoiser(x, torch.full((len(x),), sigma, device=device), prepared)
+
+        field = model.decode(mean + scale * solve(denoise, noise, angle_schedule(**settings)))
+    known = torch.nn.functional.interpolate(batch.mask, scale_factor=model.factor)
+    panels = (model.interpolate(batch.frame), field, batch.target)
+    return torch.cat([panel.float() * known for panel in panels], dim=-1).cpu()
+
+
+class TensorBoardLog:
+    """
+    Scalars and pictures of one stage, written for TensorBoard.
+
+    Does nothing where tensorboard is not installed.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        None, in processes that show nothing, also does nothing.
+    stage : str
+        First part of the names.
+    step : int
+        The training goes on from here; what was written beyond is dropped.
+    draw : callable, optional
+        Gives pictures in Gauss, ``(n, 1, ny, nx)``.
+    minutes : float
+        Between two pictures.
+    every : int
+        Steps between two scalars.
+    """
+
+    def __init__(self, folder, stage, step=0, draw=None, minutes=5.0, every=10):
+        self._writer = None
+        if SummaryWriter is not None and folder is not None:
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        self._stage, self._draw, self._minutes, self._every = stage, draw, minutes, every
+        self._drawn = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self._writer:
+            self._writer.close()
+
+    def log(self, step, scalars):
+        """Scalars of a step; and pictures, where it is time for them."""
+        if not self._writer:
+            return
+        if step % self._every == 0:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"{self._stage}/{name}", value, step)
+        if self._draw and time.monotonic() - self._drawn > 60 * self._minutes:
+            self.picture(step)
+
+    def picture(self, step):
+        """Pictures as they are now, black at -500 G and white at 500 G."""
+        if self._writer and self._draw:
+            grey = (self._draw() / (2 * _WHITE) + 0.5).clamp(0, 1)
+            self._writer.add_images(f"{self._stage}/interpolated, model, HMI", grey, step)
+            self._drawn = time.monotonic()

@@ -1,0 +1,250 @@
+"""
+Training by a recipe: ``sunpy-superres train PACK OUT --recipe NAME``.
+
+Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+
+from sunpy_superres.datasets.packed import CropSampler, load_pack
+from sunpy_superres.files import write_atomically
+from sunpy_superres.models.registry import ARCHITECTURES, build
+from sunpy_superres.training.loop import check_settings, optimise
+from sunpy_superres.training.processes import Processes
+from sunpy_superres.training.progress import progress_bar
+from sunpy_superres.training.recipe import load_recipe
+from sunpy_superres.training.stages import (
+    MARGIN,
+    ObservedCrops,
+    autoencoder_loss,
+    diffusion_loss,
+    latent_statistics,
+    network_loss,
+    regression_loss,
+    residual_statistics,
+)
+from sunpy_superres.training.tensorboard_log import TensorBoardLog, draw_pictures
+
+__all__ = ["train"]
+
+
+def _write(path, state, metadata):
+    content = save({k: v.contiguous() for k, v in state.items()}, metadata)
+    write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=True)
+
+
+def train(
+    pack,
+    out,
+    recipe="residual_ldm",
+    *,
+    stages=None,
+    start=None,
+    device=None,
+    seconds=None,
+    progress=True,
+):
+    """
+    Train by a recipe; each stage goes on from what it finds in ``out``.
+
+    Parameters
+    ----------
+    pack : path-like
+        File of `~sunpy_superres.datasets.packed.save_pack`; only its split "train" is used.
+    out : path-like
+        Folder of the checkpoints and of ``model.safetensors``.
+    recipe : str, path-like or Recipe
+        See `load_recipe`.
+    stages : sequence of str, optional
+        Only these of the recipe's.
+    start : path-like, optional
+        ``model.safetensors`` of another run or model with the same shapes, to start from; what
+        it lacks starts afresh (an autoencoder can be shared in this way).
+    device : str, optional
+        Of torch.  By default this process's; several processes, as ``accelerate launch`` or
+        ``torchrun`` start them, then train together.
+    seconds : float, optional
+        Time for each stage; what is left is done at the next call.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    `~sunpy_superres.models.base.BaseNetwork`
+        With averaged weights.
+
+    Raises
+    ------
+    ValueError
+        If the recipe cannot be right, or ``out`` holds a run by another one.
+    """
+    recipe = load_recipe(recipe)
+    out = Path(out)
+    processes = Processes(device)
+    if processes.is_main:
+        out.mkdir(parents=True, exist_ok=True)
+        check_settings(out / "recipe.json", recipe.to_dict())
+    processes.wait()
+    chosen = list(recipe.stages) if stages is None else list(stages)
+    unknown = [name for name in chosen if name not in recipe.stages]
+    if unknown:
+        raise ValueError(f"{recipe.architecture} has no stage {unknown[0]!r}.")
+    device = processes.device
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.config)
+    weights = out / "model.safetensors"
+    started = weights.exists() or start is not None
+    if weights.exists():
+        model.load_state_dict(load_file(weights))
+    elif start is not None:
+        _start_from(model, start)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    frames = load_pack(pack, "train")
+    processes.wait()
+    for number, name in enumerate(recipe.stages):
+        if name not in chosen:
+            continue
+        stage = recipe.stages[name]
+        margin = 0 if name == "autoencoder" else MARGIN
+        seed = recipe.seed + 1000 * number
+        sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed, stage.quiet_std)
+        batches = ObservedCrops(sampler, recipe.degradation, device)
+        checkpoint = out / f"{name}.checkpoint"
+        if not checkpoint.exists():
+            _statistics(model, name, sampler, batches, started)
+            # Before the first checkpoint: a resumed training finds them here.
+            if processes.is_main:
+                _write(weights, model.state_dict(), {"stage": "statistics"})
+        processes.wait()
+        part, loss_of_batch = _part_of(model, name, sampler, batches, device)
+        draw = None
+        if name in ("diffusion", "network"):
+
+            def draw(batches=batches):
+                return draw_pictures(model, batches, recipe.sampler)
+
+        show = processes.is_main
+        with (
+            progress_bar(stage.loop.steps, name, progress and show) as bar,
+            TensorBoardLog(out / "log" if show else None, name, _step(checkpoint), draw) as board,
+        ):
+
+            def report(step, loss, bar=bar):
+                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                bar.update(step - bar.n)
+
+            averaged, done = optimise(
+                part, loss_of_batch, stage.loop, checkpoint, report, seconds,
+                log=board.log, processes=processes,
+            )  # fmt: skip
+            part.load_state_dict(averaged.state_dict())
+            board.picture(done)
+        if processes.is_main:
+            _write(
+                weights,
+                model.state_dict(),
+                {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
+            )
+        processes.wait()
+    return model
+
+
+def _step(checkpoint):
+    """Steps done at a checkpoint; 0 without one."""
+    if not checkpoint.exists():
+        return 0
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
+
+
+def _start_from(model, path):
+    """
+    Weights of another model, as far as the names and shapes are the same.
+
+    Where the model is told the sampling and the other was not, the channels of it, which come
+    last, start at zero.
+    """
+    own, other = model.state_dict(), load_file(path)
+    shared = {}
+    for name, value in other.items():
+        if name not in own:
+            continue
+        gained = model.foreshortening_channel_count if model.config.foreshortening else 0
+        if value.ndim == own[name].ndim == 4 and own[name].shape[1] - value.shape[1] == gained > 0:
+            value = torch.nn.functional.pad(value, (0, 0, 0, 0, 0, gained))
+        if value.shape == own[name].shape:
+            shared[name] = value.float()
+    if not shared:
+        raise ValueError(f"{path} has no tensor in common with the model of the recipe.")
+    model.load_state_dict(shared, strict=False)
+
+
+def _statistics(model, name, sampler, batches, started):
+    """What is measured on the data before a stage."""
+    if name == "autoencoder" and not started:
+        latent_statistics(model, sampler)
+    elif name == "diffusion" and model.regression is None:
+        if model.config.space == "stable_diffusion" and not started:
+            model.autoencoder.load_published()
+        if model.config.space != "latent":
+            latent_statistics(model, sampler)
+        residual_statistics(model, batches)
+
+
+def _part_of(model, name, sampler, batches, device):
+    """The module that a stage trains, and its loss."""
+    if name == "autoencoder":
+        return model.autoencoder, autoencoder_loss(model, sampler, device)
+    part, loss = {
+        "regression": lambda: (model.regression, regression_loss),
+        "diffusion": lambda: (model.denoiser, diffusion_loss),
+        "network": lambda: (model.network, network_loss),
+    }[name]()
+    return part, loss(model, batches, device)
+
+
+def main(arguments=None):
+    """Command line of `train`."""
+    parser = argparse.ArgumentParser(
+        prog="sunpy-superres train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("pack")
+    parser.add_argument("out")
+    parser.add_argument(
+        "--recipe", default="residual_ldm", help=f"TOML file, or one of {', '.join(ARCHITECTURES)}"
+    )
+    parser.add_argument("--stages", nargs="+", help="only these")
+    parser.add_argument(
+        "--steps", type=int, help="of all stages but the autoencoder's, shared as in the recipe"
+    )
+    parser.add_argument("--autocast", choices=("none", "bfloat16"), help="instead of the recipe's")
+    parser.add_argument("--start", help="model.safetensors to start from")
+    parser.add_argument("--seconds", type=float, help="time for each stage")
+    options = parser.parse_args(arguments)
+    recipe = load_recipe(options.recipe)
+    if options.steps is not None:
+        recipe = recipe.shortened(options.steps)
+    if options.autocast is not None:
+        recipe = recipe.in_precision(options.autocast)
+    train(
+        options.pack,
+        options.out,
+        recipe,
+        stages=options.stages,
+        start=options.start,
+        seconds=options.seconds,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

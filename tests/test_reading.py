@@ -1,0 +1,251 @@
+import gzip
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.io import fits
+
+from sunpy_superres import read_map
+from sunpy_superres.files import write_atomically
+
+
+@pytest.fixture
+def frame(bipole):
+    return np.round(bipole((40, 48))).astype(np.int16)
+
+
+@pytest.fixture
+def header(mdi_header):
+    """Header of ``frame`` for astropy, with a HISTORY and a COMMENT."""
+    cards = mdi_header((40, 48), corner=(540, 500))
+    header = fits.Header([(k.upper(), v) for k, v in cards.items() if not k.startswith("naxis")])
+    header.add_history("Boxcar bin by 1")
+    header.add_comment("Data from the Solar Oscillations Investigation")
+    return header
+
+
+@pytest.fixture
+def plain(tmp_path, frame, header):
+    path = tmp_path / "mdi frame é.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    return path
+
+
+def assert_same(smap, frame):
+    assert isinstance(smap, sunpy.map.GenericMap)
+    np.testing.assert_array_equal(smap.data, frame)
+    assert smap.meta["crpix1"] == 512.5771484375 - 540
+    assert smap.meta["content"] == "MDI Full Disk 96m Magnetogram"
+    assert "Boxcar" in smap.meta["history"]
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_plain(plain, frame, kind):
+    assert_same(read_map(kind(plain)), frame)
+
+
+def test_gzip(plain, frame, tmp_path):
+    path = tmp_path / "mdi.fits.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes()))
+    assert_same(read_map(path), frame)
+
+
+def test_rice_behind_an_empty_primary(tmp_path, frame, header):
+    """As the JSOC delivers."""
+    path = tmp_path / "mdi.fits"
+    image = fits.CompImageHDU(frame, header, compression_type="RICE_1")
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(path)
+    smap = read_map(path)
+    assert_same(smap, frame)
+    assert not {"zimage", "zcmptype", "zbitpix"} & set(smap.meta)
+
+
+def test_scaled_integers_with_blank_become_gauss_and_nan(tmp_path, header, frame):
+    stored = frame.astype(np.int32) * 10
+    stored[0, 0] = -(2**31)
+    path = tmp_path / "scaled.fits"
+    image = fits.PrimaryHDU(stored, header)
+    image.header["BSCALE"], image.header["BLANK"] = 0.1, -(2**31)
+    image.writeto(path)
+    data = read_map(path).data
+    assert np.isnan(data[0, 0])
+    np.testing.assert_allclose(data[1:], frame[1:], atol=1e-3)
+
+
+def test_byte_order_of_the_machine_does_not_matter(plain, tmp_path, header, frame):
+    path = tmp_path / "float.fits"
+    fits.PrimaryHDU(frame.astype(">f4"), header).writeto(path)
+    np.testing.assert_array_equal(read_map(path).data, read_map(plain).data)
+
+
+def test_the_file_is_closed(plain, tmp_path, frame):
+    """No handle and no memory map is left: the file may be replaced."""
+    smap = read_map(plain)
+    plain.write_bytes(b"")
+    np.testing.assert_array_equal(smap.data, frame)
+
+
+def test_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.fits; check the path"):
+        read_map(tmp_path / "nowhere.fits")
+
+
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+@pytest.mark.filterwarnings("ignore:Error validating header")
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_truncated(plain, share):
+    content = plain.read_bytes()
+    plain.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="not a readable FITS image .*download it again"):
+        read_map(plain)
+
+
+def test_truncated_gzip(plain, tmp_path):
+    path = tmp_path / "mdi.fits.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes())[:-2000])
+    with pytest.raises(ValueError, match="not a readable FITS image"):
+        read_map(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>\n" * 200, b"SIMPLE"])
+def test_not_fits(tmp_path, content):
+    path = tmp_path / "mdi.fits"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mdi\.fits is not a readable FITS image"):
+        read_map(path)
+
+
+def test_a_folder(tmp_path):
+    with pytest.raises((ValueError, IsADirectoryError), match=tmp_path.name):
+        read_map(tmp_path)
+
+
+def test_no_image(tmp_path):
+    path = tmp_path / "table.fits"
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=[1.0])])
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    with pytest.raises(ValueError, match="no image in it"):
+        read_map(path)
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
+def test_a_card_that_cannot_be_parsed(plain, frame):
+    """As the WAVELNTH of some lev1.8 files, and the BUNIT of Mt Wilson's."""
+    content = plain.read_bytes()
+    card = b"BUNIT   = 'Gauss   '".ljust(80)
+    assert card in content
+    plain.write_bytes(content.replace(card, b"BUNIT   = gauss".ljust(80)))
+    smap = read_map(plain)
+    assert_same(smap, frame)
+    assert smap.meta["bunit"] == "gauss"
+
+
+def test_a_header_without_wcs(tmp_path, frame):
+    path = tmp_path / "bare.fits"
+    header = fits.Header({"CAMERA": "MDI", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"})
+    header["CUNIT1"] = header["CUNIT2"] = "furlong"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    with pytest.raises(ValueError, match=r"header of .*bare\.fits describes no usable Map"):
+        read_map(path)
+
+
+@pytest.mark.parametrize(
+    ("card", "value", "said"),
+    [
+        ("CONTENT", "MDI Full Disk Intensity Continuum", "not a magnetogram"),
+        ("HISTORY", "The data is uncalibrated and is not suitable for analysis", "quick-look"),
+    ],
+)
+def test_another_observable(tmp_path, frame, header, card, value, said):
+    header[card] = value
+    path = tmp_path / "other.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    with pytest.raises(TypeError, match=said):
+        read_map(path)
+
+
+def test_old_header_is_repaired(tmp_path, frame, header):
+    del header["CROTA2"]
+    header["SOLAR_P0"] = 180.0
+    header["CTYPE1"], header["CTYPE2"] = "solar_x", "solar_y"
+    header["CUNIT1"] = header["CUNIT2"] = "arcsecs"
+    path = tmp_path / "old.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    smap = read_map(path)
+    assert smap.rotation_matrix == pytest.approx(np.diag([-1, -1]), abs=1e-12)
+    assert smap.coordinate_system.axis1 == "HPLN-TAN"
+    told = smap.meta["history"]
+    assert "input header repaired" in told
+
+
+def test_a_sound_header_has_nothing_told(plain, frame):
+    assert "repaired" not in read_map(plain).meta.get("history", "")
+
+
+# Writing
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def put(text):
+    def write(name):
+        Path(name).write_text(text)
+
+    return write
+
+
+def test_written_whole(tmp_path):
+    path = tmp_path / "result.txt"
+    write_atomically(path, put("field"))
+    assert path.read_text() == "field"
+    assert names(tmp_path) == ["result.txt"]
+
+
+def test_the_temporary_file_has_the_suffix(tmp_path):
+    """By which `GenericMap.save` and `Figure.savefig` choose the format."""
+    seen = []
+    write_atomically(tmp_path / "a.fits", lambda name: (seen.append(name), put("x")(name)))
+    assert seen[0].endswith(".fits")
+    assert Path(seen[0]).parent == tmp_path
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("before", [None, "old"])
+def test_a_failure_leaves_all_as_it_was(tmp_path, error, before):
+    path = tmp_path / "result.txt"
+    if before:
+        path.write_text(before)
+
+    def write(name):
+        put("half")(name)
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(path, write)
+    assert names(tmp_path) == (["result.txt"] if before else [])
+    assert not before or path.read_text() == before
+
+
+def test_old_file_is_replaced(tmp_path):
+    path = tmp_path / "result.txt"
+    path.write_text("old and longer")
+    write_atomically(path, put("new"))
+    assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_umask_is_respected(tmp_path, umask):
+    path = tmp_path / "result.txt"
+    before = os.umask(umask)
+    try:
+        write_atomically(path, put("x"))
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
