@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-import textwrap
 from typing import NamedTuple
 
 import astropy.units as u
 import ndcube
 import numpy as np
 import sunpy.map
+from astropy.nddata import block_replicate
 from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import ModelError
-from sunpy_superres.instruments import FACTOR, MDI
-from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
+from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.metadata import add_provenance, refresh_statistics
+from sunpy_superres.maps.regridding import TargetGrid
 from sunpy_superres.models.loading import load_model
-from sunpy_superres.sampling.ensemble import ESTIMATES, summarise
+from sunpy_superres.sampling.ensemble import check_estimate
+from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.version import __version__
 
 __all__ = ["SuperResolution", "SuperResolutionSamples", "check_options", "super_resolve"]
@@ -139,60 +139,23 @@ def super_resolve(
     (512, 512)
     """
     magnetogram = read_magnetogram(mdi_map)
-    check_options(estimate, n_samples, num_steps, tile_size, batch_size, seed)
-    if target_wcs is not None:
-        target_wcs = _checked_target(target_wcs, magnetogram.map)
-    if seed is None:
-        seed = secrets.randbits(31)
-    from sunpy_superres.sampling.inference import draw_ensemble
-
+    check_estimate(estimate)
+    options = SamplingOptions(
+        n_samples, num_steps, seed, device, dtype, tile_size, batch_size, progress
+    )
+    target = None if target_wcs is None else TargetGrid.read(target_wcs, magnetogram.map)
     loaded = load_model(model, progress=progress)
-    if not loaded.network.stochastic:
-        n_samples = num_steps = 1
-    num_steps = num_steps or loaded.config["sampler"]["num_steps"]
-    shape = tuple(FACTOR * n for n in magnetogram.frame.shape)
-    meta = rebin_meta(magnetogram.map.meta, shape, FACTOR)
-    # A Map of nothing: sunpy's reading of the new header, without the memory.
-    grid = sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
-    on_disk = on_disk_mask(grid)
-    scale = float(np.mean(plate_scale(grid).to_value(u.arcsec / u.pix)))
-    ensemble = draw_ensemble(
-        loaded,
-        magnetogram,
-        on_disk,
-        instrument=MDI,
-        plate_scale=scale,
-        n_samples=n_samples,
-        num_steps=num_steps,
-        seed=int(seed),
-        device=device,
-        dtype=dtype,
-        tile_size=tile_size,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    missing = np.kron(magnetogram.on_disk & ~magnetogram.good, np.ones((FACTOR, FACTOR), bool))
-    visible = on_disk & ~missing
-    stack = ensemble.images
-    if not np.isfinite(stack[:, visible]).all():
-        raise ModelError(
-            f"The model {loaded.name} gives values that are not finite for this frame; "
-            "try dtype='float32', or check the largest fields of the frame."
-        )
-    stack[:, ~visible] = np.nan
-    meta = _with_provenance(
-        meta, magnetogram, loaded, ensemble, estimate, n_samples, num_steps, seed, target_wcs
-    )
-    if target_wcs is not None:
-        meta, stack, on_disk = _on_grid(target_wcs, meta, grid, stack)
-    members, regression, predicted = stack[:-2], stack[-2], stack[-1]
-    field, uncertainty = summarise(
-        members,
-        estimate,
-        loaded.config["calibration"],
-        regression,
-        predicted,
-        gain_uncertainty=magnetogram.gain_uncertainty,
+    options = options.for_model(loaded)
+    grid, ensemble = _draw(magnetogram, loaded, options)
+    meta = _describe(grid.map.meta, magnetogram, loaded, options, estimate, ensemble.chi_square)
+    on_disk = grid.on_disk
+    if target is not None:
+        known = np.isfinite(ensemble.members[0])
+        meta, on_disk = target.replace_cards(meta)
+        visible = target.find_visible(known, grid.map.wcs, on_disk)
+        ensemble = ensemble.map(lambda image: target.resample(image, grid.map.wcs, visible))
+    field, uncertainty = ensemble.summarise(
+        estimate, loaded.config["calibration"], gain_uncertainty=magnetogram.gain_uncertainty
     )
     maps = [
         _as_map(field, meta, "HMI-like magnetogram super-resolved from MDI", on_disk),
@@ -200,174 +163,87 @@ def super_resolve(
     ]
     if not return_samples:
         return SuperResolution(*maps)
-    return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
+    return SuperResolutionSamples(*maps, _as_cube(ensemble.members, maps[0]))
 
 
-def check_options(estimate, n_samples, num_steps=None, tile_size=None, batch_size=None, seed=None):
+def check_options(estimate, n_samples=8, num_steps=None, **options):
     """
-    Refuse options of `super_resolve` that cannot be.
+    Refuse options of `super_resolve` that are out of range, before any work is done.
 
     Parameters
     ----------
-    estimate, n_samples, num_steps, tile_size, batch_size, seed
-        As there.
+    estimate, n_samples, num_steps
+        As in `super_resolve`.
+    **options
+        More of `~sunpy_superres.sampling.options.SamplingOptions`.
 
     Raises
     ------
     ValueError
         If one is out of range.
     """
-    if estimate not in ESTIMATES:
-        raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
-    for name, value, smallest in (
-        ("n_samples", n_samples, 1),
-        ("num_steps", num_steps, 1),
-        ("tile_size", tile_size, 16),
-        ("batch_size", batch_size, 1),
-    ):
-        if value is None and name != "n_samples":
-            continue
-        if not isinstance(value, int | np.integer) or value < smallest:
-            raise ValueError(f"{name} must be an integer of at least {smallest}, not {value!r}.")
-    if seed is not None and not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
-        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}.")
+    check_estimate(estimate)
+    SamplingOptions(n_samples, num_steps, **options)
 
 
-def _with_provenance(
-    meta, magnetogram, model, ensemble, estimate, n_samples, num_steps, seed, target_wcs
-):
-    """Cards and HISTORY that say how the map was made."""
-    meta = dict(meta)
+def _draw(magnetogram, model, options):
+    """The fine grid, and the ensemble on it: NaN off the disk and where the input is missing."""
+    # torch takes a second to load: not before the input has been checked.
+    from sunpy_superres.sampling.drawing import draw_ensemble
+    from sunpy_superres.sampling.observation import Observation
+    from sunpy_superres.sampling.schedule import SolverSettings
+
+    observation = Observation.from_magnetogram(magnetogram)
+    grid = observation.grid
+    solver = SolverSettings.from_dict(model.config["sampler"])
+    ensemble = draw_ensemble(model.network, observation, grid.shape, options, solver)
+    missing = block_replicate(magnetogram.on_disk & ~magnetogram.good, FACTOR, conserve_sum=False)
+    visible = grid.on_disk & ~missing
+    for image in ensemble.images():
+        if not np.isfinite(image[visible]).all():
+            raise ModelError(
+                f"The model {model.name} gives values that are not finite for this frame; "
+                "try dtype='float32', or check the largest fields of the frame."
+            )
+        image[~visible] = np.nan
+    return grid, ensemble
+
+
+def _describe(meta, magnetogram, model, options, estimate, chi_square):
+    """Cards and HISTORY of the result, which say how it was made."""
     source = magnetogram.map.meta
-    meta["bunit"] = "Gauss"
-    meta.update(
-        srvers=__version__,
-        srmodel=model.name,
-        srrev=model.revision,
-        srsha256=model.sha256,
-        srsteps=int(num_steps),
-        srseed=int(seed),
-        srnsamp=int(n_samples),
-        srestim=estimate,
-        srgain=float(model.config["model"]["gain"]),
-        srgainu=magnetogram.gain_uncertainty,
-        srnoise=float(np.median(magnetogram.noise[magnetogram.good])),
-        srchisq=round(float(ensemble.chi_square), 4),
-    )
+    cards = {
+        "bunit": "Gauss",
+        "srvers": __version__,
+        "srmodel": model.name,
+        "srrev": model.revision,
+        "srsha256": model.sha256,
+        "srsteps": options.num_steps,
+        "srseed": options.seed,
+        "srnsamp": options.n_samples,
+        "srestim": estimate,
+        "srgain": float(model.config["model"]["gain"]),
+        "srgainu": magnetogram.gain_uncertainty,
+        "srnoise": float(np.median(magnetogram.noise[magnetogram.good])),
+        "srchisq": round(float(chi_square), 4),
+    }
     steps = [
         f"sunpy_superres {__version__}: HMI-like field from "
         f"{source.get('content') or 'an MDI magnetogram'}, "
         f"{source.get('t_obs') or source.get('date-obs') or 'time unknown'}",
         f"{model.config['architecture']}, model {model.name} revision {model.revision}, "
-        f"{num_steps} steps, seed {seed}, {n_samples} samples, estimate {estimate}",
+        f"{options.num_steps} steps, seed {options.seed}, {options.n_samples} samples, "
+        f"estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
         *(f"input header repaired: {change}" for change in magnetogram.changes),
     ]
-    if target_wcs is not None:
-        steps.append(
-            f"resampled to another grid (reproject, adaptive); observed {source.get('date-obs')}"
-        )
-    before = str(meta.get("history", "")).strip().splitlines()
-    # A HISTORY card holds 72 characters; longer lines would come back broken.
-    lines = [piece for line in before + steps for piece in textwrap.wrap(_ascii(line), 72) or [""]]
-    meta["history"] = "\n".join(lines)
-    meta["srmodel"] = _ascii(model.name)
-    # What a FITS card cannot hold would be lost, or stop the saving of the result.
-    return {k: v for k, v in meta.items() if not isinstance(v, float) or np.isfinite(v)}
-
-
-def _ascii(text):
-    """Text as FITS can hold it: a letter it lacks as a backslash and its number."""
-    return text.encode("ascii", "backslashreplace").decode()
+    return add_provenance(meta, cards, steps)
 
 
 def _as_map(data, meta, content, expected):
     meta = dict(meta, content=content)
     refresh_statistics(meta, data, expected)
     return sunpy.map.Map(data, meta)
-
-
-#: Cards of the old grid and its observer, which a target WCS replaces.
-_GRID_CARDS = (
-    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota crota1 crota2 "
-    "pc1_1 pc1_2 pc2_1 pc2_2 cd1_1 cd1_2 cd2_1 cd2_2 r_sun x0 y0 crop_rad radius xcen ycen "
-    "crln_obs crlt_obs hgln_obs hglt_obs dsun_obs rsun_obs rsun_ref lonpole latpole wcsname "
-    "obs_l0 obs_b0 obs_dist obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot "
-    "im_scale fd_scale xscale yscale imscl_mp"
-).split()
-
-
-def _checked_target(target_wcs, source):
-    """A copy of the target WCS, with observer and time of the source where it has none."""
-    if not isinstance(target_wcs, WCS):
-        raise ValueError(
-            f"target_wcs must be an astropy WCS, not {type(target_wcs).__name__}; "
-            "take the .wcs of a Map."
-        )
-    if target_wcs.array_shape is None or target_wcs.naxis != 2:
-        raise ValueError(
-            "target_wcs has no array_shape of two axes; set target_wcs.array_shape = (ny, nx)."
-        )
-    if not target_wcs.has_celestial:
-        raise ValueError(
-            "target_wcs has no celestial axes; its CTYPEs must be a longitude and a latitude."
-        )
-    if min(target_wcs.array_shape) < 1 or not np.isfinite(target_wcs.pixel_scale_matrix).all():
-        raise ValueError(
-            "target_wcs has no pixels, or no finite plate scale; set its array_shape, CDELT and PC."
-        )
-    if {name[:2] for name in target_wcs.wcs.ctype} not in ({"HP"}, {"HG"}, {"CR"}):
-        raise ValueError(
-            f"The axes of target_wcs are {' and '.join(target_wcs.wcs.ctype)}; they must be "
-            "helioprojective (HPLN, HPLT) or heliographic (HGLN, HGLT or CRLN, CRLT)."
-        )
-    target = target_wcs.deepcopy()
-    target.array_shape = target_wcs.array_shape
-    known = source.wcs.wcs
-    if target.wcs.aux.dsun_obs is None:
-        for name in ("rsun_ref", "dsun_obs", "crln_obs", "hgln_obs", "hglt_obs"):
-            setattr(target.wcs.aux, name, getattr(known.aux, name))
-    if not target.wcs.dateobs:
-        target.wcs.dateobs = known.dateobs
-    return target
-
-
-def _on_grid(target_wcs, meta, grid, stack):
-    """Metadata, images and the disk on another grid."""
-    from reproject import reproject_adaptive, reproject_interp
-
-    shape = target_wcs.array_shape
-    known = np.isfinite(stack[0])
-    there = reproject_interp(
-        (known.astype(np.float32), grid.wcs),
-        target_wcs,
-        shape,
-        order="nearest-neighbor",
-        return_footprint=False,
-    )
-    header = {k.lower(): v for k, v in target_wcs.to_header().items()}
-    meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
-    meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
-    on_disk = on_disk_mask(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
-    visible = on_disk & (there == 1)
-    if not visible.any():
-        raise ValueError(
-            "target_wcs and the magnetogram have no pixel of the disk in common; "
-            "check CRVAL, CRPIX, CDELT and the observer of target_wcs."
-        )
-    images = np.empty((len(stack), *shape), np.float32)
-    for image, out in zip(stack, images, strict=True):
-        # What is missing does not count; how far it reaches is set by ``visible``.
-        out[:] = reproject_adaptive(
-            (image, grid.wcs),
-            target_wcs,
-            shape,
-            return_footprint=False,
-            bad_value_mode="ignore",
-            boundary_mode="ignore",
-        )
-        out[~visible] = np.nan
-    return meta, images, on_disk
 
 
 def _as_cube(members, reference):

@@ -17,9 +17,6 @@ def test_frames_are_what_super_resolve_takes():
 
 
 def test_stages_add_up(tiny_model, monkeypatch):
-    from sunpy_superres.sampling import inference
-
-    monkeypatch.setattr(inference, "enforce_consistency", inference.enforce_consistency)
     monkeypatch.setattr("sunpy_superres.batch.scheduling.reuse_memory", lambda: None)
     found = benchmark.measure(48, 2, "float32", model=str(tiny_model), num_steps=3)
     assert set(found["stages"]) == {

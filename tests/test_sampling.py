@@ -1,5 +1,7 @@
 """Schedule, solver, tiles, consistency and ensemble statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +18,9 @@ from sunpy_superres.instruments.forward import (
     saturate,
 )
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
-from sunpy_superres.sampling.ensemble import interpolate_calibration, pool_variance, summarise
-from sunpy_superres.sampling.inference import default_dtype
+from sunpy_superres.sampling.drawing import choose_dtype
+from sunpy_superres.sampling.ensemble import Ensemble, interpolate_calibration, pool_variance
+from sunpy_superres.sampling.observation import Observation
 from sunpy_superres.sampling.schedule import angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, make_tiles
 
@@ -140,28 +143,28 @@ def _scene(seed=0, ny=32, nx=36, noise=12.0, strength=3000):
     field = blur(torch.randn(1, 1, 4 * ny, 4 * nx, generator=generator), 4.0) * strength
     sigma = torch.full((1, 1, ny, nx), noise)
     frame = observe(field, MDI, SCALE) + noise * torch.randn(1, 1, ny, nx, generator=generator)
-    return field, frame, torch.ones_like(frame), sigma
+    return field, Observation(frame, torch.ones_like(frame), sigma, plate_scale=SCALE)
 
 
 def test_chi_square_of_the_truth_is_one():
     """In weak field, where the uncertainty of the gain plays no part."""
-    field, frame, good, noise = _scene(strength=300)
-    chi = float(reduced_chi_square(field, frame, good, noise, MDI, SCALE)[0])
+    field, observation = _scene(strength=300)
+    chi = float(reduced_chi_square(field, observation)[0])
     assert chi == pytest.approx(1.0, abs=0.15)
 
 
 def test_consistency_leaves_the_truth_nearly_alone():
-    field, frame, good, noise = _scene()
-    out = enforce_consistency(field, frame, good, noise, MDI, SCALE)
+    field, observation = _scene()
+    out = enforce_consistency(field, observation)
     assert float((out - field).std()) < 0.5 * 12.0 / 1.4
 
 
 def test_consistency_mends_a_wrong_field():
-    field, frame, good, noise = _scene()
+    field, observation = _scene()
     wrong = 0.8 * field + 15.0
-    before = float(reduced_chi_square(wrong, frame, good, noise, MDI, SCALE)[0])
-    mended = enforce_consistency(wrong, frame, good, noise, MDI, SCALE)
-    after = float(reduced_chi_square(mended, frame, good, noise, MDI, SCALE)[0])
+    before = float(reduced_chi_square(wrong, observation)[0])
+    mended = enforce_consistency(wrong, observation)
+    after = float(reduced_chi_square(mended, observation)[0])
     assert before > 3
     assert after < 1.5
     assert float((mended - field).std()) < float((wrong - field).std())
@@ -169,10 +172,10 @@ def test_consistency_mends_a_wrong_field():
 
 def test_consistency_does_not_follow_noise():
     """A frame of nothing but noise, and the right answer: hardly a pixel is changed."""
-    _, _, good, noise = _scene(ny=96, nx=96)
+    _, observation = _scene(ny=96, nx=96)
     generator = torch.Generator().manual_seed(4)
-    frame = noise * torch.randn(noise.shape, generator=generator)
-    out = enforce_consistency(torch.zeros(1, 1, 384, 384), frame, good, noise, MDI, SCALE)
+    frame = observation.noise * torch.randn(observation.noise.shape, generator=generator)
+    out = enforce_consistency(torch.zeros(1, 1, 384, 384), replace(observation, frame=frame))
     assert float((out.abs() > 1).float().mean()) < 0.02
     assert float(out.square().mean().sqrt()) < 0.07 * 12.0 / 1.4
 
@@ -184,23 +187,23 @@ def test_consistency_mends_what_is_coherent_and_below_the_noise():
     noise = torch.full((1, 1, 40, 40), 24.0)
     generator = torch.Generator().manual_seed(5)
     frame = observe(field, MDI, SCALE) + noise * torch.randn(noise.shape, generator=generator)
-    out = enforce_consistency(
-        torch.zeros_like(field), frame, torch.ones_like(noise), noise, MDI, SCALE
-    )
+    observation = Observation(frame, torch.ones_like(noise), noise, plate_scale=SCALE)
+    out = enforce_consistency(torch.zeros_like(field), observation)
     assert float(out[..., 74:86, 74:86].mean()) > 10
     assert abs(float(out[..., :50, :].mean())) < 0.5
 
 
 def test_consistency_does_not_touch_missing_or_saturated_pixels():
-    field, frame, good, noise = _scene()
-    good[..., :, 18:] = 0
-    frame[..., 18:] = 5e3
+    field, observation = _scene()
+    observation.good[..., :, 18:] = 0
+    observation.frame[..., 18:] = 5e3
     wrong = field + 200.0
-    out = enforce_consistency(wrong, frame, good, noise, MDI, SCALE)
+    out = enforce_consistency(wrong, observation)
     # Two MDI pixels away from the edge, for the interpolation.
     torch.testing.assert_close(out[..., 4 * 21 :], wrong[..., 4 * 21 :])
-    saturated = torch.full_like(frame, MDI.saturation + 1)
-    out = enforce_consistency(wrong, saturated, torch.ones_like(good), noise, MDI, SCALE)
+    saturated = torch.full_like(observation.frame, MDI.saturation + 1)
+    everywhere = torch.ones_like(saturated)
+    out = enforce_consistency(wrong, replace(observation, frame=saturated, good=everywhere))
     torch.testing.assert_close(out, wrong)
 
 
@@ -211,21 +214,21 @@ def test_uncertainty_belongs_to_the_returned_map():
     rng = np.random.default_rng(0)
     members = rng.normal(100.0, 20.0, (8, 50, 60)).astype(np.float32)
     variance = members.var(0, ddof=1) * (1 + 1 / 8)
-    mean, sigma = summarise(members, "mean", UNIT)
+    mean, sigma = Ensemble(members).summarise("mean", UNIT)
     np.testing.assert_allclose(mean, members.mean(0), rtol=1e-5)
     np.testing.assert_allclose(sigma**2, variance, rtol=1e-4)
-    sample, sigma = summarise(members, "sample", UNIT)
+    sample, sigma = Ensemble(members).summarise("sample", UNIT)
     np.testing.assert_array_equal(sample, members[0])
     np.testing.assert_allclose(sigma**2, variance + (sample - mean) ** 2, rtol=1e-4)
-    median, sigma = summarise(members, "median", UNIT)
+    median, sigma = Ensemble(members).summarise("median", UNIT)
     np.testing.assert_allclose(median, np.median(members, axis=0), rtol=1e-5)
     np.testing.assert_allclose(sigma**2, variance + (median - mean) ** 2, rtol=1e-4)
 
 
 def test_uncertainty_of_the_ratio_is_added_in_quadrature():
     members = np.random.default_rng(3).normal(-1000, 20, (8, 30, 40)).astype(np.float32)
-    field, alone = summarise(members, "sample", UNIT)
-    same, sigma = summarise(members, "sample", UNIT, gain_uncertainty=0.05)
+    field, alone = Ensemble(members).summarise("sample", UNIT)
+    same, sigma = Ensemble(members).summarise("sample", UNIT, gain_uncertainty=0.05)
     np.testing.assert_array_equal(same, field)
     expected = alone**2 + (0.05 * members.mean(0)) ** 2
     np.testing.assert_allclose(sigma**2, expected, rtol=1e-4)
@@ -237,7 +240,7 @@ def test_calibration_scales_the_spread_by_field_strength():
         interpolate_calibration(np.array([0.0, 50.0, 100.0, 5000.0]), calibration), [1, 1.5, 2, 3]
     )
     members = np.stack([np.full((3, 3), 90.0), np.full((3, 3), 110.0)]).astype(np.float32)
-    _, sigma = summarise(members, "mean", calibration)
+    _, sigma = Ensemble(members).summarise("mean", calibration)
     np.testing.assert_allclose(sigma, 2 * np.sqrt(200 * 1.5), rtol=1e-5)
 
 
@@ -260,13 +263,13 @@ def test_mean_moves_toward_the_regression_by_its_weight():
     calibration = {**UNIT, "mean_weight": 0.75}
     variance = members.var(0, ddof=1) * (1 + 0.25**2 / 4)
     best = 0.25 * members.mean(0) + 0.75 * 3.0
-    mean, sigma = summarise(members, "mean", calibration, regression)
+    mean, sigma = Ensemble(members, regression).summarise("mean", calibration)
     np.testing.assert_allclose(mean, best, atol=1e-4)
     np.testing.assert_allclose(sigma**2, variance, rtol=1e-3)
-    sample, sigma = summarise(members, "sample", calibration, regression)
+    sample, sigma = Ensemble(members, regression).summarise("sample", calibration)
     np.testing.assert_array_equal(sample, members[0])
     np.testing.assert_allclose(sigma**2, variance + (sample - best) ** 2, rtol=1e-3)
-    median, _ = summarise(members, "median", calibration, regression)
+    median, _ = Ensemble(members, regression).summarise("median", calibration)
     expected = np.median(members, 0) + best - members.mean(0)
     np.testing.assert_allclose(median, expected, atol=1e-4)
 
@@ -274,23 +277,23 @@ def test_mean_moves_toward_the_regression_by_its_weight():
 def test_one_member_takes_the_predicted_spread():
     members = np.zeros((1, 4, 4), np.float32)
     predicted = np.full((4, 4), 5.0, np.float32)
-    _, sigma = summarise(members, "sample", UNIT, predicted=predicted)
+    _, sigma = Ensemble(members, std=predicted).summarise("sample", UNIT)
     np.testing.assert_allclose(sigma, 5 * np.sqrt(2), rtol=1e-5)
     with pytest.raises(ValueError, match="spread"):
-        summarise(members, "sample", UNIT)
+        Ensemble(members).summarise("sample", UNIT)
 
 
 def test_unknown_estimate():
     with pytest.raises(ValueError, match="median"):
-        summarise(np.zeros((2, 3, 3), np.float32), "mode", UNIT)
+        Ensemble(np.zeros((2, 3, 3), np.float32)).summarise("mode", UNIT)
 
 
 def test_dtype_follows_the_processor(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert default_dtype(torch.device("cpu")) is torch.bfloat16
+    assert choose_dtype(torch.device("cpu")) is torch.bfloat16
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    assert default_dtype(torch.device("cpu")) is torch.float32
+    assert choose_dtype(torch.device("cpu")) is torch.float32
 
 
 def test_block_mean_keeps_the_mean():

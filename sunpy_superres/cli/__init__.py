@@ -213,7 +213,7 @@ def _info(options):
     import torch
 
     from sunpy_superres.models.loading import load_model
-    from sunpy_superres.sampling.inference import default_dtype
+    from sunpy_superres.sampling.drawing import choose_dtype
 
     model = load_model(options.model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -230,7 +230,7 @@ def _info(options):
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "dtype": str(default_dtype(device)).removeprefix("torch."),
+        "dtype": str(choose_dtype(device)).removeprefix("torch."),
     }
     if options.json:
         print(json.dumps(facts, indent=1))

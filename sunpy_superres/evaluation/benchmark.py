@@ -16,11 +16,17 @@ import resource
 import subprocess
 import sys
 import time
-from collections import Counter
 
 import numpy as np
 
-__all__ = ["convolution_peak", "main", "measure", "published_seconds", "benchmark_frame"]
+__all__ = [
+    "convolution_peak",
+    "count_work",
+    "main",
+    "measure",
+    "published_seconds",
+    "benchmark_frame",
+]
 
 #: MDI pixels of a 1024 x 1024 crop of HMI pixels along a side.
 _CROP = 256
@@ -29,7 +35,8 @@ _CROP = 256
 _PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
 #: Of this module, whatever it is run as.
 _NAME = "sunpy_superres.evaluation.benchmark"
-#: The stage of the denoiser, or of a deterministic network.
+#: The stages that the networks and the sampler record; the core of a network is one of them.
+_STAGES = ("encode", "network", "decode", "consistency")
 _NETWORK = "network"
 #: MDI pixels along the sides for the scaling.
 _SCALING = (64, 128, 256, 512)
@@ -90,49 +97,62 @@ def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
     return 2 * x.numel() * 128 * 9 / best
 
 
-class _Stages:
-    """Seconds spent in the parts of a model while it works."""
+class _CorePixels:
+    """Counts the MDI pixels that the core of a network evaluates, the tiles' margins included."""
 
-    def __init__(self, network):
-        from sunpy_superres.sampling import inference
+    def __init__(self, core):
+        self.count, self._core = 0, core
 
-        self.seconds, self.pixels = Counter(), 0
-        if not network.stochastic:
-            network.predict = self._timed(_NETWORK, network.predict)
-            return
-        network.condition = self._timed("encode", network.condition)
-        network.decode = self._timed("decode", network.decode)
-        network.denoiser.forward = self._timed(_NETWORK, network.denoiser.forward)
-        inference.enforce_consistency = self._timed("consistency", inference.enforce_consistency)
+    def __enter__(self):
+        self._hook = self._core.register_forward_pre_hook(self._add)
+        return self
 
-    def _timed(self, stage, function):
-        @functools.wraps(function)
-        def timed(*arguments, **options):
-            started = time.perf_counter()
-            result = function(*arguments, **options)
-            self.seconds[stage] += time.perf_counter() - started
-            if stage == _NETWORK:
-                self.pixels += arguments[0].shape[0] * arguments[0][0, 0].numel()
-            return result
+    def __exit__(self, *error):
+        self._hook.remove()
 
-        return timed
+    def _add(self, core, arguments):
+        n, _, ny, nx = arguments[0].shape
+        self.count += n * ny * nx
 
 
-def _network_work(network) -> float:
-    """FLOP of one evaluation of the denoiser, or of a deterministic network, for an MDI pixel."""
+def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
+    """
+    Floating-point operations of a network for an MDI pixel, counted by torch on a small frame.
+
+    Parameters
+    ----------
+    network : `~sunpy_superres.models.base.BaseNetwork`
+    num_steps : int
+        Steps of the solver.
+    side : int
+        MDI pixels of the frame.
+
+    Returns
+    -------
+    prepare, draw, core : float
+        Once for a frame, for each member, and for one evaluation of the network's core.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    side = 64
+    from sunpy_superres.sampling.schedule import angle_schedule, solve
+
     frame = torch.zeros(1, 1, side, side)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        if not network.stochastic:
-            network.predict(frame, torch.ones_like(frame), torch.full((1, 1, 1, 1), 12.0))
-            return counter.get_total_flops() / side**2
-        x = torch.zeros(1, network.latent_channels, side, side)
-        prepared = torch.zeros(1, network.config.denoiser.widths[0], side, side)
-        network.denoiser(x, torch.ones(1), prepared)
-    return counter.get_total_flops() / side**2
+    inputs = (frame, torch.ones_like(frame), torch.full((1, 1, 1, 1), 12.0))
+    noise = torch.zeros(1, network.noise_channels, side, side)
+    solver = functools.partial(solve, sigmas=angle_schedule(num_steps))
+    counters = [FlopCounterMode(display=False) for _ in range(2)]
+    with torch.inference_mode(), _CorePixels(network.core) as evaluated:
+        with counters[0]:
+            prepared = network.prepare(inputs)
+        with counters[1]:
+            list(network.draw(prepared, noise, solver))
+    core = sum(
+        sum(counter.get_flop_counts().get(type(network.core).__name__, {}).values())
+        for counter in counters
+    )
+    prepare, draw = (counter.get_total_flops() / side**2 for counter in counters)
+    return prepare, draw, core / evaluated.count
 
 
 def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
@@ -152,26 +172,37 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
         "seconds", "memory" (the process's peak, bytes), "stages" (seconds of each), "flops" (of
         the denoiser or the deterministic network, per second).
     """
+    from torch.profiler import ProfilerActivity, profile
+
     from sunpy_superres import load_model, super_resolve
     from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
 
     reuse_memory()
     loaded = load_model(model)
-    work = _network_work(loaded.network)
+    _, _, work = count_work(loaded.network, 1)
     options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
-    options["tile_size"] = TILE_SIZE  # as sunpy-superres run has it
+    options["tile_size"] = TILE_SIZE  # as the command line has it
     super_resolve(benchmark_frame(32), n_samples=1, progress=False, **options)
-    stages = _Stages(loaded.network)
     frame = benchmark_frame(side)
-    started = time.perf_counter()
-    super_resolve(frame, n_samples=n_samples, progress=False, **options)
-    seconds = time.perf_counter() - started
-    spent = dict(stages.seconds)
+    with (
+        _CorePixels(loaded.network.core) as evaluated,
+        profile(activities=[ProfilerActivity.CPU]) as profiled,
+    ):
+        started = time.perf_counter()
+        super_resolve(frame, n_samples=n_samples, progress=False, **options)
+        seconds = time.perf_counter() - started
+        # Before the profile is read, which takes memory of its own.
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    spent = {
+        event.key: event.cpu_time_total / 1e6
+        for event in profiled.key_averages()
+        if event.key in _STAGES
+    }
     return {
         "seconds": seconds,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "memory": memory,
         "stages": spent | {"Map and the rest": seconds - sum(spent.values())},
-        "flops": work * stages.pixels / spent[_NETWORK],
+        "flops": work * evaluated.count / spent[_NETWORK],
     }
 
 

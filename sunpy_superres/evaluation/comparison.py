@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import torch
 from astropy.table import Table
-from torch.utils.flop_counter import FlopCounterMode
 
 from sunpy_superres import metrics
-from sunpy_superres.evaluation.benchmark import benchmark_frame
+from sunpy_superres.evaluation.benchmark import benchmark_frame, count_work
 from sunpy_superres.evaluation.evaluate import evaluate
 from sunpy_superres.evaluation.figures import Gathered, first_member
 from sunpy_superres.files import write_atomically
@@ -41,23 +39,10 @@ def work_of_full_disk(model, n_samples=1) -> float:
     n_samples : int
         Draws; a deterministic network makes one.
     """
-    network, side = model.network, 64
-    frame, mask, noise = torch.zeros(1, 1, side, side), torch.ones(1, 1, side, side), 12.0
-    inputs = (frame, mask, torch.full((1, 1, 1, 1), noise))
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        if not network.stochastic:
-            network.predict(*inputs)
-            return counter.get_total_flops() * _DISK_PIXELS / side**2
-        condition = network.condition(*inputs)
-        prepared = network.denoiser.network.prepare(condition.features)
-    fixed = counter.get_total_flops()
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network.denoiser(condition.mean, torch.ones(1), prepared)
-    steps = counter.get_total_flops() * model.config["sampler"]["num_steps"]
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network.decode(condition.mean)
-    each = steps + counter.get_total_flops()
-    return (fixed + n_samples * each) * _DISK_PIXELS / side**2
+    network = model.network
+    n_samples, num_steps = network.limit_sampling(n_samples, model.config["sampler"]["num_steps"])
+    prepare, draw, _ = count_work(network, num_steps)
+    return (prepare + n_samples * draw) * _DISK_PIXELS
 
 
 def seconds_of_full_disk(model, side=256) -> float:

@@ -34,8 +34,12 @@ class Instrument:
         HMI Gauss over which the excess falls off (Gaussian).
     gain_uncertainty : float
         Relative standard deviation of that ratio from one frame to another.
+    tolerance : float
+        Relative misfit within a frame that a field observed back may have.
     saturation : float
         Reading in Gauss above which it stays behind the field.
+    largest_reading : float
+        Reading in Gauss that stands for all larger ones in the networks.
     noise : dict
         INTERVAL in seconds to the range of the noise in Gauss; None for any.
     """
@@ -47,7 +51,9 @@ class Instrument:
     weak_excess: float = 0.0
     weak_scale: float = 400.0
     gain_uncertainty: float = 0.0
+    tolerance: float = 0.0
     saturation: float = math.inf
+    largest_reading: float = math.inf
     noise: tuple[tuple[float | None, float, float], ...] = ()
 
     def noise_range(self, interval=None) -> tuple[float, float]:
@@ -76,7 +82,9 @@ MDI = Instrument(
     weak_excess=0.08,
     weak_scale=400.0,
     gain_uncertainty=0.05,
+    tolerance=0.03,
     saturation=3500.0,
+    largest_reading=5000.0,
     noise=((30.0, 20.0, 28.0), (300.0, 9.0, 16.0), (None, 9.0, 28.0)),
 )
 

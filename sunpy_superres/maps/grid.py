@@ -6,8 +6,16 @@ from functools import cached_property
 
 import astropy.units as u
 import numpy as np
+import sunpy.map
 
-from sunpy_superres.maps.geometry import emission_cosine, heliocentric_mu, pixel_area, plate_scale
+from sunpy_superres.maps.geometry import (
+    emission_cosine,
+    heliocentric_mu,
+    on_disk_mask,
+    pixel_area,
+    plate_scale,
+    sphere_vectors,
+)
 
 __all__ = ["Grid"]
 
@@ -35,6 +43,31 @@ class Grid:
                 for start in range(0, self.shape[0], chunk)
             ]
         )
+
+    @cached_property
+    def on_disk(self) -> np.ndarray:
+        """True where the centre of a pixel sees the photosphere."""
+        return on_disk_mask(self.map)
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Unit vectors of the points that the pixels see, ``(3, ny, nx)``; see `sphere_vectors`."""
+        y, x = np.ogrid[: self.shape[0], : self.shape[1]]
+        return sphere_vectors(self.map, x, y)
+
+    def crop(self, rows, columns) -> Grid:
+        """
+        A part of the grid.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            In pixels, with a start and a stop and without a step.
+        """
+        meta = dict(self.map.meta)
+        for name, cut in (("crpix1", columns), ("crpix2", rows)):
+            meta[name] = meta[name] - cut.start
+        return Grid(sunpy.map.Map(self.map.data[rows, columns], meta))
 
     @cached_property
     def area(self) -> np.ndarray:

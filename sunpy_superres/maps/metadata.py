@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 
 from sunpy_superres.maps.headers import is_finite_number
 
-__all__ = ["rebin_meta", "refresh_statistics"]
+__all__ = ["add_provenance", "rebin_meta", "refresh_statistics"]
 
 #: Cards that describe the stored file or statistics of another array.
 _DROPPED = (
@@ -95,3 +97,37 @@ def refresh_statistics(meta: dict, data, expected) -> dict:
     if "missvals" in meta:
         meta["missvals"] = int(np.count_nonzero(expected & ~np.isfinite(data)))
     return meta
+
+
+def add_provenance(meta, cards, steps) -> dict:
+    """
+    Metadata with cards and HISTORY lines that say how a result was made.
+
+    Letters that FITS lacks are written as a backslash and their number.  Numbers that are not
+    finite are left out: a FITS file holds none.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards, lower-case names.
+    cards : dict
+        Cards to add or to replace.
+    steps : list of str
+        Lines to add to HISTORY.
+
+    Returns
+    -------
+    dict
+    """
+    meta = dict(meta) | {k: _to_ascii(v) if isinstance(v, str) else v for k, v in cards.items()}
+    before = str(meta.get("history", "")).strip().splitlines()
+    # A HISTORY card holds 72 characters; longer lines would come back broken.
+    lines = [
+        piece for line in before + steps for piece in textwrap.wrap(_to_ascii(line), 72) or [""]
+    ]
+    meta["history"] = "\n".join(lines)
+    return {k: v for k, v in meta.items() if not isinstance(v, float) or np.isfinite(v)}
+
+
+def _to_ascii(text):
+    return text.encode("ascii", "backslashreplace").decode()

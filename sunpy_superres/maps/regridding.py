@@ -1,20 +1,26 @@
-"""A reference on the grid of a Map."""
+"""Maps on other grids: a reference on that of a Map, and a result on that of a target."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 from astropy.coordinates import ConvertError
+from astropy.io import fits
+from astropy.wcs import WCS
 from astropy.wcs.utils import pixel_to_pixel
 from scipy import ndimage
 
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.maps.fields import known_pixels, to_gauss
-from sunpy_superres.maps.geometry import plate_scale
-from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
+from sunpy_superres.maps.metadata import add_provenance, rebin_meta
+
+__all__ = ["TargetGrid", "resample_to", "same_grid"]
 
 #: Pixels by which two grids may differ and still be the same.
 _SAME_GRID = 1e-3
@@ -124,3 +130,178 @@ def _splined(values, there, wcs, target, shape):
         )
     moved = moved.astype(np.float32)
     return moved, (np.nan_to_num(known) > 0.99) & np.isfinite(moved)
+
+
+#: Cards of the old grid and its observer, which a target WCS replaces.
+_GRID_CARDS = (
+    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota crota1 crota2 "
+    "pc1_1 pc1_2 pc2_1 pc2_2 cd1_1 cd1_2 cd2_1 cd2_2 r_sun x0 y0 crop_rad radius xcen ycen "
+    "crln_obs crlt_obs hgln_obs hglt_obs dsun_obs rsun_obs rsun_ref lonpole latpole wcsname "
+    "obs_l0 obs_b0 obs_dist obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot "
+    "im_scale fd_scale xscale yscale imscl_mp"
+).split()
+
+
+@dataclass(frozen=True)
+class TargetGrid:
+    """
+    A grid that a result is put on.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        With an ``array_shape``, an observer and a time.
+    """
+
+    wcs: WCS
+
+    @classmethod
+    def read(cls, target, source) -> TargetGrid:
+        """
+        Check a target; where it has no observer or no time, it takes those of the source.
+
+        Parameters
+        ----------
+        target : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like
+            A header needs NAXIS1 and NAXIS2, a WCS its ``array_shape``.  It is not changed.
+        source : `~sunpy.map.GenericMap`
+
+        Raises
+        ------
+        TypeError
+            If it is neither a WCS nor a header.
+        ValueError
+            If it has no shape, no celestial axes of the Sun, or no finite plate scale.
+        """
+        if isinstance(target, fits.Header | Mapping):
+            target = _wcs_of_header(target)
+        if not isinstance(target, WCS):
+            raise TypeError(
+                f"target_wcs must be an astropy WCS or a header, not {type(target).__name__}; "
+                "take the .wcs of a Map."
+            )
+        if target.array_shape is None or target.naxis != 2:
+            raise ValueError(
+                "target_wcs has no array_shape of two axes; set target_wcs.array_shape = (ny, nx)."
+            )
+        if not target.has_celestial:
+            raise ValueError(
+                "target_wcs has no celestial axes; its CTYPEs must be a longitude and a latitude."
+            )
+        if min(target.array_shape) < 1 or not np.isfinite(target.pixel_scale_matrix).all():
+            raise ValueError(
+                "target_wcs has no pixels, or no finite plate scale; "
+                "set its array_shape, CDELT and PC."
+            )
+        if {name[:2] for name in target.wcs.ctype} not in ({"HP"}, {"HG"}, {"CR"}):
+            raise ValueError(
+                f"The axes of target_wcs are {' and '.join(target.wcs.ctype)}; they must be "
+                "helioprojective (HPLN, HPLT) or heliographic (HGLN, HGLT or CRLN, CRLT)."
+            )
+        completed = target.deepcopy()
+        completed.array_shape = target.array_shape
+        known = source.wcs.wcs
+        if completed.wcs.aux.dsun_obs is None:
+            for name in ("rsun_ref", "dsun_obs", "crln_obs", "hgln_obs", "hglt_obs"):
+                setattr(completed.wcs.aux, name, getattr(known.aux, name))
+        if not completed.wcs.dateobs:
+            completed.wcs.dateobs = known.dateobs
+        return cls(completed)
+
+    def replace_cards(self, meta):
+        """
+        Metadata of a result on this grid, and the disk on it.
+
+        Parameters
+        ----------
+        meta : dict
+            Of the result on its own grid.
+
+        Returns
+        -------
+        meta : dict
+        on_disk : numpy.ndarray of bool
+        """
+        shape, observed = self.wcs.array_shape, meta.get("date-obs")
+        header = {k.lower(): v for k, v in self.wcs.to_header().items()}
+        meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
+        meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
+        step = f"resampled to another grid (reproject, adaptive); observed {observed}"
+        meta = add_provenance(meta, {}, [step])
+        return meta, on_disk_mask(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
+
+    def find_visible(self, known, wcs, on_disk) -> np.ndarray:
+        """
+        Where a field on another grid is known here.
+
+        Parameters
+        ----------
+        known : numpy.ndarray of bool
+            On the other grid.
+        wcs : `~astropy.wcs.WCS`
+            Of the other grid.
+        on_disk : numpy.ndarray of bool
+            On this one.
+
+        Raises
+        ------
+        ValueError
+            If the two have no pixel of the disk in common.
+        """
+        from reproject import reproject_interp
+
+        known_here = reproject_interp(
+            (known.astype(np.float32), wcs),
+            self.wcs,
+            self.wcs.array_shape,
+            order="nearest-neighbor",
+            return_footprint=False,
+        )
+        visible = on_disk & (known_here == 1)
+        if not visible.any():
+            raise ValueError(
+                "target_wcs and the magnetogram have no pixel of the disk in common; "
+                "check CRVAL, CRPIX, CDELT and the observer of target_wcs."
+            )
+        return visible
+
+    def resample(self, image, wcs, visible) -> np.ndarray:
+        """
+        An image of another grid on this one; NaN where it is not visible.
+
+        Parameters
+        ----------
+        image : numpy.ndarray
+            NaN where missing; such pixels do not count.
+        wcs : `~astropy.wcs.WCS`
+            Of the image.
+        visible : numpy.ndarray of bool
+            From `find_visible`.
+        """
+        from reproject import reproject_adaptive
+
+        moved = reproject_adaptive(
+            (image, wcs),
+            self.wcs,
+            self.wcs.array_shape,
+            return_footprint=False,
+            bad_value_mode="ignore",
+            boundary_mode="ignore",
+        )
+        return np.where(visible, moved, np.nan).astype(np.float32)
+
+
+def _wcs_of_header(header):
+    """The WCS of a header, with the shape that its NAXIS cards give."""
+    header = fits.Header({str(k).upper(): v for k, v in dict(header).items() if _is_card(k, v)})
+    wcs = WCS(header)
+    if wcs.array_shape is None and {"NAXIS1", "NAXIS2"} <= set(header):
+        wcs.array_shape = (header["NAXIS2"], header["NAXIS1"])
+    return wcs
+
+
+def _is_card(name, value):
+    """Whether an entry of a header is a card of one value: not HISTORY, COMMENT or keycomments."""
+    return isinstance(value, str | int | float | np.number) and str(name).upper() not in (
+        "HISTORY", "COMMENT", "",
+    )  # fmt: skip

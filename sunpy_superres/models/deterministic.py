@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.profiler import record_function
 
-from sunpy_superres.models.base import BaseNetwork
+from sunpy_superres.models.base import BaseNetwork, evaluate_whole
 
 __all__ = ["Deterministic", "DeterministicConfig", "Enhance", "Progressive"]
 
@@ -189,8 +190,10 @@ class Deterministic(BaseNetwork):
     config : DeterministicConfig
     """
 
-    #: Each call gives the same field.
-    stochastic = False
+    #: All members of an ensemble would be the same field.
+    largest_ensemble = largest_num_steps = 1
+    #: The networks are compared as they were published: their field stays as it is.
+    is_corrected = False
 
     def __init__(self, config: DeterministicConfig = DeterministicConfig()):
         super().__init__()
@@ -211,3 +214,29 @@ class Deterministic(BaseNetwork):
         """
         residual = self.network(self.pixel_channels(frame, mask, noise, foreshortening)).float()
         return self.interpolate(frame) + residual * self.config.field_scale
+
+    @property
+    def core(self):
+        """The network, evaluated once a frame."""
+        return self.network
+
+    def count_evaluations(self, n_samples, num_steps):
+        """One, on the finer pixels."""
+        return 0, 1
+
+    def prepare(self, inputs, evaluate=evaluate_whole):
+        """The field; see `BaseNetwork.prepare`."""
+
+        def predict_piece(*pieces):
+            with record_function("network"):
+                return self.predict(*pieces)
+
+        return evaluate(predict_piece, inputs, self.halo, 1, self.factor)
+
+    def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
+        """The same field for every noise; see `BaseNetwork.draw`."""
+        yield from prepared.expand(len(noise), -1, -1, -1).split(1)
+
+    def expect(self, prepared, evaluate=evaluate_whole):
+        """The field, and a deviation of 1 G for the calibration to scale."""
+        return prepared, torch.ones_like(prepared)

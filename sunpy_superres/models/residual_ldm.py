@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch.profiler import record_function
 
 from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig, PixelSpace
-from sunpy_superres.models.base import BaseNetwork
+from sunpy_superres.models.base import BaseNetwork, evaluate_whole
 from sunpy_superres.models.denoiser import DenoiserConfig, EDMPreconditioner, build_denoiser
 from sunpy_superres.models.regression import Regression, RegressionConfig
 from sunpy_superres.models.stable_diffusion import (
@@ -104,7 +105,7 @@ class Condition(NamedTuple):
     mean, scale : torch.Tensor
         Regression mean of the latent, and the unit of its residual.
     features : torch.Tensor
-        Condition of the denoiser.
+        Condition of the denoiser; from `ResidualLDM.prepare`, the denoiser's first features of it.
     """
 
     mean: torch.Tensor
@@ -125,9 +126,6 @@ class ResidualLDM(BaseNetwork):
     zero, the scale one number for each channel, and the condition that latent and the
     pixels.
     """
-
-    #: Each call draws another field.
-    stochastic = True
 
     def __init__(self, config: ResidualLDMConfig = ResidualLDMConfig()):
         super().__init__()
@@ -205,3 +203,63 @@ class ResidualLDM(BaseNetwork):
     def decode(self, latent):
         """Latent to HMI-like field in Gauss, ``(n, 1, 4 ny, 4 nx)``."""
         return self.autoencoder.decode(latent) * self.config.field_scale
+
+    @property
+    def core(self):
+        """The denoiser, evaluated once a step."""
+        return self.denoiser
+
+    @property
+    def noise_channels(self) -> int:
+        """Channels of the noise that a member is drawn from: those of the latent."""
+        return self.latent_channels
+
+    def count_evaluations(self, n_samples, num_steps):
+        """One of the condition, and the denoiser's; on finer pixels each member and the mean."""
+        return 1 + n_samples * num_steps, n_samples + 1
+
+    def prepare(self, inputs, evaluate=evaluate_whole) -> Condition:
+        """Condition of a frame with the denoiser's first features; see `BaseNetwork.prepare`."""
+
+        def prepare_piece(*pieces):
+            with record_function("encode"):
+                condition = self.condition(*pieces)
+                features = self.denoiser.network.prepare(condition.features)
+            return torch.cat([condition.mean, condition.scale, features.float()], dim=1)
+
+        channels = [self.latent_channels, self.latent_channels, self.config.denoiser.widths[0]]
+        # The denoiser's first convolution looks one pixel, and so an even number of two, further.
+        halo = self.condition_halo + 2
+        return Condition(
+            *evaluate(prepare_piece, inputs, halo, sum(channels)).split(channels, dim=1)
+        )
+
+    def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
+        """Solve for the residual, and decode; see `BaseNetwork.draw`."""
+
+        def denoise_piece(noisy, features, level):
+            features = features.expand(len(noisy), -1, -1, -1)
+            with record_function("network"):
+                return self.denoiser(noisy, level.flatten(), features)
+
+        def denoise(x, sigma):
+            level = torch.full((len(x), 1, 1, 1), sigma, device=x.device)
+            inputs = [x, prepared.features, level]
+            return evaluate(denoise_piece, inputs, self.denoiser_halo, self.latent_channels)
+
+        latent = prepared.mean + prepared.scale * solver(denoise, noise)
+        for row in latent.split(1):
+            yield self._decode(row, evaluate)
+
+    def expect(self, prepared, evaluate=evaluate_whole):
+        """The base's mean, and the scale's deviation to first order; see `BaseNetwork.expect`."""
+        scale = prepared.scale.to(self.latent_std.device)
+        std = self.autoencoder.decoded_std(scale) * self.config.field_scale
+        return self._decode(prepared.mean, evaluate), std
+
+    def _decode(self, latent, evaluate):
+        def decode_piece(piece):
+            with record_function("decode"):
+                return self.decode(piece)
+
+        return evaluate(decode_piece, [latent], self.autoencoder.decoder_halo, 1, self.factor)

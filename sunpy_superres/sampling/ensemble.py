@@ -1,11 +1,13 @@
-"""Ensemble statistics and the calibrated uncertainty of the map that is returned."""
+"""An ensemble of fields, its statistics, and the uncertainty of the map that is returned."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["ESTIMATES", "interpolate_calibration", "pool_variance", "summarise"]
+__all__ = ["ESTIMATES", "Ensemble", "check_estimate", "interpolate_calibration", "pool_variance"]
 
 #: What can be made of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
@@ -52,66 +54,122 @@ def pool_variance(members, width) -> np.ndarray:
     return np.where(there, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
-def summarise(
-    members, estimate, calibration, regression=None, predicted=None, *, gain_uncertainty=0.0
-):
+def check_estimate(estimate):
     """
-    One field and its uncertainty from an ensemble.
-
-    The best estimate of the mean is the ensemble mean, moved by the share ``w``
-    ("mean_weight" of the calibration) toward the mean that the regression foretells,
-    which has no sampling noise.  The square of the uncertainty is the calibrated
-    variance times (1 + (1 - w)^2 / n), plus the squared distance of the returned field
-    from that mean, plus the part of the mean that the ratio of the instruments is uncertain by.
-    Without a regression ``w`` is 0: the ensemble mean and (1 + 1/n).
-
-    Parameters
-    ----------
-    members : numpy.ndarray
-        Gauss, ``(n, ny, nx)``.
-    estimate : str
-        "sample", "mean" or "median".
-    calibration : dict
-        See `interpolate_calibration`; also "mean_weight", and "pooling" for `pool_variance`.
-    regression : numpy.ndarray, optional
-        Mean field of the regression, in Gauss, ``(ny, nx)``.
-    predicted : numpy.ndarray, optional
-        Standard deviation foretold by the regression, in Gauss, ``(ny, nx)``: what takes
-        the place of the ensemble's where there is one member only.
-    gain_uncertainty : float
-        Relative; see `~sunpy_superres.instruments.Instrument`.
-
-    Returns
-    -------
-    field, uncertainty : numpy.ndarray
-        Gauss, float32, ``(ny, nx)``.
+    Refuse an estimate that is none of `ESTIMATES`.
 
     Raises
     ------
     ValueError
-        For an unknown estimate, or one member and nothing predicted.
+        If it is none of them.
     """
     if estimate not in ESTIMATES:
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
-    n = len(members)
-    if n == 1 and predicted is None:
-        raise ValueError("One member has no spread; give the predicted standard deviation.")
-    ensemble_mean = members.mean(axis=0, dtype=np.float32)
-    weight = 0.0 if regression is None else calibration.get("mean_weight", 0.0)
-    mean = ensemble_mean
-    if weight:
-        mean = mean + np.float32(weight) * (regression - ensemble_mean)
-    if estimate == "sample":
-        field = members[0].astype(np.float32)
-    elif estimate == "mean":
-        field = mean
-    else:
-        field = np.median(members, axis=0).astype(np.float32) + (mean - ensemble_mean)
-    if n == 1:
-        variance = np.square(predicted)
-    else:
-        variance = pool_variance(members, calibration.get("pooling", 0.0))
-    variance *= np.square(interpolate_calibration(np.abs(mean), calibration))
-    variance *= 1 + (1 - weight) ** 2 / n
-    systematic = np.square(np.float32(gain_uncertainty) * mean)
-    return field, np.sqrt(variance + np.square(field - mean) + systematic)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """
+    Fields drawn for one frame, and what the network expects of them.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        HMI Gauss, float32, ``(n, ny, nx)``.
+    mean : numpy.ndarray, optional
+        Mean field that the network predicts, in HMI Gauss, ``(ny, nx)``.
+    std : numpy.ndarray, optional
+        Standard deviation that it predicts, in Gauss, ``(ny, nx)``; it takes the place of the
+        members' spread where there is one member only.
+    chi_square : float
+        Mean reduced chi-square of the members, observed through MDI, against the frame.
+    """
+
+    members: np.ndarray
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    chi_square: float = float("nan")
+
+    def images(self):
+        """Each member, then the predicted mean and standard deviation."""
+        yield from self.members
+        yield from (image for image in (self.mean, self.std) if image is not None)
+
+    def map(self, function) -> Ensemble:
+        """
+        Apply a function to each image, the predicted ones included.
+
+        Parameters
+        ----------
+        function : callable
+            Of an array ``(ny, nx)``; gives one of any other shape.
+
+        Returns
+        -------
+        Ensemble
+        """
+        first = function(self.members[0])
+        members = np.empty((len(self.members), *first.shape), first.dtype)
+        members[0] = first
+        for number, member in enumerate(self.members[1:], start=1):
+            members[number] = function(member)
+        predicted = {
+            name: function(image)
+            for name in ("mean", "std")
+            if (image := getattr(self, name)) is not None
+        }
+        return replace(self, members=members, **predicted)
+
+    def summarise(self, estimate, calibration, *, gain_uncertainty=0.0):
+        """
+        One field of the ensemble, and its uncertainty.
+
+        The best estimate of the mean is the ensemble's mean, moved by the share ``w``
+        ("mean_weight" of the calibration) toward the mean that the network predicts, which has no
+        sampling noise.  The square of the uncertainty is the calibrated variance times
+        (1 + (1 - w)^2 / n), plus the squared distance of the returned field from that mean, plus
+        the part of the mean by which the ratio of the instruments is uncertain.  Without a
+        predicted mean ``w`` is 0: the ensemble's mean and (1 + 1/n).
+
+        Parameters
+        ----------
+        estimate : str
+            One of `ESTIMATES`.
+        calibration : dict
+            See `interpolate_calibration`; also "mean_weight", and "pooling" for `pool_variance`.
+        gain_uncertainty : float
+            Relative; see `~sunpy_superres.instruments.Instrument`.
+
+        Returns
+        -------
+        field, uncertainty : numpy.ndarray
+            Gauss, float32, ``(ny, nx)``.
+
+        Raises
+        ------
+        ValueError
+            If the estimate is unknown, or there is one member and no predicted deviation.
+        """
+        check_estimate(estimate)
+        members, n = self.members, len(self.members)
+        if n == 1 and self.std is None:
+            raise ValueError("One member has no spread; give the predicted standard deviation.")
+        ensemble_mean = members.mean(axis=0, dtype=np.float32)
+        weight = 0.0 if self.mean is None else calibration.get("mean_weight", 0.0)
+        mean = ensemble_mean
+        if weight:
+            mean = mean + np.float32(weight) * (self.mean - ensemble_mean)
+        if estimate == "sample":
+            field = members[0].astype(np.float32)
+        elif estimate == "mean":
+            field = mean
+        else:
+            field = np.median(members, axis=0).astype(np.float32) + (mean - ensemble_mean)
+        if n == 1:
+            variance = np.square(self.std)
+        else:
+            variance = pool_variance(members, calibration.get("pooling", 0.0))
+        variance *= np.square(interpolate_calibration(np.abs(mean), calibration))
+        variance *= 1 + (1 - weight) ** 2 / n
+        systematic = np.square(np.float32(gain_uncertainty) * mean)
+        return field, np.sqrt(variance + np.square(field - mean) + systematic)

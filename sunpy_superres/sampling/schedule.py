@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass, fields
 
-__all__ = ["angle_schedule", "solve"]
+__all__ = ["SolverSettings", "angle_schedule", "solve"]
 
 
-def angle_schedule(num_steps, sigma_max=40.0, power=1.0):
+@dataclass(frozen=True)
+class SolverSettings:
     """
-    Noise levels sigma = tan(angle), the angle falling from arctan(sigma_max) to 0.
+    Settings of the solver that a model is saved with.
 
     Parameters
     ----------
@@ -18,7 +20,35 @@ def angle_schedule(num_steps, sigma_max=40.0, power=1.0):
     sigma_max : float
         First noise level, in units of the signal's standard deviation.
     power : float
-        1 for equal angles; more puts more steps at low noise.
+        1 for equal steps in the angle; larger values put more steps at low noise.
+    """
+
+    num_steps: int = 4
+    sigma_max: float = 40.0
+    power: float = 1.0
+
+    @classmethod
+    def from_dict(cls, values: dict) -> SolverSettings:
+        """From a dictionary such as "sampler" of config.json; other entries do not count."""
+        names = [entry.name for entry in fields(cls)]
+        return cls(**{name: values[name] for name in names if name in values})
+
+    def to_dict(self) -> dict:
+        """The settings as a plain dictionary, ready for JSON."""
+        return asdict(self)
+
+
+_DEFAULT = SolverSettings()
+
+
+def angle_schedule(num_steps, sigma_max=_DEFAULT.sigma_max, power=_DEFAULT.power):
+    """
+    Noise levels sigma = tan(angle), the angle falling from arctan(sigma_max) to 0.
+
+    Parameters
+    ----------
+    num_steps, sigma_max, power
+        As in `SolverSettings`.
 
     Returns
     -------

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-__all__ = ["Tile", "apply_tiled", "make_tiles"]
+__all__ = ["Tile", "TiledEvaluation", "apply_tiled", "make_tiles"]
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,70 @@ def apply_tiled(function, inputs, tiles, output, factor=1):
             output.device, output.dtype, non_blocking=False
         )
     return output
+
+
+class TiledEvaluation:
+    """
+    Evaluates functions tile by tile, where a frame needs it, on a device and in a number format.
+
+    Parameters
+    ----------
+    inside : torch.Tensor
+        1 where values are needed, else 0; ``(1, 1, ny, nx)``, ``ny`` and ``nx`` even.  Outside,
+        every result on this grid is zero, whatever the tiles, so that what one tile sees of
+        another does not depend on them.
+    tile_size : int
+        MDI pixels along a side; half as many where the output is on a finer grid.
+    device : torch.device
+    dtype : torch.dtype
+        float32, or the format that the networks compute in.
+    advance : callable, optional
+        Called with the number of fields of each tile that is done.
+    """
+
+    def __init__(self, inside, tile_size, device, dtype=torch.float32, advance=None):
+        self._inside, self._needed = inside, inside[0, 0].numpy() > 0
+        self._size, self._device, self._dtype = tile_size // 2 * 2, device, dtype
+        self._advance = advance or (lambda count: None)
+
+    def tiles(self, halo=0, factor=1) -> list[Tile]:
+        """The tiles of an evaluation; parameters are those of a call."""
+        size = self._size if factor == 1 else self._size // 2 // 2 * 2
+        return make_tiles(self._needed, size, halo)
+
+    def __call__(self, function, inputs, halo, channels, factor=1):
+        """
+        Apply a function to a frame.
+
+        Parameters
+        ----------
+        function : callable
+            Of pieces of the inputs, on the device.
+        inputs : sequence of torch.Tensor
+            As of `apply_tiled`.
+        halo : int
+            Receptive radius of the function, in pixels of the inputs; even.
+        channels : int
+            Of its result.
+        factor : int
+            Pixels of the result along one side of an input pixel.
+
+        Returns
+        -------
+        torch.Tensor
+            ``(n, channels, factor * ny, factor * nx)``, float32, on the CPU.
+        """
+        ny, nx = self._needed.shape
+        autocast = torch.autocast(
+            self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
+        )
+
+        def on_device(*pieces):
+            self._advance(len(pieces[0]))
+            with autocast:
+                return function(*(piece.to(self._device) for piece in pieces))
+
+        output = torch.zeros((len(inputs[0]), channels, factor * ny, factor * nx))
+        output = output.to(memory_format=torch.channels_last)
+        apply_tiled(on_device, inputs, self.tiles(halo, factor), output, factor)
+        return output if factor > 1 else output.mul_(self._inside)

@@ -21,12 +21,11 @@ from sunpy_superres.evaluation.evaluate import evaluate
 from sunpy_superres.evaluation.scores import Scores, calibrate
 from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.models.registry import build
+from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.recipe import Recipe
 
-__all__ = ["SAMPLER", "export", "main"]
+__all__ = ["export", "main"]
 
-#: Settings of the solver where a recipe has none (a deterministic network takes no steps).
-SAMPLER = {"num_steps": 1, "sigma_max": 40.0, "power": 1.75}
 #: Calibration that changes nothing, with the regression's mean as the mean.
 _NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
 #: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
@@ -91,7 +90,12 @@ def _trained(source):
         "training region within 60 deg",
         "recipe": recipe.to_dict(),
     }
-    return network, recipe.architecture, recipe.sampler or SAMPLER, training
+    return (
+        network,
+        recipe.architecture,
+        recipe.sampler or SolverSettings(num_steps=1).to_dict(),
+        training,
+    )
 
 
 def export(source, folder, data, *, revision, card=None, n_samples=8, progress=True):
@@ -123,8 +127,6 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     network, architecture, sampler, training = _trained(source)
     common = {"architecture": architecture, "sampler": sampler, "training": training}
     common["revision"] = revision
-    if not network.stochastic:
-        n_samples = 1
     with tempfile.TemporaryDirectory() as raw:
         save_model(raw, network, calibration=_NONE, **common)
         tables = [

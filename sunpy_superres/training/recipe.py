@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sunpy_superres.models.registry import configure
+from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.degradation import DegradationConfig
 from sunpy_superres.training.loop import LoopConfig
 
@@ -18,8 +19,6 @@ __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 
 #: Settings of a stage that are not its loop's.
 _OF_CROPS = ("size", "batch", "quiet_std")
-#: The solver's settings where a recipe leaves them out.
-_SAMPLER = {"num_steps": 4, "sigma_max": 40.0, "power": 1.0}
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class Recipe:
         Settings of the architecture; its own defaults for what is left out.
     degradation : DegradationConfig
     sampler : dict
-        "num_steps" (4), "sigma_max" (40) and "power" (1) of the solver that goes with a diffusion;
-        see `~sunpy_superres.sampling.schedule.angle_schedule`.
+        Settings of `~sunpy_superres.sampling.schedule.SolverSettings` for the solver of a
+        diffusion; its defaults for what is left out.
     seed : int
     """
 
@@ -78,14 +77,15 @@ class Recipe:
                 f"The stages of {self.architecture} are {', '.join(expected)}; "
                 f"not {', '.join(self.stages) or 'none'}."
             )
-        unknown = set(self.sampler) - set(_SAMPLER)
+        default = SolverSettings().to_dict()
+        unknown = set(self.sampler) - set(default)
         if unknown:
             raise ValueError(
                 f"The sampler has no setting {', '.join(sorted(unknown))}; those that there are: "
-                f"{', '.join(_SAMPLER)}."
+                f"{', '.join(default)}."
             )
         if "diffusion" in self.stages:
-            object.__setattr__(self, "sampler", _SAMPLER | self.sampler)
+            object.__setattr__(self, "sampler", default | self.sampler)
 
     @property
     def config(self):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import torch
 
-from sunpy_superres.sampling.schedule import angle_schedule, solve
+from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
 
 try:
     from torch.utils.tensorboard import SummaryWriter
@@ -17,8 +18,6 @@ __all__ = ["TensorBoardLog", "draw_pictures"]
 
 #: Gauss at which pictures are white.
 _WHITE = 500.0
-#: Of the solver, where a recipe names none.
-_STEPS = 4
 
 
 @torch.no_grad()
@@ -32,7 +31,7 @@ def draw_pictures(model, batches, solver=None, seed=0):
     batches : callable
         `~sunpy_superres.training.stages.ObservedCrops`.
     solver : dict, optional
-        Settings of `~sunpy_superres.sampling.schedule.angle_schedule`.
+        Settings of `~sunpy_superres.sampling.schedule.SolverSettings`.
     seed : int
         Of the draw.
 
@@ -43,19 +42,12 @@ def draw_pictures(model, batches, solver=None, seed=0):
     """
     device = next(model.parameters()).device
     batch, _ = batches(2**31 - 1)
-    inputs = batch.inputs
-    if not model.stochastic:
-        field = model.predict(*inputs)
-    else:
-        mean, scale, features = model.condition(*inputs)
-        prepared = model.denoiser.network.prepare(features)
-        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(device)
-        settings = {"num_steps": _STEPS, **(solver or {})}
-
-        def denoise(x, sigma):
-            return model.denoiser(x, torch.full((len(x),), sigma, device=device), prepared)
-
-        field = model.decode(mean + scale * solve(denoise, noise, angle_schedule(**settings)))
+    settings = SolverSettings.from_dict(solver or {})
+    prepared = model.prepare(batch.inputs)
+    size = (len(batch.frame), model.noise_channels, *batch.frame.shape[-2:])
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(seed)).to(device)
+    levels = angle_schedule(settings.num_steps, settings.sigma_max, settings.power)
+    field = torch.cat(list(model.draw(prepared, noise, partial(solve, sigmas=levels))))
     known = torch.nn.functional.interpolate(batch.mask, scale_factor=model.factor)
     panels = (model.interpolate(batch.frame), field, batch.target)
     return torch.cat([panel.float() * known for panel in panels], dim=-1).cpu()

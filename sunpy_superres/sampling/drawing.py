@@ -1,0 +1,134 @@
+"""From an observation to an ensemble of fields: prepare, draw, make consistent."""
+
+from __future__ import annotations
+
+import copy
+import functools
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from sunpy_superres.instruments import FACTOR
+from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
+from sunpy_superres.sampling.ensemble import Ensemble
+from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
+from sunpy_superres.sampling.tiling import TiledEvaluation
+
+__all__ = ["choose_dtype", "draw_ensemble"]
+
+#: MDI pixels along the side of a tile: small ones stay in the processor's cache and need less
+#: fresh memory, large ones fill a GPU.
+_TILE = {"cpu": 256, "cuda": 512}
+
+
+def choose_dtype(device) -> torch.dtype:
+    """bfloat16 where the processor computes in it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = any(
+        getattr(torch.cpu, name, lambda: False)()
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _resolve(device, dtype):
+    """Device and number format of torch, from what a user gave."""
+    try:
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The device {device!r} cannot be used ({str(error).splitlines()[0]}); "
+            "give 'cpu', or 'cuda' where there is a GPU."
+        ) from error
+    if dtype is None:
+        return device, choose_dtype(device)
+    resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if resolved not in (torch.float32, torch.bfloat16):
+        raise ValueError(f"dtype must be 'float32' or 'bfloat16', not {dtype!r}.")
+    return device, resolved
+
+
+def _member_noise(seed, member, shape):
+    """Standard normal field of one member, on the CPU: the same on every machine."""
+    state = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(state) >> 1)
+    return torch.randn(shape, generator=generator)
+
+
+def _batches(n, size):
+    """Numbers 0 to n - 1 in ranges of at most ``size``."""
+    return (range(first, min(first + size, n)) for first in range(0, n, size))
+
+
+@torch.inference_mode()
+def draw_ensemble(network, observation, shape, options, solver=SolverSettings()) -> Ensemble:
+    """
+    Draw HMI-like fields given an MDI frame.
+
+    Parameters
+    ----------
+    network : `~sunpy_superres.models.base.BaseNetwork`
+    observation : `~sunpy_superres.sampling.observation.Observation`
+        On the CPU.
+    shape : tuple of int
+        ``(4 ny, 4 nx)`` of the fields: the observation may have a row and a column more.
+    options : `~sunpy_superres.sampling.options.SamplingOptions`
+        Of `~sunpy_superres.sampling.options.SamplingOptions.for_model`.
+    solver : `~sunpy_superres.sampling.schedule.SolverSettings`
+        Its number of steps is that of the options.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ValueError
+        If the device or the number format cannot be used.
+    """
+    device, dtype = _resolve(options.device, options.dtype)
+    if device != torch.device("cpu"):
+        network = copy.deepcopy(network).to(device)
+    n, inside = options.n_samples, observation.inside
+    tile_size = options.tile_size or _TILE.get(device.type, _TILE["cpu"])
+    batch_size = options.batch_size or (n if device.type == "cuda" else 1)
+    sigmas = angle_schedule(options.num_steps, solver.sigma_max, solver.power)
+    members = np.empty((n, *shape), np.float32)
+    with tqdm(
+        desc="super-resolving", unit="tile", disable=not options.progress, leave=False
+    ) as bar:
+        evaluate = TiledEvaluation(inside, tile_size, device, dtype, bar.update)
+        coarse, fine = network.count_evaluations(n, options.num_steps)
+        bar.reset(coarse * len(evaluate.tiles()) + fine * len(evaluate.tiles(factor=FACTOR)))
+        prepared = network.prepare(observation.inputs, evaluate)
+
+        def finish(field):
+            """Zero off the disk, and in agreement with the frame where the network asks for it."""
+            field = field * observation.disk
+            return enforce_consistency(field, observation) if network.is_corrected else field
+
+        chi_squares = []
+        for chosen in _batches(n, batch_size):
+            size = (network.noise_channels, *inside.shape[-2:])
+            noise = torch.stack([_member_noise(options.seed, i, size) for i in chosen])
+            noise = noise.to(memory_format=torch.channels_last)
+            drawn = network.draw(prepared, noise, functools.partial(solve, sigmas=sigmas), evaluate)
+            for number, field in zip(chosen, drawn, strict=True):
+                field = finish(field)
+                chi_squares.append(float(reduced_chi_square(field, observation)))
+                members[number] = _as_array(field, shape)
+        mean, std = network.expect(prepared, evaluate)
+        return Ensemble(
+            members,
+            _as_array(finish(mean), shape),
+            _as_array(std, shape),
+            float(np.mean(chi_squares)),
+        )
+
+
+def _as_array(field, shape):
+    """A field as an array, without the pixels that made its sides even."""
+    return field[0, 0, : shape[0], : shape[1]].float().cpu().numpy()

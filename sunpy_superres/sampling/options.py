@@ -1,0 +1,78 @@
+"""How an ensemble is drawn: options that are checked once, and travel together."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+__all__ = ["SamplingOptions"]
+
+#: Options that are counts, and the smallest value of each.
+_SMALLEST = {"n_samples": 1, "num_steps": 1, "tile_size": 16, "batch_size": 1}
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """
+    Options of `~sunpy_superres.super_resolve` that decide how an ensemble is drawn.
+
+    Parameters
+    ----------
+    n_samples : int
+        Members of the ensemble.
+    num_steps : int, optional
+        Steps of the solver; the model's own number by default.
+    seed : int, optional
+        From 0 to 2**63 - 1; drawn by `for_model` by default.
+    device, dtype : str, optional
+        Of torch.
+    tile_size : int, optional
+        MDI pixels along a side of a tile.
+    batch_size : int, optional
+        Members computed at once.
+    progress : bool
+        Show progress bars.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
+    """
+
+    n_samples: int = 8
+    num_steps: int | None = None
+    seed: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    tile_size: int | None = None
+    batch_size: int | None = None
+    progress: bool = True
+
+    def __post_init__(self):
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if value is None and name != "n_samples":
+                continue
+            if not isinstance(value, int | np.integer) or value < smallest:
+                raise ValueError(
+                    f"{name} must be an integer of at least {smallest}, not {value!r}."
+                )
+        seed = self.seed
+        if seed is not None and not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+            raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}.")
+
+    def for_model(self, model) -> SamplingOptions:
+        """
+        The options with what they leave open filled in.
+
+        Parameters
+        ----------
+        model : `~sunpy_superres.models.loading.Model`
+            Gives the number of steps, and how many members of its ensemble can differ.
+        """
+        num_steps = self.num_steps or model.config["sampler"]["num_steps"]
+        n_samples, num_steps = model.network.limit_sampling(self.n_samples, num_steps)
+        seed = secrets.randbits(31) if self.seed is None else int(self.seed)
+        return replace(self, n_samples=int(n_samples), num_steps=int(num_steps), seed=seed)
