@@ -84,46 +84,59 @@ def super_resolve(
     model : str, path-like or Model
         "default" (embedded), a folder, or ``"owner/name@revision"`` on the Hub.
     estimate : {"sample", "mean", "median"}
-        "sample" is one draw, with the small-scale structure that HMI would show: right
-        for flux, areas and spectra.  "mean" and "median" have the lowest error per
-        pixel and are smoother.
+        "sample", the default, is one draw, with the small-scale structure that HMI would show:
+        right for flux, areas and spectra.  "mean" and "median" have the lowest error per pixel and
+        are smoother.
     n_samples : int
-        Members of the ensemble; with 1 the uncertainty is the regression's own.  A
-        deterministic model has one.
+        Members of the ensemble; with 1 the uncertainty is the one that the network predicts.  The
+        ensemble of a deterministic model has one member.
     num_steps : int, optional
         Steps of the solver; the model's own number by default.
     seed : int, optional
-        Same seed, model and machine give the same bytes.  Drawn, and written to the
-        header, by default.
-    target_wcs : `~astropy.wcs.WCS`, optional
-        Put the result on this grid (resampled by adaptive anti-aliasing, which keeps
-        the mean field and so the flux); the ensemble is resampled before its spread
-        is taken.
+        The same seed, model and machine give the same bytes.  By default one is drawn, and
+        written to the header.
+    target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional
+        Put the result on this grid (resampled by adaptive anti-aliasing, which keeps the mean
+        field and so the flux).  The ensemble is resampled before its spread is taken.
     device, dtype : str, optional
-        Of torch; a GPU if there is one, and "bfloat16" where it is fast.
+        Device and number format of torch.  By default a GPU if there is one, and "bfloat16" where
+        it is fast.
     tile_size : int, optional
         MDI pixels along a side of a tile; changes memory and speed, not the result.
     batch_size : int, optional
         Members computed at once.
     progress : bool
-        Show progress bars, of the sampling and of a download.
+        Show progress bars of the sampling and of a download.
     return_samples : bool
         Also return the ensemble.
 
     Returns
     -------
     SuperResolution or SuperResolutionSamples
-        Maps in Gauss with 4 times the pixels of the input and the same sky; NaN off
-        the disk and where the input is missing.  ``hmi_like, uncertainty = ...``
+        Maps in Gauss with 4 times the pixels of the input along each side and the same sky; NaN
+        off the disk and where the input is missing.  ``hmi_like, uncertainty = ...`` unpacks them.
+        The uncertainty belongs to the map beside it: that of one draw holds the spread of the
+        ensemble and the draw's own distance from the ensemble's mean, so it is larger than that
+        of the mean.
 
     Raises
     ------
     TypeError
-        If the input is not a Map or not an MDI magnetogram.
+        If the input is not a Map or not an MDI line-of-sight magnetogram, or ``target_wcs`` is
+        neither a WCS nor a header.
     ValueError
-        If its unit or geometry cannot be right, or an option is out of range.
+        If the input's unit or geometry cannot be right or no pixel of it is usable, an option is
+        out of range, the device or the number format cannot be used, or ``target_wcs`` has no
+        shape or no pixel of the disk in common with the input.
     ModelError
-        If the model cannot be loaded.
+        If the model cannot be loaded, or gives values that are not finite.
+
+    Warns
+    -----
+    SuperResWarning
+        If the result needs care: QUALITY marks a problem, a card had to be assumed, cards
+        contradict each other, the plate scale, the noise or the values are unusual, the unit or the
+        instrument is missing, or more than 5 % of the disk is missing.
 
     References
     ----------

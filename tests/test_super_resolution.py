@@ -337,8 +337,27 @@ def test_on_another_grid_keeps_the_flux(small, result):
     spread = moved.samples.data.std(0, ddof=1)
     inner = np.isfinite(spread) & np.isfinite(moved.uncertainty.data)
     assert np.median(moved.uncertainty.data[inner]) > np.median(spread[inner])
-    with pytest.raises(ValueError, match="array_shape"):
-        super_resolve(small, target_wcs=WCS(naxis=2), **QUICK)
+    header = target.to_header()
+    header["NAXIS1"], header["NAXIS2"] = 168, 136
+    for same in (header, dict(header)):
+        by_header = super_resolve(small, target_wcs=same, **QUICK)
+        # wcslib writes 12 digits of a card.
+        np.testing.assert_allclose(by_header.hmi_like.data, moved.hmi_like.data, atol=1e-3)
+        assert by_header.hmi_like.wcs.wcs.compare(moved.hmi_like.wcs.wcs, tolerance=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        (WCS(naxis=2), ValueError, "array_shape"),
+        ({"ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN"}, ValueError, "array_shape"),
+        ("the HMI grid", TypeError, "astropy WCS or a header, not str"),
+        (np.eye(2), TypeError, "not ndarray"),
+    ],
+)
+def test_a_wrong_target_names_the_fix(small, target, error, message):
+    with pytest.raises(error, match=message):
+        super_resolve(small, target_wcs=target, **QUICK)
 
 
 def test_float32_and_bfloat16_agree(small, result):

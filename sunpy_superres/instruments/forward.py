@@ -12,6 +12,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+from sunpy_superres.instruments import FACTOR
+
 __all__ = [
     "block_mean",
     "blur",
@@ -58,7 +60,7 @@ def blur(field, sigma):
     return out if groups == 1 else out.transpose(0, 1)
 
 
-def block_mean(field, factor: int = 4):
+def block_mean(field, factor: int = FACTOR):
     """Mean of each ``factor x factor`` block of ``(n, 1, ny, nx)``."""
     return F.avg_pool2d(field, factor)
 
@@ -92,7 +94,7 @@ def saturate(reading, level, fold=0.0):
     return torch.sign(reading) * (reading.abs() - (1 + fold) * excess)
 
 
-def observe(field, instrument, plate_scale, visible_fraction=None, factor: int = 4):
+def observe(field, instrument, plate_scale, visible_fraction=None, factor: int = FACTOR):
     """
     Noise-free reading of an instrument.
 
@@ -117,7 +119,7 @@ def observe(field, instrument, plate_scale, visible_fraction=None, factor: int =
     return saturate(reading, instrument.saturation)
 
 
-def blurred_mean(field, instrument, plate_scale, factor: int = 4):
+def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR):
     """
     Blur of an instrument and mean over its pixel; parameters as in `observe`.
 

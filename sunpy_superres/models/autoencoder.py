@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sunpy_superres.instruments import FACTOR
 from sunpy_superres.models.unet import ResidualBlock
 
 __all__ = ["Autoencoder", "AutoencoderConfig", "PixelSpace"]
@@ -28,7 +29,7 @@ class AutoencoderConfig:
         Channels and residual blocks of the two refining branches.
     """
 
-    factor: int = 4
+    factor: int = FACTOR
     latent_channels: int = 8
     width: int = 48
     encoder_blocks: int = 1
@@ -159,7 +160,7 @@ class PixelSpace(nn.Module):
     #: Receptive radii, as those of `Autoencoder`.
     encoder_halo = decoder_halo = 0
 
-    def __init__(self, factor: int = 4):
+    def __init__(self, factor: int = FACTOR):
         super().__init__()
         self.factor = factor
 

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.profiler import record_function
 
+from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.models.base import BaseNetwork, evaluate_whole
 
 __all__ = ["Deterministic", "DeterministicConfig", "Enhance", "Progressive"]
@@ -44,9 +45,9 @@ class DeterministicConfig:
     multipliers: tuple[int, ...] = (1, 2, 2, 2, 1, 1)
     field_scale: float = 200.0
     noise_scale: float = 16.0
-    gain: float = 1.40
-    weak_excess: float = 0.08
-    weak_scale: float = 400.0
+    gain: float = MDI.gain
+    weak_excess: float = MDI.weak_excess
+    weak_scale: float = MDI.weak_scale
     foreshortening: bool = False
 
     def __post_init__(self):
@@ -139,7 +140,7 @@ class Enhance(nn.Module):
         for block in self.blocks:
             h = block(h)
         h = self.norm(self.last(h)) + start
-        return self.head(F.relu(self.fine(_enlarged(h, 4))))
+        return self.head(F.relu(self.fine(_enlarged(h, FACTOR))))
 
 
 class Progressive(nn.Module):
@@ -178,7 +179,7 @@ class Progressive(nn.Module):
         h = _enlarged(h, 2) + _enlarged(field, 2, "bicubic")
         for layer in self.middle:
             h = layer(h)
-        return self.head(_enlarged(h, 2) + _enlarged(field, 4, "bicubic"))
+        return self.head(_enlarged(h, 2) + _enlarged(field, FACTOR, "bicubic"))
 
 
 class Deterministic(BaseNetwork):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch.profiler import record_function
 
+from sunpy_superres.instruments import MDI
 from sunpy_superres.models.autoencoder import Autoencoder, AutoencoderConfig, PixelSpace
 from sunpy_superres.models.base import BaseNetwork, evaluate_whole
 from sunpy_superres.models.denoiser import DenoiserConfig, EDMPreconditioner, build_denoiser
@@ -57,9 +58,9 @@ class ResidualLDMConfig:
 
     field_scale: float = 200.0
     noise_scale: float = 16.0
-    gain: float = 1.40
-    weak_excess: float = 0.08
-    weak_scale: float = 400.0
+    gain: float = MDI.gain
+    weak_excess: float = MDI.weak_excess
+    weak_scale: float = MDI.weak_scale
     foreshortening: bool = False
     base: str = "regression"
     space: str = "latent"

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sunpy_superres.instruments import FACTOR
+
 __all__ = ["StableDiffusionAutoencoder", "StableDiffusionConfig"]
 
 #: Gauss at which the published method clips a field.
@@ -56,7 +58,7 @@ class StableDiffusionAutoencoder(nn.Module):
     """
 
     #: Pixels along a side of a latent pixel, channels of the latent.
-    factor, latent_channels = 4, 1
+    factor, latent_channels = FACTOR, 1
     #: Margins of a tile in latent pixels; the network attends over all of it.
     encoder_halo = decoder_halo = 32
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import block_mean, blur, gain_response, saturate
 
 __all__ = ["DegradationConfig", "DegradedBatch", "degrade"]
@@ -55,7 +56,7 @@ class DegradationConfig:
     wing_blur: tuple[float, float] = (1.6, 2.1)
     gain: tuple[float, float] = (1.28, 1.52)
     weak_excess: tuple[float, float] = (0.0, 0.16)
-    weak_scale: float = 400.0
+    weak_scale: float = MDI.weak_scale
     noise: tuple[float, float] = (6.0, 45.0)
     noise_slope: float = 0.15
     noise_misjudged: float = 0.1
@@ -167,12 +168,12 @@ def degrade(
     fold = _uniform(rng, n, 0.0, 0.3)
     low, high = config.noise
     noise = low * (high / low) ** torch.rand(n, 1, 1, 1, generator=rng)
-    noise = noise * _slope(rng, n, size // 4, config.noise_slope)
+    noise = noise * _slope(rng, n, size // FACTOR, config.noise_slope)
     offset = config.offset * torch.randn(n, 1, 1, 1, generator=rng)
     told = noise * torch.exp(config.noise_misjudged * torch.randn(n, 1, 1, 1, generator=rng))
-    white = torch.randn(n, 1, size // 4, size // 4, generator=rng)
+    white = torch.randn(n, 1, size // FACTOR, size // FACTOR, generator=rng)
     gaps = torch.rand(n, 1, 1, 1, generator=rng) < config.gaps
-    lines = torch.rand(n, 1, 1, size // 4, generator=rng) < 0.1
+    lines = torch.rand(n, 1, 1, size // FACTOR, generator=rng) < 0.1
 
     moved = torch.rand(n, 1, 1, 1, generator=rng) < config.resampled
     quarter = [torch.randint(0, 4, (n, 1, 1, 1), generator=rng) * moved for _ in range(2)]
@@ -195,7 +196,7 @@ def degrade(
     frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)
     told = told * damping
     mask = (block_mean(disk) > 0.5).float() * (1 - (gaps & lines).float()).to(device)
-    inner = slice(margin // 4, size // 4 - margin // 4)
+    inner = slice(margin // FACTOR, size // FACTOR - margin // FACTOR)
     fine = slice(margin, size - margin)
     mask = mask[..., inner, inner]
     return DegradedBatch(

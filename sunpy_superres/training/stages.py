@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from sunpy_superres.instruments import FACTOR
 from sunpy_superres.training.degradation import DegradationConfig, DegradedBatch, degrade
 from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
 
@@ -159,7 +160,7 @@ def network_loss(model, batches, device):
         batch, _ = batches(number)
         batch = DegradedBatch(*(part.to(device) for part in batch))
         field = model.predict(*batch.inputs)
-        mask = torch.nn.functional.interpolate(batch.mask, scale_factor=4, mode="nearest")
+        mask = torch.nn.functional.interpolate(batch.mask, scale_factor=FACTOR, mode="nearest")
         error = ((field - batch.target) / model.config.field_scale).square()
         return (error * mask).sum() / mask.sum().clamp(min=1)
 
