@@ -232,7 +232,7 @@ def test_an_autoencoder_of_stable_diffusion_is_filled_in_from_a_folder(pack, tmp
     original.network.save_pretrained(tmp_path / "vae")
     config = StableDiffusionConfig(**sizes, weights=str(tmp_path / "vae"))
     filled = StableDiffusionAutoencoder(config, 200.0)
-    filled.load_published()
+    filled.load_pretrained()
     field = 3 * torch.randn(1, 1, 32, 48)
     torch.testing.assert_close(filled(field), original(field))
     vae = diffusers.AutoencoderKL.from_pretrained(tmp_path / "vae")
@@ -242,7 +242,7 @@ def test_an_autoencoder_of_stable_diffusion_is_filled_in_from_a_folder(pack, tmp
     assert filled.encode(field).shape == (1, 1, 8, 12)
     absent = StableDiffusionConfig(**sizes, weights=str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="cannot be loaded"):
-        StableDiffusionAutoencoder(absent, 200.0).load_published()
+        StableDiffusionAutoencoder(absent, 200.0).load_pretrained()
 
 
 @pytest.mark.parametrize(

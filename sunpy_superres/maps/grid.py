@@ -62,7 +62,7 @@ class Grid:
         Parameters
         ----------
         rows, columns : slice
-            In pixels, with a start and a stop and without a step.
+            Ranges of pixels, with a start and a stop and without a step.
         """
         meta = dict(self.map.meta)
         for name, cut in (("crpix1", columns), ("crpix2", rows)):

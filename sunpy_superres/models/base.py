@@ -24,7 +24,7 @@ def evaluate_whole(function, inputs, halo=0, channels=None, factor=1):
     Parameters
     ----------
     function : callable
-        Of the inputs.
+        A function of the inputs.
     inputs : sequence of torch.Tensor
     halo, channels, factor : int
         Receptive radius of the function, channels of its result, and pixels of the result along
@@ -84,7 +84,7 @@ class BaseNetwork(nn.Module):
         Returns
         -------
         object
-            For `draw` and `expect` of the same network.
+            What `draw` and `expect` of the same network take.
         """
         raise NotImplementedError  # a subclass says it
 

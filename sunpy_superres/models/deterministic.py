@@ -35,9 +35,9 @@ class DeterministicConfig:
     width : int
         Channels of the first convolution.
     multipliers : tuple of int
-        Of ``width``: the channels of the following blocks or convolutions.
+        The channels of the following blocks or convolutions, in units of ``width``.
     field_scale, noise_scale, gain, weak_excess, weak_scale, foreshortening
-        As `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
+        See `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
     """
 
     kind: str = "enhance"

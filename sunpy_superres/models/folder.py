@@ -41,7 +41,7 @@ def read_folder(folder, remedy="download the model again"):
     config : dict
         The whole of config.json.
     sha256 : str
-        Of the weights file.
+        SHA-256 of the weights file.
     card : str or None
         Text of README.md.
 

@@ -26,14 +26,14 @@ class Model:
     Parameters
     ----------
     network : `~sunpy_superres.models.base.BaseNetwork`
-        In evaluation mode, float32, on the CPU.
+        The network in evaluation mode, float32, on the CPU.
     config : dict
-        The whole of config.json.
+        All of config.json.
     name, revision : str
-        How it was asked for.  The revision of the embedded model is its own, that of a folder
-        "local", and that of a Hub model its commit.
+        What the model was asked for by.  The revision of the embedded model is its own, that of a
+        folder is "local", and that of a Hub model is its commit.
     sha256 : str
-        Of the weights file.
+        SHA-256 of the weights file.
     card : str, optional
         Text of the model card.
     """
@@ -66,11 +66,11 @@ class Model:
             "owner/name"; made if there is no such repository.  The token is the client's:
             HF_TOKEN, or that of ``hf auth login``.
         private : bool, optional
-            Of a new repository; as the owner's settings say if not given.
+            Whether a new repository is private; by default what the owner's settings say.
         revision : str, optional
             Branch to put it on, made if need be; the default branch if not given.
         message : str, optional
-            Of the commit.
+            Message of the commit.
         progress : bool
             Show progress bars.
 
@@ -82,7 +82,7 @@ class Model:
         Raises
         ------
         ModelError
-            If it has no model card, or the Hub does not take it; the message names the fix.
+            If the model has no card, or the Hub refuses it; the message names the fix.
         """
         from sunpy_superres.models.hub import publish
 
@@ -156,7 +156,7 @@ def load_model(model="default", *, progress=True) -> Model:
 
 def download_model(model, *, force=False, progress=True) -> Path:
     """
-    Bring a Hub model, as its revision is now, into the cache, and check it.
+    Fetch a Hub model, as its revision is now, into the cache and check it.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def save_model(
     card : str, optional
         Text of the README.md.
     architecture : str
-        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
+        A name of `~sunpy_superres.models.registry.ARCHITECTURES`.
     """
     config = {
         "architecture": architecture,

@@ -21,7 +21,7 @@ class Architecture:
     fixed : dict
         Settings of the configuration that make this architecture what it is.
     base : tuple of str
-        Of a diffusion: the bases that it may have.
+        The bases that a diffusion may have.
     """
 
     name: str
@@ -89,14 +89,14 @@ ARCHITECTURES = {
 
 def configure(architecture: str, values: dict):
     """
-    Configuration of an architecture.
+    Make the configuration of an architecture.
 
     Parameters
     ----------
     architecture : str
-        Of `ARCHITECTURES`.
+        A name of `ARCHITECTURES`.
     values : dict
-        As in config.json or a recipe; what the architecture fixes may be left out.
+        Settings of config.json or of a recipe; what the architecture fixes may be left out.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def configure(architecture: str, values: dict):
     Raises
     ------
     ValueError
-        For an unknown architecture, or settings that are not its own.
+        If the architecture is unknown, or a setting contradicts it.
     """
     from sunpy_superres.models.deterministic import DeterministicConfig
     from sunpy_superres.models.residual_ldm import ResidualLDMConfig
@@ -131,7 +131,7 @@ def configure(architecture: str, values: dict):
 
 def build(config):
     """
-    A network, with fresh weights, of a configuration.
+    Make a network with fresh weights.
 
     Parameters
     ----------

@@ -44,16 +44,16 @@ class ResidualLDMConfig:
         The MDI/HMI calibration removed from the frame; see
         `sunpy_superres.instruments.forward.gain_response`.
     foreshortening : bool
-        Whether the networks are told how the frame's pixels are foreshortened
+        Whether the networks see how the frame's pixels are foreshortened
         (`~sunpy_superres.maps.geometry.measure_foreshortening`).
     base : {"regression", "interpolation", "none"}
         What the diffused residual is added to: the regression's mean; the interpolated
         frame, as published; or nothing, so that the whole field is diffused.
     space : {"latent", "pixels", "stable_diffusion"}
-        Of the diffusion: the autoencoder's, that of the magnetogram itself, or that of the
-        autoencoder of Stable Diffusion, as published.
+        Where the diffusion takes place: in the autoencoder's latent space, in that of the
+        magnetogram itself, or in that of Stable Diffusion's autoencoder, as published.
     autoencoder, regression, denoiser, stable_diffusion
-        Sizes of the parts; those of parts that there are not mean nothing.
+        Sizes of the parts; those of a part that the model lacks have no effect.
     """
 
     field_scale: float = 200.0
@@ -124,7 +124,7 @@ class ResidualLDM(BaseNetwork):
     these, draws the residual ``(z_HR - mean) / scale``.
 
     With another base than the regression, the mean is the latent of the interpolated frame or
-    zero, the scale one number for each channel, and the condition that latent and the
+    zero, the scale is one number for each channel, and the condition is that latent and the
     pixels.
     """
 

@@ -24,7 +24,7 @@ class StableDiffusionConfig:
     Parameters
     ----------
     widths : tuple of int
-        Channels of the four levels; those of KL-f8 unless told otherwise.
+        Channels of the four levels; by default those of KL-f8.
     layers : int
         Residual blocks of a level.
     norm_groups : int
@@ -70,25 +70,25 @@ class StableDiffusionAutoencoder(nn.Module):
         # Field units of a latent unit, for the spread of a field; measured before a training.
         self.register_buffer("slope", torch.ones(()))
 
-    def load_published(self):
+    def load_pretrained(self):
         """
         Fill in the weights that the configuration names.
 
         Raises
         ------
         ValueError
-            If they cannot be had.
+            If the weights cannot be loaded.
         """
         if not self.config.weights:
             return
         try:
-            published = _autoencoder_kl().from_pretrained(self.config.weights)
+            pretrained = _autoencoder_kl().from_pretrained(self.config.weights)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"The autoencoder {self.config.weights!r} cannot be loaded ({error}); give its "
                 "folder as 'weights' of [model.stable_diffusion] in the recipe."
             ) from error
-        self.network.load_state_dict(published.state_dict())
+        self.network.load_state_dict(pretrained.state_dict())
 
     def encode(self, field):
         """Latent of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 1, ny, nx)``; even ny and nx."""

@@ -76,7 +76,7 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
     shape : tuple of int
         ``(4 ny, 4 nx)`` of the fields: the observation may have a row and a column more.
     options : `~sunpy_superres.sampling.options.SamplingOptions`
-        Of `~sunpy_superres.sampling.options.SamplingOptions.for_model`.
+        Options that `~sunpy_superres.sampling.options.SamplingOptions.for_model` has completed.
     solver : `~sunpy_superres.sampling.schedule.SolverSettings`
         Its number of steps is that of the options.
 

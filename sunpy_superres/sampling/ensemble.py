@@ -102,7 +102,7 @@ class Ensemble:
         Parameters
         ----------
         function : callable
-            Of an array ``(ny, nx)``; gives one of any other shape.
+            A function of an array ``(ny, nx)`` that gives another array.
 
         Returns
         -------

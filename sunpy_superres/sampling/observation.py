@@ -131,7 +131,7 @@ class Observation:
         Parameters
         ----------
         rows, columns : slice
-            In MDI pixels, with a start and a stop and without a step.
+            Ranges of MDI pixels, with a start and a stop and without a step.
         """
         fine = tuple(slice(FACTOR * s.start, FACTOR * s.stop) for s in (rows, columns))
 

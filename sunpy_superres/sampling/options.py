@@ -27,7 +27,7 @@ class SamplingOptions:
     seed : int, optional
         From 0 to 2**63 - 1; drawn by `for_model` by default.
     device, dtype : str, optional
-        Of torch.
+        Device and number format of torch.
     tile_size : int, optional
         MDI pixels along a side of a tile.
     batch_size : int, optional

@@ -93,12 +93,12 @@ def apply_tiled(function, inputs, tiles, output, factor=1):
     Parameters
     ----------
     function : callable
-        Of the tiles of ``inputs``, in order.
+        A function of the pieces of ``inputs``, in their order.
     inputs : sequence of torch.Tensor
         Each ``(n, c, ny, nx)``, or with sides of 1 that are passed on as they are.
     tiles : list of Tile
     output : torch.Tensor
-        ``(n, c, factor * ny, factor * nx)``; left as it is where there is no tile.
+        ``(n, c, factor * ny, factor * nx)``; left unchanged where no tile is.
     factor : int
         Pixels of the output along one side of an input pixel.
 
@@ -156,13 +156,13 @@ class TiledEvaluation:
         Parameters
         ----------
         function : callable
-            Of pieces of the inputs, on the device.
+            A function of pieces of the inputs on the device.
         inputs : sequence of torch.Tensor
-            As of `apply_tiled`.
+            See `apply_tiled`.
         halo : int
             Receptive radius of the function, in pixels of the inputs; even.
         channels : int
-            Of its result.
+            Channels of the result.
         factor : int
             Pixels of the result along one side of an input pixel.
 

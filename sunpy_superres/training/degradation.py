@@ -16,7 +16,7 @@ __all__ = ["DegradationConfig", "DegradedBatch", "degrade"]
 @dataclass(frozen=True)
 class DegradationConfig:
     """
-    Ranges the instrument is drawn from, one draw for each crop.
+    Ranges from which an instrument is drawn for each crop.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ class DegradationConfig:
         Gaussian sigma in HMI pixels; 2.55 is 3.0" FWHM.  The core of two real frames, registered
         on HMI with roll and scale, has 2.0, beside wings of 12 to 15 per cent.
     wings : tuple of float
-        Share of the light in a second, wider Gaussian; for half of the crops, the others have
+        Share of the light in a second, wider Gaussian, for half of the crops; the others have
         none.
     wing_blur : tuple of float
-        Its sigma, in MDI pixels; 2 is 9.5" FWHM.
+        Sigma of that second Gaussian, in MDI pixels; 2 is 9.5" FWHM.
     gain, weak_excess : tuple of float
         See `sunpy_superres.instruments.forward.gain_response`.
     weak_scale : float
@@ -36,10 +36,10 @@ class DegradationConfig:
         Standard deviation in MDI Gauss, log-uniform: from the best frames of 300 s to the
         limb of those of 30 s.
     noise_slope : float
-        By how much the noise grows from one side of a crop to the other (standard deviation
-        of the logarithm): real frames have a noisy limb, and noisy parts.
+        How much the noise grows from one side of a crop to the other (standard deviation of the
+        logarithm): real frames have a noisy limb and noisy parts.
     noise_misjudged : float
-        Relative error (log-normal) of the noise level that the network is told.
+        Relative error (log-normal) of the noise level that the network sees.
     saturation : tuple of float
         MDI Gauss, for half of the crops; the others use the largest value.
     offset : float
@@ -74,7 +74,7 @@ class DegradedBatch(NamedTuple):
     Parameters
     ----------
     frame, mask, noise : torch.Tensor
-        MDI-like frame, its good pixels, and the noise level told to the network.
+        MDI-like frame, its good pixels, and the noise level that the network sees.
     target : torch.Tensor
         HMI field on the 4 times finer grid.
     foreshortening : torch.Tensor
@@ -155,7 +155,7 @@ def degrade(
     margin : int
         HMI pixels to drop at each edge after the blur, divisible by 4.
     foreshortening : torch.Tensor, optional
-        Of the crops' pixels, ``(n, 2, 1, 1)``; 1 by default.
+        Lengths of the sides of the crops' pixels, ``(n, 2, 1, 1)``; 1 by default.
     """
     n, size = len(crops), crops.shape[-1]
     device = crops.device
@@ -170,7 +170,7 @@ def degrade(
     noise = low * (high / low) ** torch.rand(n, 1, 1, 1, generator=rng)
     noise = noise * _slope(rng, n, size // FACTOR, config.noise_slope)
     offset = config.offset * torch.randn(n, 1, 1, 1, generator=rng)
-    told = noise * torch.exp(config.noise_misjudged * torch.randn(n, 1, 1, 1, generator=rng))
+    stated = noise * torch.exp(config.noise_misjudged * torch.randn(n, 1, 1, 1, generator=rng))
     white = torch.randn(n, 1, size // FACTOR, size // FACTOR, generator=rng)
     gaps = torch.rand(n, 1, 1, 1, generator=rng) < config.gaps
     lines = torch.rand(n, 1, 1, size // FACTOR, generator=rng) < 0.1
@@ -194,7 +194,7 @@ def degrade(
     reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
     frame = saturate(reading, level.to(device), fold.to(device))
     frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)
-    told = told * damping
+    stated = stated * damping
     mask = (block_mean(disk) > 0.5).float() * (1 - (gaps & lines).float()).to(device)
     inner = slice(margin // FACTOR, size // FACTOR - margin // FACTOR)
     fine = slice(margin, size - margin)
@@ -202,7 +202,7 @@ def degrade(
     return DegradedBatch(
         frame[..., inner, inner] * mask,
         mask,
-        told[..., inner, inner].to(device),
+        stated[..., inner, inner].to(device),
         target[..., fine, fine],
         crops.new_ones(n, 2, 1, 1) if foreshortening is None else foreshortening,
     )

@@ -48,7 +48,8 @@ def extend_calibration(held_out, trained) -> dict:
     Parameters
     ----------
     held_out, trained : dict
-        Of `~sunpy_superres.evaluation.scores.calibrate`, on validation and training regions.
+        Calibrations of `~sunpy_superres.evaluation.scores.calibrate`, on validation and on training
+        regions.
     """
     end = 1.5 * held_out["field"][-1]
     beyond = [i for i, field in enumerate(trained["field"]) if field > end]

@@ -35,19 +35,19 @@ _ADAPTED = r".*\.(conv1|conv2)"
 @dataclass(frozen=True)
 class FineTuning:
     """
-    Everything that a fine-tuning depends on, beside the model and the pairs.
+    All settings of a fine-tuning, except the model and the pairs.
 
     Parameters
     ----------
     rank : int
-        Of the adapters.
+        Rank of the adapters.
     size : int
         MDI pixels along a side of a crop, even.
     batch : int
         Crops in a batch.
     seed : int
     loop : LoopConfig
-        Of each of the two networks, the regression first.
+        Settings of the loop for each of the two networks; the regression comes first.
     """
 
     rank: int = 4
@@ -59,12 +59,12 @@ class FineTuning:
     @classmethod
     def from_dict(cls, values: dict) -> FineTuning:
         """
-        From the plain dictionary of `to_dict`, or of a TOML file; what it lacks is the default.
+        Read the plain dictionary of `to_dict` or of a TOML file; what it lacks keeps its default.
 
         Raises
         ------
         ValueError
-            If a name is unknown or a setting cannot be.
+            If a name is unknown or a setting is out of range.
         """
         values = dict(values)
         try:
@@ -128,7 +128,7 @@ class PairSampler:
         -------
         DegradedBatch
         rng : torch.Generator
-            For all further draws of this step.
+            Source of all further draws of this step.
         """
         rng = np.random.default_rng([self.seed, step])
         crops = [self._draw(rng) for _ in range(self.batch)]
@@ -174,7 +174,7 @@ def merge_adapters(module):
     Parameters
     ----------
     module : torch.nn.Module
-        Of `add_adapters`.
+        A network that `add_adapters` has changed.
     """
     from peft.tuners.tuners_utils import BaseTunerLayer
 

@@ -32,7 +32,7 @@ class LoopConfig:
     steps : int
         Optimiser steps in all.
     learning_rate, weight_decay : float
-        Of AdamW; the rate warms up over ``warmup`` steps and falls by a cosine to 2 %.
+        Settings of AdamW; the rate rises over ``warmup`` steps and falls along a cosine to 2 %.
     warmup : int
         Steps.
     clip : float
@@ -49,7 +49,7 @@ class LoopConfig:
     Raises
     ------
     ValueError
-        If a setting cannot be.
+        If a setting is out of range.
     """
 
     steps: int = 1000

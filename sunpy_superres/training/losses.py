@@ -42,7 +42,7 @@ class EDMLoss:
     Parameters
     ----------
     p_mean, p_std : float
-        Of the logarithm of the noise level.
+        Mean and standard deviation of the logarithm of the noise level.
     sigma_data : float
         Standard deviation of the clean signal.
     """

@@ -2,7 +2,7 @@
 The processes of a training: one, or one for each GPU.
 
 ``accelerate launch`` and ``torchrun`` start several; accelerate then places and connects them.
-Without accelerate, as on a bare GPU machine, there is one.
+Without accelerate, as on a bare GPU machine, there is one process.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Processes"]
 
 class Processes:
     """
-    What a training needs to know of the processes it runs in.
+    The processes that a training runs in.
 
     Parameters
     ----------
     device : str, optional
-        Of torch; by default this process's GPU if there is one, else the CPU.
+        Device of torch; by default this process's GPU if there is one, else the CPU.
 
     Attributes
     ----------

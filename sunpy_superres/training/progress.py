@@ -1,4 +1,4 @@
-"""Progress of a training, with tqdm where there is one."""
+"""Progress of a training, with tqdm where it is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training depends on beside the data: recipes, from TOML files and into config.json."""
+"""Recipes: all that a training depends on except its data; read from TOML, kept in config.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_CROPS = ("size", "batch", "quiet_std")
 @dataclass(frozen=True)
 class Stage:
     """
-    One part of a training.
+    Settings of one stage of a training.
 
     Parameters
     ----------
@@ -46,14 +46,15 @@ class Stage:
 @dataclass(frozen=True)
 class Recipe:
     """
-    Everything that a training depends on, beside the data.
+    All that a training depends on, except its data.
 
     Parameters
     ----------
     architecture : str
-        Of `~sunpy_superres.models.registry.ARCHITECTURES`.
+        A name of `~sunpy_superres.models.registry.ARCHITECTURES`.
     stages : dict of str to Stage
-        In order: of "autoencoder", "regression", "diffusion"; or "network".
+        The stages in their order: some of "autoencoder", "regression" and "diffusion", or
+        "network".
     model : dict
         Settings of the architecture; its own defaults for what is left out.
     degradation : DegradationConfig
@@ -100,7 +101,7 @@ class Recipe:
         Raises
         ------
         ValueError
-            If a name is unknown or a setting cannot be.
+            If a name is unknown or a setting is out of range.
         """
         values = dict(values)
         try:
@@ -134,8 +135,8 @@ class Recipe:
         Parameters
         ----------
         steps : int
-            Of all stages together but the autoencoder's, which stays as it is: systems with the
-            same number have seen as many frames, whether they need an autoencoder or not.
+            Steps of all stages together except the autoencoder's, which keeps its own: systems
+            with the same number have seen as many frames, whether they need an autoencoder or not.
 
         Raises
         ------
@@ -196,7 +197,7 @@ def load_recipe(recipe="residual_ldm") -> Recipe:
     Raises
     ------
     ValueError
-        If there is no such recipe, or it cannot be read.
+        If there is no such recipe, or the file is not a valid one.
     """
     if isinstance(recipe, Recipe):
         return recipe
@@ -217,7 +218,7 @@ def read_toml(path) -> dict:
     Raises
     ------
     ValueError
-        If it is none, or cannot be read.
+        If it is not valid TOML, or is not readable.
     """
     try:
         return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))

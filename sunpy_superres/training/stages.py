@@ -31,7 +31,7 @@ class ObservedCrops:
     Parameters
     ----------
     sampler : CropSampler
-        Of crops that are larger by `MARGIN` on each side.
+        Draws crops that are larger by `MARGIN` on each side.
     config : DegradationConfig
     device : torch.device or str
     """
@@ -47,7 +47,7 @@ class ObservedCrops:
         -------
         DegradedBatch
         rng : torch.Generator
-            For all further draws.
+            Source of all further draws.
         """
         crops, rng, foreshortening = self.sampler(number)
         fields, foreshortening = crops.to(self.device), foreshortening.to(self.device)
@@ -63,7 +63,7 @@ def latent_statistics(model, sampler, batches=20):
     model : ResidualLDM
     sampler : CropSampler
     batches : int
-        Batches of negative steps, which the training never sees.
+        Number of batches; they have numbers above 2**31, which the training never reaches.
     """
     device = model.latent_std.device
     fields = torch.cat([sampler(_UNSEEN + i)[0] for i in range(batches)]).to(device)
@@ -85,11 +85,11 @@ def residual_statistics(model, batches, count=20):
     Parameters
     ----------
     model : ResidualLDM
-        With a trained autoencoder.
+        A model whose autoencoder is trained.
     batches : callable
         `ObservedCrops`.
     count : int
-        Batches, which the training never sees.
+        Number of batches; they have numbers above 2**31, which the training never reaches.
     """
     device = model.latent_std.device
     residuals = []

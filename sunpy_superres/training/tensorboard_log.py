@@ -1,4 +1,4 @@
-"""What a training shows while it runs: scalars and pictures for TensorBoard."""
+"""Scalars and pictures of a training, written for TensorBoard while it runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_pictures(model, batches, solver=None, seed=0):
     solver : dict, optional
         Settings of `~sunpy_superres.sampling.schedule.SolverSettings`.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Returns
     -------

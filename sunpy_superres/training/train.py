@@ -69,7 +69,7 @@ def train(
         ``model.safetensors`` of another run or model with the same shapes, to start from; what
         it lacks starts afresh (an autoencoder can be shared in this way).
     device : str, optional
-        Of torch.  By default this process's; several processes, as ``accelerate launch`` or
+        Device of torch.  By default this process's; several processes, as ``accelerate launch`` or
         ``torchrun`` start them, then train together.
     seconds : float, optional
         Time for each stage; what is left is done at the next call.
@@ -79,12 +79,12 @@ def train(
     Returns
     -------
     `~sunpy_superres.models.base.BaseNetwork`
-        With averaged weights.
+        The network with averaged weights.
 
     Raises
     ------
     ValueError
-        If the recipe cannot be right, or ``out`` holds a run by another one.
+        If the recipe has no such stage, or ``out`` holds a run by another recipe.
     """
     recipe = load_recipe(recipe)
     out = Path(out)
@@ -168,8 +168,8 @@ def _start_from(model, path):
     """
     Weights of another model, as far as the names and shapes are the same.
 
-    Where the model is told the sampling and the other was not, the channels of it, which come
-    last, start at zero.
+    Where the model sees the foreshortening and the other one did not, the channels for it, which
+    come last, start at zero.
     """
     own, other = model.state_dict(), load_file(path)
     shared = {}
@@ -192,7 +192,7 @@ def _statistics(model, name, sampler, batches, started):
         latent_statistics(model, sampler)
     elif name == "diffusion" and model.regression is None:
         if model.config.space == "stable_diffusion" and not started:
-            model.autoencoder.load_published()
+            model.autoencoder.load_pretrained()
         if model.config.space != "latent":
             latent_statistics(model, sampler)
         residual_statistics(model, batches)
