@@ -1,3 +1,4 @@
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
@@ -50,7 +51,7 @@ def test_panels_show_what_they_are(mdi_cutout, result):
 
 
 def test_limit_is_respected(mdi_cutout, result):
-    figure = plot_result(mdi_cutout, result, limit=321.0)
+    figure = plot_result(mdi_cutout, result, limit=321 * u.G)
     assert panels(figure)[1].images[0].get_clim() == (-321.0, 321.0)
 
 

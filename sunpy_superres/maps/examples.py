@@ -207,4 +207,4 @@ def fetch_mdi(time, *, path=None, progress=True):
         raise ConnectionError(
             f"The archive did not give the file ({fetched.errors}); try again later."
         )
-    return read_map(fetched[0])
+    return read_map(fetched[0], "MDI")
