@@ -23,7 +23,7 @@ def plot_spectra(spectra, axes=None):
     Parameters
     ----------
     spectra : dict of str to Spectrum, or Spectrum
-        By label.
+        One spectrum, or several by label.
     axes : `~matplotlib.axes.Axes`, optional
         New ones by default.
 
@@ -75,7 +75,7 @@ def plot_reliability(tables, axes=None):
     Parameters
     ----------
     tables : dict of str to `~astropy.table.QTable`, or `~astropy.table.QTable`
-        Of `reliability`, by label.
+        Result of `reliability`, or several by label.
     axes : `~matplotlib.axes.Axes`, optional
         New ones by default.
 
