@@ -9,6 +9,7 @@ from sunpy_superres import simulate_mdi
 from sunpy_superres.instruments import HMI, MDI
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.training.degradation import DegradationConfig
 
 SHAPE = (96, 120)
 COARSE = (24, 30)
@@ -317,6 +318,45 @@ def test_what_is_not_a_map_is_refused():
 def test_other_plate_scales_are_refused(hmi, scale):
     with pytest.raises(ValueError, match=f"{scale:.2f} arcsec/pixel; simulate_mdi needs"):
         simulate_mdi(hmi(spots(), cdelt1=scale, cdelt2=scale))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"noise": 12.0}, {"noise": 12 * u.s}, {"noise": -1 * u.G}, {"noise": [1, 2] * u.G},
+        {"interval": 300}, {"interval": 300 * u.G}, {"interval": "long"},
+    ],
+)  # fmt: skip
+def test_options_without_their_unit_are_refused(hmi, options):
+    ((name, value),) = options.items()
+    unit = {"noise": "G", "interval": "s"}[name]
+    message = f"{name} must be a non-negative quantity in {unit}, such as 100 . u.{unit}, not "
+    with pytest.raises(ValueError, match=message):
+        simulate_mdi(hmi(spots()), **options)
+
+
+def test_units_of_options_are_converted(hmi):
+    first = simulate_mdi(hmi(spots()), seed=1, noise=24 * u.G, interval=30 * u.s)
+    again = simulate_mdi(hmi(spots()), seed=1, noise=2.4 * u.mT, interval=0.5 * u.min)
+    assert again.meta["simnoise"] == pytest.approx(24)
+    assert again.meta["interval"] == 30
+    np.testing.assert_allclose(again.data, first.data)
+
+
+def test_a_plate_scale_at_full_resolution():
+    assert MDI.is_full_resolution(MDI.plate_scale)
+    assert HMI.is_full_resolution(HMI.plate_scale)
+    assert not HMI.is_full_resolution(MDI.plate_scale)
+    assert not MDI.is_full_resolution(HMI.plate_scale)
+    assert not MDI.is_full_resolution(np.nan)
+
+
+def test_what_the_model_was_trained_on():
+    """The messages name what the training draws."""
+    trained = DegradationConfig()
+    assert MDI.largest_noise == trained.noise[1]
+    assert trained.saturation[1] < MDI.largest_reading
+    assert 0 < MDI.tolerance < MDI.gain_uncertainty
 
 
 @pytest.mark.parametrize("shape", [(3, 120), (96, 3)])

@@ -55,6 +55,12 @@ def test_limit_is_respected(mdi_cutout, result):
     assert panels(figure)[1].images[0].get_clim() == (-321.0, 321.0)
 
 
+@pytest.mark.parametrize("limit", [321.0, 321 * u.m, -1 * u.G])
+def test_a_limit_without_its_unit_is_refused(mdi_cutout, result, limit):
+    with pytest.raises(ValueError, match="limit must be a non-negative quantity in G"):
+        plot_result(mdi_cutout, result, limit=limit)
+
+
 def test_colour_bars_have_a_unit(mdi_cutout, result):
     figure = plot_result(mdi_cutout, result)
     bars = [axes for axes in figure.axes if not hasattr(axes, "wcs")]

@@ -132,8 +132,10 @@ def measure_foreshortening(smap, x, y) -> np.ndarray:
 
     Parameters
     ----------
-    smap, x, y
-        As in `sphere_vectors`.
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    x, y : array-like
+        Pixel coordinates from 0, of any common shape.
 
     Returns
     -------

@@ -16,11 +16,12 @@ from sunpy_superres.maps.headers import NUMBERS, is_finite_number, parse_moment
 
 __all__ = ["check_pointing", "check_size", "complete_header"]
 
-#: Pixels along a side.
+#: Smallest number of pixels along a side.
 _SMALLEST = 16
-#: How far pixels may be from square, a matrix from a rotation, and the limb from its distance.
+#: Relative differences that are accepted between the sides of a pixel, of a matrix from a
+#: rotation, and between two cards about the solar radius.
 _TOLERANCE = 0.02
-#: Solar radii from which the Sun may be seen, and metres that a solar radius may have.
+#: Limits of the observer's distance in solar radii, and of the solar radius in metres.
 _DISTANCES, _RADII = (100.0, 2500.0), (6.9e8, 7.05e8)
 #: Distance of SOHO from the Sun, near the Lagrange point L1, in units of the Earth's distance.
 _L1 = 0.99
@@ -35,7 +36,7 @@ def complete_header(smap):
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
-        With the header of `~sunpy_superres.maps.headers.repair_header`.
+        A Map after `~sunpy_superres.maps.headers.repair_map`.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def check_pointing(smap) -> list[str]:
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
-        With a header from `complete_header`.
+        A Map after `complete_header`.
 
     Returns
     -------

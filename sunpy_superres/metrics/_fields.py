@@ -84,9 +84,7 @@ class Pair:
         values, known = resample_to(self.first.grid.map, check_field_map(reference))
         self.mask = self.first.mask & known
         if not self.mask.any():
-            raise ValueError(
-                "The two maps have no usable pixel in common; check their coordinates."
-            )
+            raise ValueError("The two maps have no known pixel in common; check their coordinates.")
         self.grid = self.first.grid
         self.first = Field.on(self.grid, self.first.values, self.mask)
         self.second = Field.on(self.grid, values, self.mask)

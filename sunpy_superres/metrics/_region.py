@@ -19,7 +19,7 @@ from sunpy_superres.maps.geometry import (
 
 def region_mask(smap, region) -> np.ndarray:
     """
-    Pixels of a region.
+    Find the pixels of a region.
 
     Parameters
     ----------
@@ -91,6 +91,6 @@ def _coordinates(smap, frame):
         world = smap.wcs.pixel_to_world_values(x, y)
         return world[0] * units[0], world[1] * units[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pixels off the disk
-        there = smap.wcs.pixel_to_world(x, y).transform_to(frame)
-    return there.spherical.lon.to_value(u.deg), there.spherical.lat.to_value(u.deg)
+        warnings.simplefilter("ignore")  # for pixels off the disk
+        places = smap.wcs.pixel_to_world(x, y).transform_to(frame)
+    return places.spherical.lon.to_value(u.deg), places.spherical.lat.to_value(u.deg)

@@ -68,7 +68,7 @@ def polarity_inversion_line(
     threshold : `~astropy.units.Quantity`
         Gauss.
     reach : `~astropy.units.Quantity`
-        By how much the polarities are widened on all sides, from the edges of their pixels;
+        Length by which the polarities are widened on all sides, from the edges of their pixels;
         1.5 Mm is a pixel of MDI.
     width : `~astropy.units.Quantity`
         Full width at half maximum of the Gaussian of R.

@@ -20,14 +20,14 @@ def frechet_distance(maps, references, *, features=None, model="default"):
     """
     Frechet distance between two collections of magnetograms.
 
-    The features of pieces of the Maps are taken for normally distributed; the distance is
-    that of the two normal distributions.  0 for equal collections; it compares how
-    magnetograms look, not where things are, and has no scale of its own: compare it with
-    the distance between two sets of real ones.
+    The features of pieces of the Maps are taken as normally distributed; the result is the
+    distance of the two normal distributions, 0 for equal collections.  It compares how
+    magnetograms look, not where structures are.  It has no scale of its own: compare it with
+    the distance between two sets of real magnetograms.
 
-    By default the features come from the package's own autoencoder, which has seen nothing but
-    magnetograms: the innermost activations of its decoder, averaged over pieces of 32 x 32
-    pixels, and their spread there.
+    By default the features come from the package's own autoencoder, which was trained on
+    magnetograms only: mean and spread of the innermost activations of its decoder in pieces of
+    32 x 32 pixels.
 
     Parameters
     ----------

@@ -170,10 +170,10 @@ def measure_wasserstein(pair):
 @fill_docstring
 def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
     """
-    Where the centre of the unsigned flux lies, seen from the reference's.
+    Measure how far the centre of the unsigned flux lies from that of the reference.
 
-    Pixels of the plane of the sky, weighted by ``|B|``.  Half a pixel of a Map that was enlarged
-    with the wrong corner shows here.
+    The centre is the mean position in the plane of the sky, weighted by ``|B|``.  It shows
+    a shift by half a pixel, as of a Map that was enlarged about the wrong corner.
 
     Parameters
     ----------

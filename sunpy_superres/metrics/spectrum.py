@@ -314,9 +314,9 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
         raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
     if not ensemble:
         return find_crossing(coherence(smap, reference, bins=bins, region=region), level)
-    members, there, grid = read_members(smap)
+    members, known, grid = read_members(smap)
     field = Field(grid, region)
-    mask = field.mask & there
+    mask = field.mask & known
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
     mean = np.mean(
