@@ -162,8 +162,8 @@ def noise_map(smap, frame, good) -> tuple[np.ndarray, list[str]]:
     """
     Measure the noise of each pixel of a frame.
 
-    The noise grows toward the limb and differs from place to place; both are measured.  In
-    a frame without quiet Sun, the noise is the usual one for its INTERVAL.
+    The noise grows toward the limb and differs from place to place; both are measured.  A
+    frame without quiet Sun gets the usual noise for its INTERVAL.
 
     Parameters
     ----------

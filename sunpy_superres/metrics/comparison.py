@@ -15,7 +15,7 @@ __all__ = ["compare"]
 
 #: Scales, in arcsec, between which `compare` gives the power ratio.
 BANDS = (2, 4, 8, 20)
-#: Distance from disk centre beyond which active regions are not looked for.
+#: Distance from disk centre within which active regions are searched.
 _LIMIT = 70 * u.deg
 
 
@@ -36,12 +36,12 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``metric``; ``value``, of the Map; ``reference``, what it would be for a
-        perfect Map (the reference's own flux, area, length, or an exact 1 or 0), NaN where
-        that is not a finite number; ``relative_error``, their difference over the reference,
-        NaN where the reference is 0; ``unit``.  Active regions, inversion lines and the
-        bipole (of the reference's largest region) within 70 deg of disk centre; rows that
-        need one are NaN where there is none.
+        Columns ``metric``; ``value``, measured on the Map; ``reference``, the value of a
+        perfect Map (the reference's own flux, area or length, or exactly 1 or 0), NaN if
+        that is not a finite number; ``relative_error``, their difference divided by the
+        reference, NaN if the reference is 0; ``unit``.  Active regions, inversion lines and the
+        bipole (in the reference's largest region) are those within 70 deg of disk centre; rows
+        about them are NaN if none is found.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _regions(rows, pair):
 def _spectrum(rows, pair):
     try:
         transforms = spectrum.transform_pair(pair)
-    except ValueError:  # less than 8 x 8 pixels
+    except ValueError:  # fewer than 8 x 8 pixels
         transforms = None
     for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
         value = np.nan

@@ -1,4 +1,4 @@
-"""Distances between collections of Maps, or between images, in the features of a network."""
+"""Distances between collections of Maps, or between images, by the features of a network."""
 
 from __future__ import annotations
 

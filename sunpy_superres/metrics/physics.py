@@ -61,11 +61,11 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     Total unsigned magnetic flux.
 
     The sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
-    distance of the observer and foreshortening are taken into account.  Only what the
-    observer sees counts, on heliographic grids as well.  Noise adds to it: 0.8 times its
-    standard deviation for each pixel.  Areas are those at pixel centres; in the outermost
-    pixels at the limb, where they grow without limit, they are uncertain, and the whole disk
-    is right to 0.1 percent for pixels of 2 arcsec, 1 percent for 4.
+    distance of the observer and foreshortening are taken into account.  Only pixels that the
+    observer sees count, on heliographic grids as well.  Noise adds 0.8 times its standard
+    deviation in each pixel.  Areas are those at pixel centres; they grow without limit toward
+    the limb and are uncertain in the outermost pixels.  The area of the full disk is right to
+    0.1 percent for pixels of 2 arcsec and to 1 percent for 4 arcsec.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ def _within(tick, spectra):
 
 def plot_reliability(tables, axes=None):
     """
-    Draw error against uncertainty; on the diagonal the uncertainty is right.
+    Draw error against uncertainty; the uncertainty is right on the diagonal.
 
     Parameters
     ----------

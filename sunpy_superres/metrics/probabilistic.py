@@ -32,10 +32,10 @@ _CHUNK = 2**20
 @fill_docstring
 def spread_skill(samples, reference, *, region=None):
     """
-    Spread of an ensemble over the error of its mean: 1 for an honest ensemble.
+    Spread of an ensemble divided by the error of its mean: 1 for a calibrated ensemble.
 
-    The root of the mean ensemble variance, times (1 + 1/n) since the mean of n members has
-    a sampling error of its own, over the root mean square error of the mean.
+    The spread is the root of the mean ensemble variance times (1 + 1/n), since the mean of n
+    members has a sampling error of its own; the error is the root mean square error of the mean.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def crps(samples, reference, *, region=None):
     """
     Continuous ranked probability score, in its fair form.
 
-    The mean distance of the members from the truth, less half of their distance from one
-    another: the mean absolute error of an ensemble, and that of a single Map.  Fair: its
-    expectation does not depend on the number of members.  Computed by scoringrules.
+    It is the mean distance of the members from the truth, less half of their mean distance from
+    one another; for a single Map it would be the mean absolute error.  In the fair form, its
+    expectation does not depend on the number of members.  It is computed by scoringrules.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def crps(samples, reference, *, region=None):
     Returns
     -------
     `~astropy.units.Quantity`
-        Gauss; less is better.
+        Gauss; smaller is better.
 
     Raises
     ------
@@ -110,11 +110,11 @@ def crps(samples, reference, *, region=None):
 @fill_docstring
 def rank_histogram(samples, reference, *, region=None):
     """
-    How often the truth has each rank among the members: flat for an honest ensemble.
+    How often the truth has each rank among the members: flat for a calibrated ensemble.
 
-    A valley (truth outside of the members) says that they are too close together, a hill
-    that they are too far apart, a slope that they are biased.  A truth equal to members
-    counts for all ranks that it may have, in equal parts.
+    A valley shows that the members are too close together (the truth lies outside of them too
+    often), a hill that they are too far apart, and a slope that they are biased.  A truth that
+    equals some members counts for all ranks that it may have, in equal parts.
 
     Parameters
     ----------
@@ -169,14 +169,14 @@ class Errors:
 
     @property
     def scaled(self):
-        """Errors over their standard deviations."""
+        """Errors divided by their standard deviations."""
         return self.error / np.maximum(self.sigma, np.float32(1e-6))
 
 
 @fill_docstring
 def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545), region=None):
     """
-    How often the truth lies in the central interval of a probability.
+    How often the truth lies in the central interval of a given probability.
 
     Parameters
     ----------
@@ -219,8 +219,8 @@ def pit(smap, uncertainty, reference, *, bins=20, region=None):
     """
     Histogram of the probability integral transform.
 
-    Where the truth lies in the normal distribution that a Map and its uncertainty stand
-    for, as a probability: flat if it is right.
+    The transform is the cumulative probability of the truth in the normal distribution that a
+    Map and its uncertainty describe.  Its histogram is flat if the uncertainty is right.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def pit(smap, uncertainty, reference, *, bins=20, region=None):
 @fill_docstring
 def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=None):
     """
-    Uncertainty against error, bin by bin.
+    Compare uncertainty and error, bin by bin.
 
     Parameters
     ----------

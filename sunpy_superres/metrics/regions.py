@@ -1,4 +1,4 @@
-"""Active regions: where they are, how large, and whether two Maps agree."""
+"""Active regions: their places and sizes, and whether two Maps agree about them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ActiveRegions:
     labels : numpy.ndarray of int
         0 outside, else the number of the region, ``(ny, nx)``.
     table : `~astropy.table.QTable`
-        A row for each, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
+        A row for each region, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
         ``msh``, the same in millionths of a solar hemisphere; ``unsigned_flux``,
         ``net_flux`` (Mx); ``longitude`` from the central meridian and ``latitude`` of the
         centre of unsigned flux (deg, heliographic); ``peak``, the largest ``|B|`` (G).
@@ -73,10 +73,10 @@ class Bipole:
     separation : `~astropy.units.Quantity`
         Along the great circle between the centres of flux, Mm.
     tilt : `~astropy.units.Quantity`
-        From the east-west direction, -90 to 90 deg; positive where the leading polarity is
+        Angle from the east-west direction, -90 to 90 deg; positive if the leading polarity is
         nearer to the equator (Joy's law).
     leading_sign : int
-        1 or -1, of the western polarity.
+        Sign of the western polarity, 1 or -1.
     positive, negative : `~astropy.units.Quantity`
         Longitude from the central meridian and latitude of the centres, deg.
     """
@@ -174,7 +174,7 @@ def label_regions(
         labels, number = ndimage.label(active, eight)
     else:
         active = mask & (np.abs(field.values) > level)
-        # A pixel alone, or a line of them, is noise.
+        # Single pixels and lines of pixels are noise.
         active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.4
         reach = round(gap / 2 / field.grid.pixel_length)
         joined = ndimage.maximum_filter(active, 2 * reach + 1) if reach else active

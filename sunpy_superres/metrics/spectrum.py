@@ -103,7 +103,7 @@ class _Transform:
         self.ring = np.digitize(frequency, edges, right=True).astype(np.int16)
         self.ring[(frequency <= edges[0]) | (frequency > edges[-1])] = 0
         self.count = len(edges)
-        # Each mode off the axis stands for its conjugate as well.
+        # Each mode off the axis counts for its conjugate as well.
         self.weight = np.full(nx // 2 + 1, 2.0, np.float32)
         self.weight[0] = 1
         if nx % 2 == 0:
@@ -183,10 +183,10 @@ def power_spectrum(smap, *, bins=None, region=None):
 @fill_docstring
 def power_ratio(smap, reference, *, bins=None, region=None):
     """
-    Power of a Map over a reference's, by scale: 1 where it has as much structure.
+    Power of a Map divided by the power of a reference, by scale.
 
-    It says how much structure there is, not whether it is in the right place: see
-    `coherence`.
+    The ratio is 1 where the Map has as much structure as the reference.  It does not show whether
+    the structure is in the right place; `coherence` does.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def power_ratio(smap, reference, *, bins=None, region=None):
 
 
 def transform_pair(pair, bins=None):
-    """What `measure_power_ratio` and `measure_coherence` start from; computed once for both."""
+    """Compute the transforms that `measure_power_ratio` and `measure_coherence` need."""
     transform = _Transform(pair.mask, pair.grid.scale, bins)
     return transform, transform(pair.first.values), transform(pair.second.values)
 
@@ -221,7 +221,7 @@ def measure_power_ratio(pair, bins=None, transforms=None):
 
 
 def band_ratio(transforms, low, high):
-    """Power of the first over the second between two scales; NaN where no mode lies between."""
+    """Ratio of powers between two scales; NaN if no mode lies between them."""
     transform, first, second = transforms
     low, high = low.to_value(u.arcsec), high.to_value(u.arcsec)
     chosen = (transform.frequency > 1 / high) & (transform.frequency <= 1 / low)
@@ -237,8 +237,9 @@ def coherence(smap, reference, *, bins=None, region=None):
     """
     Coherence of a Map with a reference, by scale.
 
-    The correlation of their Fourier modes, ring by ring: 1 where structure is the same in
-    both and in the same place, 0 where it is unrelated.  Known as Fourier ring correlation.
+    The coherence is the correlation of their Fourier modes, ring by ring: 1 where both have the
+    same structure in the same place, 0 where their structure is unrelated.  It is also known as
+    Fourier ring correlation.
 
     Parameters
     ----------
