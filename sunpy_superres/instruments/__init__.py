@@ -21,7 +21,7 @@ class Instrument:
     Parameters
     ----------
     name : str
-        As header cards write it.
+        Its name in header cards.
     plate_scale : float
         Arcsec per pixel.
     plate_scales : tuple of float

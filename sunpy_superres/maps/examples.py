@@ -177,7 +177,7 @@ def fetch_mdi(time, *, path=None, progress=True):
     ValueError
         If the archive has no frame within 100 minutes of the time.
     ConnectionError
-        If the archive cannot be reached.
+        If the archive is out of reach.
     """
     import astropy.units as u
     from sunpy.net import Fido

@@ -44,7 +44,7 @@ def to_gauss(smap) -> np.ndarray:
 
 def convert_to_gauss(data, unit) -> np.ndarray:
     """Return data of a unit, or of none, in Gauss, float32."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and so missing
+    with np.errstate(over="ignore"):  # a value that overflows is missing
         values = np.asarray(data, dtype=np.float32)
         return values if unit in (None, u.G) else values * np.float32(unit.to(u.G))
 

@@ -128,7 +128,7 @@ def measure_foreshortening(smap, x, y) -> np.ndarray:
     Lengths on the sky of a pixel's two sides, divided by those that the plate scale gives.
 
     1 in helioprojective coordinates.  The pixels of a heliographic (CEA) grid become
-    foreshortened away from disk centre: they are finer than what the instrument resolved.
+    foreshortened away from disk centre: they are finer than the instrument's resolution.
 
     Parameters
     ----------
@@ -219,8 +219,8 @@ def emission_cosine(mu, smap) -> np.ndarray:
     """
     Cosine of the angle between the vertical and the line of sight, from `heliocentric_mu`.
 
-    It differs from ``mu`` by the angle at the observer, at most a quarter of a degree: little
-    at disk centre, all of it at the limb.
+    The two angles differ by the angle at the observer, which grows from zero at disk centre to
+    a quarter of a degree at the limb.
 
     Parameters
     ----------
@@ -241,10 +241,10 @@ def pixel_area(smap, mu=None) -> u.Quantity:
     """
     Area of the photosphere that each pixel sees.
 
-    In helioprojective coordinates the solid angle of the pixel times the squared distance of
-    the point it sees, over the cosine of foreshortening; plate scale and curvature of the
-    tangent plane are taken as constant (3e-5).  In heliographic coordinates the area of the
-    spherical quadrilateral.
+    In helioprojective coordinates it is the solid angle of the pixel times the squared distance
+    of the point it sees, divided by the cosine of foreshortening; plate scale and curvature of
+    the tangent plane are taken as constant (3e-5).  In heliographic coordinates it is the area of
+    the spherical quadrilateral.
 
     Parameters
     ----------
@@ -289,9 +289,7 @@ def _unit_vectors(longitude, latitude):
 
 def on_disk_mask(smap) -> np.ndarray:
     """
-    True where the centre of a pixel sees the photosphere.
-
-    From the geometry alone, never from the data.
+    Find the pixels whose centre sees the photosphere, from the geometry alone.
 
     Parameters
     ----------

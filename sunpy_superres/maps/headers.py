@@ -44,7 +44,7 @@ def repair_header(meta) -> tuple[dict, list[str]]:
     Returns
     -------
     meta : dict
-        With lower-case names.
+        The repaired cards, with lower-case names.
     changes : list of str
         A sentence for each repair; empty for a sound header.
     """

@@ -190,7 +190,7 @@ def noise_map(smap, frame, good) -> tuple[np.ndarray, list[str]]:
     if interval is not None and not is_usual_noise(measured, interval):
         notes.append(
             f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
-            f"{measured:.1f} G; what the data show is used, but never less than "
+            f"{measured:.1f} G; the noise in the data is used, but never less than "
             f"{_NOISE_LIMITS[0]:.0f} G."
         )
     profile = _limb_profile(smap, differences)

@@ -75,7 +75,7 @@ def check_values(values, good) -> list[str]:
     if uniform > _UNIFORM * used.size:
         notes.append(
             f"{uniform / used.size:.0%} of the pixels lie in patches of one value (filled gaps, a "
-            "saturated or an empty frame); set what was not observed to NaN."
+            "saturated or an empty frame); set pixels that were not observed to NaN."
         )
     return notes + _check_noise(frame, good, used)
 

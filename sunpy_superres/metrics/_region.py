@@ -59,7 +59,7 @@ def _between(smap, first, second):
         longitude, latitude = _coordinates(smap, first.frame)
     except (ConvertError, u.UnitsError, ValueError) as error:
         raise ValueError(
-            "The corners of the region cannot be compared with the map; give both in a "
+            "The corners of the region have no place on the map; give both in a "
             "helioprojective or heliographic frame, with observer and obstime (such as "
             f"map.coordinate_frame). ({error})"
         ) from error

@@ -34,7 +34,7 @@ def plot_spectra(spectra, axes=None):
     Raises
     ------
     ValueError
-        If there is no spectrum.
+        If no spectrum is given.
     """
     axes = _new_axes() if axes is None else axes
     if isinstance(spectra, Spectrum):

@@ -1,4 +1,4 @@
-"""A Map split into what is coarser and what is finer than a scale."""
+"""A Map split into structure coarser and structure finer than a scale."""
 
 from __future__ import annotations
 

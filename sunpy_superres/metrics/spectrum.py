@@ -197,7 +197,7 @@ def power_ratio(smap, reference, *, bins=None, region=None):
     Returns
     -------
     Spectrum
-        Without unit; NaN where the reference has no power.
+        A ratio; NaN where the reference has no power.
 
     Raises
     ------

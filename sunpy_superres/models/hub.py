@@ -21,7 +21,7 @@ _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 _BY_STATUS = {
     401: f"The Hub wants a valid token to {{task}}; {_LOG_IN}.",
     403: f"The token does not permit to {{task}}; make one on the Hub that does, and {_LOG_IN}.",
-    429: "The Hub counts too many requests from here; wait some minutes and try again.",
+    429: "The Hub received too many requests from here; wait some minutes and try again.",
 }
 
 
@@ -36,9 +36,9 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     revision : str, optional
         Commit, tag or branch; the default branch if not given.
     refresh : bool
-        Ask the Hub what the revision is now; a commit in the cache stays what it is.
+        Ask the Hub for the current commit of a branch or tag; a commit in the cache is final.
     force : bool
-        Fetch again what is in the cache.
+        Fetch again even if the model is in the cache.
     progress : bool
         Show the client's progress bars.
 
@@ -168,8 +168,8 @@ def _sentences():
         "revisions up on its page on the Hub.",
         errors.RepositoryNotFoundError: "There is no model {name} on the Hub, or it is private; "
         f"check the name, or {_LOG_IN}.",
-        errors.OfflineModeIsEnabled: "To {task} takes the Hub, not only the cache, but "
-        "HF_HUB_OFFLINE is set; unset it.",
+        errors.OfflineModeIsEnabled: "The cache does not suffice to {task}, and HF_HUB_OFFLINE is "
+        "set; unset it.",
         errors.RemoteEntryNotFoundError: "The Hub does not give a file that it lists of the model "
         "{name} at revision {revision}; try another revision.",
         errors.HFValidationError: "{name!r} is no name of a model on the Hub ({error}); give "
@@ -202,8 +202,8 @@ def _sentence(error, name, revision, task):
     unreached = (http_error, LocalEntryNotFoundError, ConnectionError, TimeoutError)
     if not status and any(isinstance(link, unreached) for link in chain):
         return (
-            f"To {task} takes the Hub, not only the cache, but it cannot be reached, or broke off; "
-            "connect to the network and try again."
+            f"The cache does not suffice to {task}, and the Hub is out of reach, or the connection "
+            "broke; connect to the network and try again."
         )
     if any(isinstance(link, OSError) and link.errno for link in chain):
         return (
