@@ -27,7 +27,7 @@ hmi_like, _ = super_resolve(mdi_map, n_samples=4, seed=1, progress=False)
 # applies the gain and the saturation of MDI, and adds noise, which is left out here.
 # Its result lies on the pixels of the input.
 
-observed = simulate_mdi(hmi_like, noise=0.0)
+observed = simulate_mdi(hmi_like, noise=0 * u.G)
 
 ###############################################################################
 # What remains is the noise of the input. Pixels close to the edge are left out, since

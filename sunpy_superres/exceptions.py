@@ -1,11 +1,16 @@
 """Warnings and errors of the package."""
 
-__all__ = ["ModelError", "SuperResWarning"]
-
-
-class SuperResWarning(UserWarning):
-    """The result is usable, but the input or the model gives reason for care."""
+__all__ = ["ModelError", "SuperResWarning"]  # noqa: F822 - the second is in __getattr__
 
 
 class ModelError(ValueError):
     """A model folder or a Hub model that cannot be loaded; the message names the fix."""
+
+
+def __getattr__(name):
+    # The warning derives from sunpy's; a machine that only trains has no sunpy.
+    if name == "SuperResWarning":
+        from sunpy_superres.warning import SuperResWarning
+
+        return SuperResWarning
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

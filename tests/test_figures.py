@@ -36,7 +36,7 @@ def test_result(mdi_cutout):
     field[:, :8] = np.nan
     spread = np.broadcast_to(np.linspace(5.0, 40.0, shape[1]), shape)
     result = sunpy.map.Map(field, meta), sunpy.map.Map(spread.copy(), meta)
-    return plot_result(mdi_cutout, result, limit=400.0)
+    return plot_result(mdi_cutout, result, limit=400 * u.G)
 
 
 def _spectrum(slope, unit, name):

@@ -114,3 +114,16 @@ def test_an_empty_wavelength_is_dropped(mdi_header):
     meta, changes = repair_header(mdi_header(wavelnth=" "))
     assert "wavelnth" not in meta
     assert changes == []
+
+
+def test_a_repaired_header_is_sound(old_header, mdi_header):
+    """Repair happens at two boundaries; the second finds nothing, so that none is said twice."""
+    odd = mdi_header(
+        crota2=None, p_angle=10.0, crpix1="512.5", dsun_obs="", wavelnth="", **{"date-obs": None}
+    )
+    for header in (old_header, odd, mdi_header(crota2="nan"), mdi_header(crota2=None, crota1=5.0)):
+        meta, changes = repair_header(header)
+        assert changes
+        again, nothing = repair_header(meta)
+        assert nothing == []
+        assert str(again) == str(meta)

@@ -95,7 +95,7 @@ def test_an_outage_that_passes(published):
 
 def test_no_server(refused, hub_server):
     hub_server.stop()
-    refused(ID, "To fetch .* takes the Hub, not only the cache, but it cannot be reached, .*; conn")
+    refused(ID, "cache does not suffice to fetch .*, and the Hub is out of reach, .*; conn")
 
 
 def test_a_cache_that_cannot_be_written(refused, published, monkeypatch, tmp_path):
@@ -112,7 +112,7 @@ def test_offline(refused, published, monkeypatch):
     server, commit = published
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     close_session()
-    refused(ID, "To fetch .* takes the Hub, not only the cache, but HF_HUB_OFFLINE is set; unset")
+    refused(ID, "cache does not suffice to fetch .*, and HF_HUB_OFFLINE is set; unset")
     refused(ID, "HF_HUB_OFFLINE is set", download_model)
     assert server.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -202,12 +202,14 @@ def test_publishing_without_a_token_or_a_network(hub_server, tiny_folder, monkey
         model.push_to_hub(ID)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     close_session()
-    with pytest.raises(ModelError, match="To publish .* HF_HUB_OFFLINE is set; unset it"):
+    with pytest.raises(ModelError, match="suffice to publish .* HF_HUB_OFFLINE is set; unset it"):
         model.push_to_hub(ID)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     close_session()
     hub_server.stop()
-    with pytest.raises(ModelError, match="To publish .* cannot be reached, or broke off"):
+    with pytest.raises(
+        ModelError, match="suffice to publish .* out of reach, or the connection broke"
+    ):
         model.push_to_hub(ID)
 
 

@@ -9,6 +9,7 @@ from sunpy_superres import simulate_mdi
 from sunpy_superres.instruments import HMI, MDI
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.training.degradation import DegradationConfig
 
 SHAPE = (96, 120)
 COARSE = (24, 30)
@@ -66,7 +67,7 @@ def test_blur_in_pixels():
 
 @pytest.mark.parametrize("field", [-2000.0, -400.0, 0.0, 50.0, 400.0, 1500.0])
 def test_uniform_field_is_multiplied_by_the_gain(hmi, field):
-    reading = simulate_mdi(hmi(np.full(SHAPE, field)), noise=0).data
+    reading = simulate_mdi(hmi(np.full(SHAPE, field)), noise=0 * u.G).data
     assert reading.shape == COARSE
     np.testing.assert_allclose(reading, field * gain(field), rtol=1e-9, atol=1e-9)
 
@@ -79,7 +80,7 @@ def test_gain_lies_between_the_published_ones():
 
 @pytest.mark.parametrize("field", [2400.0, 2600.0, 4000.0, -4000.0])
 def test_saturation(hmi, field):
-    reading = simulate_mdi(hmi(np.full(SHAPE, field)), noise=0).data
+    reading = simulate_mdi(hmi(np.full(SHAPE, field)), noise=0 * u.G).data
     expected = np.sign(field) * min(abs(field) * gain(field), 3500.0)
     np.testing.assert_allclose(reading, expected, rtol=1e-6)
 
@@ -89,7 +90,7 @@ def test_weak_flux_is_conserved_within_the_gain(hmi):
     field = np.zeros(SHAPE)
     field[40:52, 50:66] = 60.0
     field[30:34, 80:90] = -45.0
-    reading = simulate_mdi(hmi(field), noise=0).data
+    reading = simulate_mdi(hmi(field), noise=0 * u.G).data
     for part in (slice(0, 18), slice(18, 30)):
         flux = 16 * reading[:, part].sum() / gain(0.0)
         assert flux == pytest.approx(field[:, 4 * part.start : 4 * part.stop].sum(), rel=0.02)
@@ -104,7 +105,7 @@ def test_width_of_a_point_source(hmi):
         for column in range(4):
             field = np.zeros(SHAPE)
             field[48 + row, 60 + column] = 20.0
-            reading = simulate_mdi(hmi(field), noise=0).data
+            reading = simulate_mdi(hmi(field), noise=0 * u.G).data
             y, x = np.mgrid[: COARSE[0], : COARSE[1]] * 4 + 1.5
             weight = reading / reading.sum()
             moments.append(
@@ -119,7 +120,7 @@ def test_blur_is_in_arcsec_not_pixels(hmi):
     field = np.zeros(SHAPE)
     field[48, 60] = 100.0
     peaks = [
-        simulate_mdi(hmi(field, cdelt1=scale, cdelt2=scale), noise=0).data.max()
+        simulate_mdi(hmi(field, cdelt1=scale, cdelt2=scale), noise=0 * u.G).data.max()
         for scale in (0.45, 0.6)
     ]
     assert peaks[1] > 1.3 * peaks[0]
@@ -127,7 +128,7 @@ def test_blur_is_in_arcsec_not_pixels(hmi):
 
 def test_noise_has_the_level_asked_for(hmi):
     smap = hmi(np.zeros((400, 400)))
-    noise = simulate_mdi(smap, seed=1, noise=24.0, interval=30.0)
+    noise = simulate_mdi(smap, seed=1, noise=24 * u.G, interval=30 * u.s)
     assert noise.data.std() == pytest.approx(24, rel=0.03)
     assert abs(noise.data.mean()) < 4 * 24 / 100
     assert noise.meta["simnoise"] == 24.0
@@ -149,7 +150,7 @@ def test_seed_fixes_the_noise(hmi):
 @pytest.mark.parametrize("roll", [0.0, 180.0, 12.0])
 def test_result_shows_the_same_sky(hmi, roll):
     smap = hmi(spots(), crota2=roll)
-    simulated = simulate_mdi(smap, noise=0)
+    simulated = simulate_mdi(smap, noise=0 * u.G)
     corner = smap.wcs.pixel_to_world_values(-0.5, -0.5)
     opposite = smap.wcs.pixel_to_world_values(119.5, 95.5)
     assert simulated.wcs.world_to_pixel_values(*corner) == pytest.approx([-0.5, -0.5], abs=1e-6)
@@ -162,7 +163,7 @@ def test_the_strongest_element_stays_where_it_is(hmi):
     field = np.zeros(SHAPE)
     field[21:25, 82:86] = 500.0
     smap = hmi(field)
-    simulated = simulate_mdi(smap, noise=0)
+    simulated = simulate_mdi(smap, noise=0 * u.G)
     y, x = np.mgrid[: COARSE[0], : COARSE[1]]
     centroid = [(simulated.data * axis).sum() / simulated.data.sum() for axis in (x, y)]
     truth = smap.wcs.pixel_to_world_values(83.5, 22.5)
@@ -178,7 +179,7 @@ def test_a_map_upside_down_gives_the_result_upside_down(hmi):
         crpix1=121 - upright.meta["crpix1"],
         crpix2=97 - upright.meta["crpix2"],
     )
-    expected, result = simulate_mdi(upright, noise=0), simulate_mdi(rolled, noise=0)
+    expected, result = simulate_mdi(upright, noise=0 * u.G), simulate_mdi(rolled, noise=0 * u.G)
     np.testing.assert_allclose(result.data[::-1, ::-1], expected.data, rtol=1e-9, atol=1e-9)
     world = expected.wcs.pixel_to_world_values(4, 9)
     assert result.wcs.world_to_pixel_values(*world) == pytest.approx([29 - 4, 23 - 9], abs=1e-6)
@@ -186,9 +187,9 @@ def test_a_map_upside_down_gives_the_result_upside_down(hmi):
 
 def test_what_fills_no_block_is_dropped_at_the_upper_right(hmi):
     field = spots((98, 123))
-    simulated = simulate_mdi(hmi(field), noise=0)
+    simulated = simulate_mdi(hmi(field), noise=0 * u.G)
     assert simulated.data.shape == COARSE
-    whole = simulate_mdi(hmi(field[:96, :120]), noise=0)
+    whole = simulate_mdi(hmi(field[:96, :120]), noise=0 * u.G)
     np.testing.assert_array_equal(simulated.data, whole.data)
     assert simulated.meta["crpix1"] == pytest.approx(whole.meta["crpix1"])
 
@@ -208,14 +209,14 @@ def test_heliographic_map(hmi, mdi_header):
         "crval2": 12.0,
     }
     smap = sunpy.map.Map(field, header)
-    simulated = simulate_mdi(smap, noise=0)
+    simulated = simulate_mdi(smap, noise=0 * u.G)
     assert simulated.meta["cdelt1"] == pytest.approx(0.12)
     assert np.isfinite(simulated.data).all()
     world = smap.wcs.pixel_to_world_values(1.5, 5.5)
     assert simulated.wcs.world_to_pixel_values(*world) == pytest.approx([0, 1], abs=1e-6)
     # 0.03 deg of the photosphere, seen at disk centre, and the same field on such CCD pixels.
     scale = np.degrees(np.radians(0.03) * 6.96e8 / (147937426993.65381 - 6.96e8)) * 3600
-    expected = simulate_mdi(hmi(field, cdelt1=scale, cdelt2=scale), noise=0).data
+    expected = simulate_mdi(hmi(field, cdelt1=scale, cdelt2=scale), noise=0 * u.G).data
     np.testing.assert_allclose(simulated.data, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -227,7 +228,7 @@ def test_a_block_half_missing_is_missing(hmi):
     field[8:12, 8:12] = np.nan
     field[8:12, 8] = 100.0  # a quarter of the block is left
     field[40:44, 40] = np.nan  # three quarters are left
-    simulated = simulate_mdi(hmi(field), noise=0)
+    simulated = simulate_mdi(hmi(field), noise=0 * u.G)
     assert np.argwhere(np.isnan(simulated.data)).tolist() == [[2, 2]]
     assert simulated.meta["missvals"] == 1
     assert simulated.meta["datavals"] == 24 * 30 - 1
@@ -237,7 +238,7 @@ def test_a_hole_does_not_weaken_the_field_beside_it(hmi):
     """Missing pixels are unknown, not zero."""
     field = np.full(SHAPE, 100.0)
     field[40:56, 40:60] = np.nan
-    reading = simulate_mdi(hmi(field), noise=0).data
+    reading = simulate_mdi(hmi(field), noise=0 * u.G).data
     np.testing.assert_allclose(reading[np.isfinite(reading)], 100 * gain(100.0), rtol=0.02)
 
 
@@ -245,7 +246,7 @@ def test_off_the_disk_is_missing_by_geometry(small_disk):
     """Even where the input has a value there; and nothing on the disk is lost."""
     shape = tuple(4 * n for n in small_disk.data.shape)
     smap = sunpy.map.Map(np.full(shape, 50.0), rebin_meta(small_disk.meta, shape, 4))
-    simulated = simulate_mdi(smap, noise=0)
+    simulated = simulate_mdi(smap, noise=0 * u.G)
     np.testing.assert_array_equal(np.isfinite(simulated.data), on_disk_mask(small_disk))
 
 
@@ -299,8 +300,8 @@ def test_input_is_not_changed(hmi):
 )
 @pytest.mark.filterwarnings("ignore:Could not parse unit string")
 def test_units_become_gauss(hmi, unit, gauss):
-    expected = simulate_mdi(hmi(spots()), noise=0).data
-    reading = simulate_mdi(hmi(spots() / gauss, bunit=unit), noise=0)
+    expected = simulate_mdi(hmi(spots()), noise=0 * u.G).data
+    reading = simulate_mdi(hmi(spots() / gauss, bunit=unit), noise=0 * u.G)
     np.testing.assert_allclose(reading.data, expected, rtol=1e-6, atol=1e-6)
     assert reading.unit == u.G
 
@@ -317,6 +318,45 @@ def test_what_is_not_a_map_is_refused():
 def test_other_plate_scales_are_refused(hmi, scale):
     with pytest.raises(ValueError, match=f"{scale:.2f} arcsec/pixel; simulate_mdi needs"):
         simulate_mdi(hmi(spots(), cdelt1=scale, cdelt2=scale))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"noise": 12.0}, {"noise": 12 * u.s}, {"noise": -1 * u.G}, {"noise": [1, 2] * u.G},
+        {"interval": 300}, {"interval": 300 * u.G}, {"interval": "long"},
+    ],
+)  # fmt: skip
+def test_options_without_their_unit_are_refused(hmi, options):
+    ((name, value),) = options.items()
+    unit = {"noise": "G", "interval": "s"}[name]
+    message = f"{name} must be a non-negative quantity in {unit}, such as 100 . u.{unit}, not "
+    with pytest.raises(ValueError, match=message):
+        simulate_mdi(hmi(spots()), **options)
+
+
+def test_units_of_options_are_converted(hmi):
+    first = simulate_mdi(hmi(spots()), seed=1, noise=24 * u.G, interval=30 * u.s)
+    again = simulate_mdi(hmi(spots()), seed=1, noise=2.4 * u.mT, interval=0.5 * u.min)
+    assert again.meta["simnoise"] == pytest.approx(24)
+    assert again.meta["interval"] == 30
+    np.testing.assert_allclose(again.data, first.data)
+
+
+def test_a_plate_scale_at_full_resolution():
+    assert MDI.is_full_resolution(MDI.plate_scale)
+    assert HMI.is_full_resolution(HMI.plate_scale)
+    assert not HMI.is_full_resolution(MDI.plate_scale)
+    assert not MDI.is_full_resolution(HMI.plate_scale)
+    assert not MDI.is_full_resolution(np.nan)
+
+
+def test_what_the_model_was_trained_on():
+    """The messages name what the training draws."""
+    trained = DegradationConfig()
+    assert MDI.largest_noise == trained.noise[1]
+    assert trained.saturation[1] < MDI.largest_reading
+    assert 0 < MDI.tolerance < MDI.gain_uncertainty
 
 
 @pytest.mark.parametrize("shape", [(3, 120), (96, 3)])

@@ -249,6 +249,10 @@ def test_wrong_input_is_refused(make, mdi_header):
         metrics.crps(ndcube.NDCube(np.ones((2, *SHAPE)), wcs=WCS(naxis=3), unit=u.G), smap)
     with pytest.raises(ValueError, match="bins"):
         metrics.reliability(smap, smap, smap, bins=[1, 2] * u.arcsec)
+    with pytest.raises(ValueError, match=r"'field' must be in G, such as .*, not .0, 100."):
+        metrics.reliability(smap, smap, smap, bins=[0, 100])
+    with pytest.raises(ValueError, match="'mu' must be plain numbers, not"):
+        metrics.reliability(smap, smap, smap, by="mu", bins=[0, 1] * u.G)
     with pytest.raises(ValueError, match="same grid"):
         metrics.crps([smap, other], smap)
     with pytest.raises(ValueError, match="levels"):

@@ -1,3 +1,4 @@
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
@@ -50,8 +51,14 @@ def test_panels_show_what_they_are(mdi_cutout, result):
 
 
 def test_limit_is_respected(mdi_cutout, result):
-    figure = plot_result(mdi_cutout, result, limit=321.0)
+    figure = plot_result(mdi_cutout, result, limit=321 * u.G)
     assert panels(figure)[1].images[0].get_clim() == (-321.0, 321.0)
+
+
+@pytest.mark.parametrize("limit", [321.0, 321 * u.m, -1 * u.G])
+def test_a_limit_without_its_unit_is_refused(mdi_cutout, result, limit):
+    with pytest.raises(ValueError, match="limit must be a non-negative quantity in G"):
+        plot_result(mdi_cutout, result, limit=limit)
 
 
 def test_colour_bars_have_a_unit(mdi_cutout, result):

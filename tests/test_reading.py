@@ -8,8 +8,9 @@ import pytest
 import sunpy.map
 from astropy.io import fits
 
-from sunpy_superres import read_map
+from sunpy_superres import SuperResWarning, read_map, super_resolve
 from sunpy_superres.files import write_atomically
+from sunpy_superres.maps.headers import repair_map
 
 
 @pytest.fixture
@@ -177,11 +178,69 @@ def test_old_header_is_repaired(tmp_path, frame, header):
     smap = read_map(path)
     assert smap.rotation_matrix == pytest.approx(np.diag([-1, -1]), abs=1e-12)
     assert smap.coordinate_system.axis1 == "HPLN-TAN"
-    told = smap.meta["history"]
-    assert "input header repaired" in told
+    lines = smap.meta["history"].splitlines()
+    repairs = [line for line in lines if line.startswith("input header repaired: ")]
+    assert [
+        line.split()[3] for line in repairs
+    ] == "CTYPE1: CUNIT1: CTYPE2: CUNIT2: CROTA2:".split()
+    # Nothing is left for the next in line, and a sound header gives no new Map.
+    again, changes = repair_map(smap)
+    assert again is smap
+    assert changes == []
 
 
-def test_a_sound_header_has_nothing_told(plain, frame):
+def test_hmi_is_read(tmp_path, frame, header):
+    del header["CAMERA"]
+    header["TELESCOP"], header["INSTRUME"] = "SDO/HMI", "HMI_SIDE1"
+    path = tmp_path / "hmi.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    np.testing.assert_array_equal(read_map(path).data, frame)
+    np.testing.assert_array_equal(read_map(path, instrument="HMI").data, frame)
+    with pytest.raises(TypeError, match=r"HMI magnetogram, which needs no super-resolution"):
+        read_map(path, instrument="MDI")
+    with pytest.raises(TypeError, match=r"HMI magnetogram, which needs no super-resolution"):
+        super_resolve(read_map(path))
+
+
+def test_mdi_is_not_read_as_hmi(plain):
+    with pytest.raises(TypeError, match=r"not from HMI .*CAMERA = 'MDI'.*; give one of SDO/HMI"):
+        read_map(plain, instrument="HMI")
+
+
+@pytest.mark.parametrize("instrument", [None, "MDI", "HMI"])
+def test_other_instruments_are_refused(tmp_path, frame, header, instrument):
+    del header["CAMERA"]
+    header["TELESCOP"] = "NSO-GONG"
+    path = tmp_path / "gong.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    expected = instrument or "neither MDI nor HMI"
+    with pytest.raises(TypeError, match=f"from {expected} .TELESCOP = 'NSO-GONG'"):
+        read_map(path, instrument=instrument)
+
+
+def test_two_instruments_are_refused(tmp_path, frame, header):
+    header["INSTRUME"] = "HMI_SIDE1"
+    path = tmp_path / "both.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    with pytest.raises(TypeError, match=r"names two instruments .*; correct TELESCOP, INSTRUME"):
+        read_map(path)
+
+
+def test_an_unknown_instrument_is_refused(plain):
+    with pytest.raises(ValueError, match="instrument must be 'MDI', 'HMI' or None, not 'GONG'"):
+        read_map(plain, instrument="GONG")
+
+
+def test_a_file_without_an_instrument_is_taken_for_mdi_only_on_demand(tmp_path, frame, header):
+    del header["CAMERA"], header["TELESCOP"]
+    path = tmp_path / "nobody.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    read_map(path)
+    with pytest.warns(SuperResWarning, match="taken for SOHO/MDI"):
+        read_map(path, instrument="MDI")
+
+
+def test_a_sound_header_has_no_repair(plain, frame):
     assert "repaired" not in read_map(plain).meta.get("history", "")
 
 

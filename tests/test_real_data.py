@@ -49,8 +49,8 @@ def test_part_of_a_real_full_disk(real_data):
 
 RIGHT = {"20000101_1247_mdiB_1_8809.fits": (460, 480), "mdi.smarp_cea_96m": (564, 968)}
 WRONG = {
-    "bbbqa090905t1854": (TypeError, "not from MDI"),
-    "m991211_1896_0na1": (TypeError, "not from MDI"),
+    "bbbqa090905t1854": (TypeError, "from neither MDI nor HMI"),
+    "m991211_1896_0na1": (TypeError, "from neither MDI nor HMI"),
     "mdi.fd_Ic.": (TypeError, "not a magnetogram"),
     "mdi.fd_M_96m_lev182.20101015": (ValueError, "31.78 arcsec/pixel"),
     "mdi_fd_M_96m_01d": (ValueError, "15.88 arcsec/pixel"),

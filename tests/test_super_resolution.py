@@ -8,11 +8,23 @@ import pytest
 import sunpy.map
 from astropy.wcs import WCS
 
-from sunpy_superres import ModelError, SuperResWarning, super_resolve
+from sunpy_superres import ModelError, SuperResWarning, read_map, super_resolve
 from sunpy_superres.maps.geometry import on_disk_mask
 
 #: float32, in which "equal to rounding" means the same on every machine.
 QUICK = {"n_samples": 3, "num_steps": 2, "seed": 5, "progress": False, "dtype": "float32"}
+
+
+def test_history_lists_each_repair_once(mdi_header, bipole, tmp_path):
+    """For a file that read_map reads, and for a Map that sunpy made."""
+    data = bipole((24, 24))
+    header = mdi_header(data.shape, corner=(540, 500), crota2=None, crota1=180.0)
+    smap = sunpy.map.Map(data, header)
+    smap.save(tmp_path / "old.fits")
+    for mdi_map in (smap, read_map(tmp_path / "old.fits")):
+        history = super_resolve(mdi_map, **QUICK | {"n_samples": 1})[0].meta["history"]
+        repairs = [line for line in history.splitlines() if "repaired" in line]
+        assert repairs == ["input header repaired: CROTA2: 180.000 deg from CROTA1"]
 
 
 def rotated(smap, turns):

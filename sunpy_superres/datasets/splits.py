@@ -13,6 +13,7 @@ import sunpy.map
 
 from sunpy_superres.datasets.pairs import observation_time
 from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.reading import read_map
@@ -139,7 +140,7 @@ def _fit(smap, largest_quality):
     if field_unit(smap) is None:  # SHARP series leave BUNIT out of some files
         smap = sunpy.map.Map(smap.data, dict(smap.meta, bunit="Gauss"))
     scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
-    if not 0.3 < scale < 0.8:
+    if not HMI.is_full_resolution(scale):
         raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
     bits = quality_bits(smap.meta)
     if bits > largest_quality:

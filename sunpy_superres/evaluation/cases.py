@@ -126,7 +126,9 @@ def region_cases(data, split="test", *, noise=12.0, seed=0):
             ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
             size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}
             hmi_map = hmi_map.submap([0, 0] * u.pix, **size)
-            mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
+            mdi_map = simulate_mdi(
+                hmi_map, seed=seed + number, noise=noise * u.G, interval=interval * u.s
+            )
             yield Case(path.stem, region, mdi_map, hmi_map)
 
 

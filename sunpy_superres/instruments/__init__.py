@@ -21,8 +21,14 @@ class Instrument:
     Parameters
     ----------
     name : str
+        Its name in header cards.
     plate_scale : float
         Arcsec per pixel.
+    plate_scales : tuple of float
+        Between these two plate scales, in arcsec per pixel, a frame has the instrument's full
+        resolution.
+    series : str
+        JSOC's series of its calibrated full-disk magnetograms.
     blur_fwhm : float
         Full width at half maximum, in arcsec, of the Gaussian that turns HMI's image into
         this instrument's, before the average over its pixel.
@@ -33,19 +39,29 @@ class Instrument:
     weak_scale : float
         HMI Gauss over which the excess falls off (Gaussian).
     gain_uncertainty : float
-        Relative standard deviation of that ratio from one frame to another.
+        Relative standard deviation of that ratio from one frame to another.  It enters the
+        uncertainty of a result.
     tolerance : float
-        Relative misfit within a frame that a field observed back may have.
+        Relative misfit within one frame.  A field that is observed back through the instrument
+        may differ from the frame by this fraction of the reading before the consistency step
+        corrects it.  It is smaller than ``gain_uncertainty``, because an error that all pixels
+        of a frame share is no misfit within the frame.
     saturation : float
-        Reading in Gauss above which it stays behind the field.
+        Reading in Gauss above which the instrument falls short of the field.
     largest_reading : float
-        Reading in Gauss that stands for all larger ones in the networks.
-    noise : dict
-        INTERVAL in seconds to the range of the noise in Gauss; None for any.
+        Gauss.  The networks were trained on readings up to about this value, and larger
+        readings are replaced by it.
+    noise : tuple of tuple
+        Usual noise: for each integration time its INTERVAL in seconds, or None for any other
+        interval, and the smallest and largest noise in Gauss.
+    largest_noise : float
+        Noise in Gauss up to which the embedded model was trained.
     """
 
     name: str
     plate_scale: float
+    plate_scales: tuple[float, float] = (0.0, math.inf)
+    series: str = ""
     blur_fwhm: float = 0.0
     gain: float = 1.0
     weak_excess: float = 0.0
@@ -55,6 +71,12 @@ class Instrument:
     saturation: float = math.inf
     largest_reading: float = math.inf
     noise: tuple[tuple[float | None, float, float], ...] = ()
+    largest_noise: float = math.inf
+
+    def is_full_resolution(self, plate_scale) -> bool:
+        """Whether a plate scale, in arcsec per pixel, is that of a frame at full resolution."""
+        smallest, largest = self.plate_scales
+        return smallest < plate_scale < largest
 
     def noise_range(self, interval=None) -> tuple[float, float]:
         """Smallest and largest usual noise, in Gauss, for an integration time in seconds."""
@@ -70,13 +92,16 @@ class Instrument:
 
 #: SOHO/MDI, full-disk mode.  Ratio to HMI: Liu et al. (2012), 1.40; higher in weak
 #: field.  Saturation: Liu et al. (2007).  Blur: pairs of frames are matched by 3.3", which
-#: holds MDI's own pixel (about 1.35" of it, in quadrature); the best fit beside the average
+#: includes MDI's own pixel (about 1.35", in quadrature); the best fit beside the average
 #: over the pixel is 2.8-3.0" on the real pairs.  Noise: measured on full disks.  Uncertainty of
 #: the ratio: published means are 1.40 and 1.43 (Liu et al. 2012, 2025), the two real pairs have
-#: 1.30 and 1.37 in strong field, 5.5 per cent rms about the first.
+#: 1.30 and 1.37 in strong field, 5.5 per cent rms about the first.  Largest reading: the
+#: training drew instruments that read up to 4500 G, and MDI hardly reads more.
 MDI = Instrument(
     name="MDI",
     plate_scale=1.98,
+    plate_scales=(1.287, 3.069),
+    series="mdi.fd_M_96m_lev182",
     blur_fwhm=3.0,
     gain=1.40,
     weak_excess=0.08,
@@ -86,7 +111,14 @@ MDI = Instrument(
     saturation=3500.0,
     largest_reading=5000.0,
     noise=((30.0, 20.0, 28.0), (300.0, 9.0, 16.0), (None, 9.0, 28.0)),
+    largest_noise=45.0,
 )
 
 #: SDO/HMI, 720 s line of sight.
-HMI = Instrument(name="HMI", plate_scale=0.5043, noise=((None, 6.0, 10.0),))
+HMI = Instrument(
+    name="HMI",
+    plate_scale=0.5043,
+    plate_scales=(0.3, 0.8),
+    series="hmi.M_720s",
+    noise=((None, 6.0, 10.0),),
+)

@@ -1,8 +1,8 @@
 """
 The instrument as a torch operator: blur, 4 x 4 averaging, gain and saturation.
 
-The same few functions simulate MDI frames, degrade training crops and observe a
-super-resolved map to see whether it gives its input back.
+The same functions simulate MDI frames, degrade training crops, and observe a
+super-resolved map to test whether it agrees with its input.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _gaussian(sigma):
 
 def blur(field, sigma):
     """
-    Convolve with a Gaussian; beyond the edges the field goes on as it ends.
+    Convolve with a Gaussian; beyond the edges the field continues with its outermost pixels.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def inverse_gain_response(reading, gain, weak_excess, weak_scale, iterations: in
 
 def saturate(reading, level, fold=0.0):
     """
-    Readings above ``level`` come out at ``level``, less ``fold`` times the excess.
+    Replace readings above ``level`` by ``level`` less ``fold`` times the excess.
 
     MDI umbrae above about 3500 G read low: the on-board table ends there
     (Liu et al. 2007).
@@ -96,19 +96,19 @@ def saturate(reading, level, fold=0.0):
 
 def observe(field, instrument, plate_scale, visible_fraction=None, factor: int = FACTOR):
     """
-    Noise-free reading of an instrument.
+    Compute the noise-free reading of an instrument.
 
     Parameters
     ----------
     field : torch.Tensor
         HMI Gauss, ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``;
-        0 where there is none.
+        0 where no field is known.
     instrument : sunpy_superres.instruments.Instrument
     plate_scale : float
         Arcsec per pixel of ``field``.
     visible_fraction : torch.Tensor, optional
-        `blurred_mean` of 1 where there is a field and 0 where not: beyond the limb, or
-        where pixels are missing.  The mean is then over what is there.
+        `blurred_mean` of a mask that is 1 where the field is known and 0 where it is not: off
+        the disk, or where pixels are missing.  The mean is then over the known pixels.
     factor : int
         Pixels of ``field`` along one side of the instrument's pixel.
     """
@@ -121,9 +121,19 @@ def observe(field, instrument, plate_scale, visible_fraction=None, factor: int =
 
 def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR):
     """
-    Blur of an instrument and mean over its pixel; parameters as in `observe`.
+    Blur a field as an instrument does, and average it over the instrument's pixel.
 
-    The same as `block_mean` of `blur`, in one strided convolution along each axis.
+    The result is that of `block_mean` after `blur`, in one strided convolution along each axis.
+
+    Parameters
+    ----------
+    field : torch.Tensor
+        ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``.
+    instrument : sunpy_superres.instruments.Instrument
+    plate_scale : float
+        Arcsec per pixel of ``field``.
+    factor : int
+        Pixels of ``field`` along one side of the instrument's pixel.
     """
     kernel, radius = _gaussian(instrument.blur_sigma(plate_scale))
     kernel = F.conv_transpose1d(kernel[None], torch.full((1, 1, factor), 1 / factor).double())

@@ -1,4 +1,4 @@
-"""Magnetograms to try the package on: one simulated in code, and real ones by Fido."""
+"""Magnetograms to try the package on: a simulated one, and real ones from an archive."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _bump(shape, centre, radii, power=2):
 
 def example_hmi_map():
     """
-    A simulated active region as HMI would see it, 512 x 512 pixels.
+    Make a simulated active region as HMI would see it, 512 x 512 pixels.
 
     A bipole of clumped plage with three spots, network of mixed polarity,
     and noise: **not an observation**.  It lies on the header of a real frame.
@@ -131,7 +131,7 @@ def example_hmi_map():
 
 def example_mdi_map():
     """
-    The simulated active region as MDI would see it, 128 x 128 pixels.
+    Make the simulated active region as MDI would see it, 128 x 128 pixels.
 
     `example_hmi_map` through `~sunpy_superres.simulate_mdi`, with 12 G of noise:
     **not an observation**, as its CONTENT says.
@@ -164,7 +164,7 @@ def fetch_mdi(time, *, path=None, progress=True):
     time : str or `~astropy.time.Time`
         Between 1996 and 2011.
     path : path-like, optional
-        Where the file goes; sunpy's download folder by default.
+        Folder of the downloaded file; sunpy's download folder by default.
     progress : bool
         Show sunpy's progress bar.
 
@@ -175,9 +175,9 @@ def fetch_mdi(time, *, path=None, progress=True):
     Raises
     ------
     ValueError
-        If no frame was found within 100 minutes.
+        If the archive has no frame within 100 minutes of the time.
     ConnectionError
-        If the archive cannot be reached.
+        If the archive is out of reach.
     """
     import astropy.units as u
     from sunpy.net import Fido
@@ -207,4 +207,4 @@ def fetch_mdi(time, *, path=None, progress=True):
         raise ConnectionError(
             f"The archive did not give the file ({fetched.errors}); try again later."
         )
-    return read_map(fetched[0])
+    return read_map(fetched[0], "MDI")

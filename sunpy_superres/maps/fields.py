@@ -1,59 +1,58 @@
-"""Maps and options, checked and in Gauss."""
+"""The field of a Map: its pixels in Gauss, and where they are known."""
 
 from __future__ import annotations
-
-import warnings
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.maps.headers import repair_header
+from sunpy_superres.maps.geometry import has_solar_axes
+from sunpy_superres.maps.headers import repair_map
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
+from sunpy_superres.warning import warn_user
 
 
 def check_field_map(smap):
     """
-    Refuse what has no field on the Sun; mend the header of what has.
+    Refuse anything but a Map of places on the Sun, and repair its header.
 
     Returns
     -------
     `~sunpy.map.GenericMap`
-        The Map itself, or one with the roll that an old header tells in its own way.
+        The input, or a copy with its header repaired.
     """
     if not isinstance(smap, sunpy.map.GenericMap):
         raise TypeError(
             f"The metrics need a sunpy Map, not {type(smap).__name__}; "
             "make one with sunpy.map.Map(file)."
         )
-    names = [str(name).upper()[:4] for name in smap.coordinate_system]
-    if names not in (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"]):
+    if not has_solar_axes(smap):
         raise ValueError(
-            f"The axes are {names[0]} and {names[1]}, not helioprojective or heliographic "
-            "longitude and latitude; set CTYPE1 and CTYPE2."
+            f"The axes are {' and '.join(axis[:4].upper() for axis in smap.coordinate_system)}, "
+            "not helioprojective or heliographic longitude and latitude; set CTYPE1 and CTYPE2."
         )
-    meta, changes = repair_header(smap.meta)
-    return sunpy.map.Map(smap.data, meta, mask=smap.mask) if changes else smap
+    return repair_map(smap)[0]
 
 
 def to_gauss(smap) -> np.ndarray:
-    """Data of a Map in Gauss, float32."""
+    """Return the data of a Map in Gauss, float32; warn if they have no unit."""
     unit = field_unit(smap)
-    with np.errstate(over="ignore"):  # becomes infinite, and so missing
-        values = np.asarray(smap.data, dtype=np.float32)
     if unit is None:
-        warnings.warn(
-            "BUNIT is missing; the values are taken for Gauss.", SuperResWarning, stacklevel=4
-        )
-        return values
-    return values if unit == u.G else values * np.float32(unit.to(u.G))
+        warn_user("BUNIT is missing; the values are taken for Gauss.")
+    return convert_to_gauss(smap.data, unit)
+
+
+def convert_to_gauss(data, unit) -> np.ndarray:
+    """Return data of a unit, or of none, in Gauss, float32."""
+    with np.errstate(over="ignore"):  # a value that overflows is missing
+        values = np.asarray(data, dtype=np.float32)
+        return values if unit in (None, u.G) else values * np.float32(unit.to(u.G))
 
 
 def known_pixels(smap, values) -> np.ndarray:
-    """Where the data of a Map, in Gauss, are there."""
-    good = np.isfinite(values)
-    good[good] = np.abs(values[good]) < LARGEST_FIELD
+    """Where a Map has a value: finite in Gauss, no fill value, and not masked."""
+    known = np.isfinite(values)
+    known[known] = np.abs(values[known]) < LARGEST_FIELD
     if smap.mask is not None:
-        good &= ~np.asarray(smap.mask, bool)
-    return good
+        known &= ~np.asarray(smap.mask, bool)
+    return known

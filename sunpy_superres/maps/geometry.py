@@ -7,15 +7,24 @@ import numpy as np
 
 __all__ = [
     "emission_cosine",
+    "has_solar_axes",
     "heliocentric_mu",
-    "to_heliographic",
     "is_helioprojective",
+    "measure_foreshortening",
     "on_disk_mask",
     "pixel_area",
     "plate_scale",
-    "measure_foreshortening",
     "sphere_vectors",
+    "to_heliographic",
 ]
+
+#: Pairs of axes whose places on the Sun are known, by the first letters of their CTYPE.
+_SOLAR_AXES = (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"])
+
+
+def has_solar_axes(smap) -> bool:
+    """Whether the Map's axes are helioprojective or heliographic longitude and latitude."""
+    return [str(axis).upper()[:4] for axis in smap.coordinate_system] in _SOLAR_AXES
 
 
 def is_helioprojective(smap) -> bool:
@@ -56,19 +65,19 @@ def _distance(smap) -> float:
 
 
 def _limb_scale(smap) -> float:
-    """Sine of the limb's angle that the geometry gives over the one that the header gives."""
+    """Sine of the angular solar radius by the distance, divided by that of RSUN_OBS."""
     return 1 / (_distance(smap) * np.sin(smap.rsun_obs.to_value(u.rad)))
 
 
 def _angles(smap, x, y):
-    """Longitude and latitude, in radians, of pixels counted from 0."""
+    """Longitude and latitude, in radians, of pixel coordinates from 0."""
     longitude, latitude = smap.wcs.pixel_to_world_values(x, y)
     unit1, unit2 = (u.Unit(unit) for unit in smap.wcs.wcs.cunit)
     return longitude * unit1.to(u.rad), latitude * unit2.to(u.rad)
 
 
 def _apparent_radius(longitude, latitude, smap):
-    """Distance from disk centre, of helioprojective angles, over the limb's in the header."""
+    """Distance of helioprojective angles from disk centre, in solar radii of RSUN_OBS."""
     sine = np.sqrt(np.clip(1 - (np.cos(longitude) * np.cos(latitude)) ** 2, 0, None))
     return sine / np.sin(smap.rsun_obs.to_value(u.rad))
 
@@ -116,15 +125,17 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
 
 def measure_foreshortening(smap, x, y) -> np.ndarray:
     """
-    Lengths on the sky of a pixel's two sides, over those that the plate scale tells.
+    Lengths on the sky of a pixel's two sides, divided by those that the plate scale gives.
 
     1 in helioprojective coordinates.  The pixels of a heliographic (CEA) grid become
-    foreshortened away from disk centre: they are finer than what the instrument resolved.
+    foreshortened away from disk centre: they are finer than the instrument's resolution.
 
     Parameters
     ----------
-    smap, x, y
-        As in `sphere_vectors`.
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
+    x, y : array-like
+        Pixel coordinates from 0, of any common shape.
 
     Returns
     -------
@@ -150,9 +161,9 @@ def to_heliographic(vectors, smap):
     Parameters
     ----------
     vectors : numpy.ndarray
-        As `sphere_vectors`, ``(3, ...)``.
+        Shape ``(3, ...)``, as `sphere_vectors` returns them.
     smap : `~sunpy.map.GenericMap`
-        For the observer's latitude.
+        The Map that gives the observer's latitude.
 
     Returns
     -------
@@ -188,7 +199,7 @@ def heliocentric_mu(smap, rows=None) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Shape ``(ny, nx)`` of the rows asked for.
+        Shape ``(ny, nx)``, or that of the chosen rows.
     """
     longitude, latitude = _angles(smap, *_row_grid(smap, rows))
     distance = _distance(smap)
@@ -208,19 +219,19 @@ def emission_cosine(mu, smap) -> np.ndarray:
     """
     Cosine of the angle between the vertical and the line of sight, from `heliocentric_mu`.
 
-    It differs from ``mu`` by the angle at the observer, at most a quarter of a degree: little
-    at disk centre, all of it at the limb.
+    The two angles differ by the angle at the observer, which grows from zero at disk centre to
+    a quarter of a degree at the limb.
 
     Parameters
     ----------
     mu : numpy.ndarray
     smap : `~sunpy.map.GenericMap`
-        For the observer's distance.
+        The Map that gives the observer's distance.
 
     Returns
     -------
     numpy.ndarray
-        As ``mu``; NaN off the disk.
+        Shape of ``mu``; NaN off the disk.
     """
     distance = _distance(smap)
     return (distance * mu - 1) / np.sqrt(distance**2 + 1 - 2 * distance * mu)
@@ -230,17 +241,17 @@ def pixel_area(smap, mu=None) -> u.Quantity:
     """
     Area of the photosphere that each pixel sees.
 
-    In helioprojective coordinates the solid angle of the pixel times the squared distance of
-    the point it sees, over the cosine of foreshortening; plate scale and curvature of the
-    tangent plane are taken as constant (3e-5).  In heliographic coordinates the area of the
-    spherical quadrilateral.
+    In helioprojective coordinates it is the solid angle of the pixel times the squared distance
+    of the point it sees, divided by the cosine of foreshortening; plate scale and curvature of
+    the tangent plane are taken as constant (3e-5).  In heliographic coordinates it is the area of
+    the spherical quadrilateral.
 
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
         Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
     mu : numpy.ndarray, optional
-        Of `heliocentric_mu`, where it is known already.
+        Result of `heliocentric_mu`, if it was computed before.
 
     Returns
     -------
@@ -249,7 +260,7 @@ def pixel_area(smap, mu=None) -> u.Quantity:
     """
     mu = heliocentric_mu(smap) if mu is None else mu
     distance = _distance(smap)
-    squared = distance**2 + 1 - 2 * distance * mu  # of the distance observer to point
+    squared = distance**2 + 1 - 2 * distance * mu  # squared distance from observer to point
     if is_helioprojective(smap):
         to_radian = [u.Unit(unit).to(u.rad) for unit in smap.wcs.wcs.cunit]
         matrix = smap.wcs.pixel_scale_matrix * np.array(to_radian)[:, None]
@@ -278,9 +289,7 @@ def _unit_vectors(longitude, latitude):
 
 def on_disk_mask(smap) -> np.ndarray:
     """
-    True where the centre of a pixel sees the photosphere.
-
-    From the geometry alone, never from the data.
+    Find the pixels whose centre sees the photosphere, from the geometry alone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the pixels of a Map lie on the Sun, worked out once."""
+"""Where the pixels of a Map lie on the Sun, computed once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Grid"]
 
 class Grid:
     """
-    Where the pixels of a Map lie on the Sun; each part is computed when it is asked for.
+    Where the pixels of a Map lie on the Sun; each attribute is computed when it is first used.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Grid:
 
     @cached_property
     def scale(self) -> float:
-        """Arcsec per pixel of square pixels."""
+        """Arcsec per pixel; `ValueError` if the pixels are not square."""
         if abs(self.scales[0] / self.scales[1] - 1) > 0.02:
             raise ValueError(
                 f"Pixels of {self.scales[0]:.3f} x {self.scales[1]:.3f} arcsec are not square; "

@@ -1,4 +1,4 @@
-"""Repairs of MDI headers that sunpy, or the sky, would misread."""
+"""Repairs of MDI headers that sunpy cannot read, or reads wrongly."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import re
 
 import astropy.units as u
 import numpy as np
+import sunpy.map
 from astropy.constants import R_sun
 from astropy.io.fits.card import Undefined
 from sunpy.coordinates import get_earth
 from sunpy.time import parse_time
 
-__all__ = ["NUMBERS", "is_finite_number", "parse_moment", "repair_header"]
+__all__ = ["NUMBERS", "is_finite_number", "parse_moment", "repair_header", "repair_map"]
 
 _AXES = {"solar_x": "HPLN-TAN", "solar-x": "HPLN-TAN", "solar_y": "HPLT-TAN", "solar-y": "HPLT-TAN"}
 _UNITS = {"arcsecs": "arcsec", "arcseconds": "arcsec", "degrees": "deg"}
 _MATRIX = tuple(f"{kind}{i}_{j}" for kind in ("pc", "cd") for i in "12" for j in "12")
-#: Cards of the pixels and of the observer, which must be numbers where they are.
+#: Cards of the pixels and of the observer; those that a header has must be numbers.
 NUMBERS = (
     *(card + axis for card in ("crpix", "cdelt", "crval", "crota") for axis in "12"),
     *_MATRIX,
@@ -27,11 +28,13 @@ NUMBERS = (
 
 def repair_header(meta) -> tuple[dict, list[str]]:
     """
-    A copy of MDI header cards with known defects mended.
+    Copy the cards of an MDI header and repair known defects.
 
     Old level 1.8 files give the roll only as SOLAR_P0 or P_ANGLE; cut-outs name
     their axes ``solar_x`` and their unit ``arcsecs``, and leave out the observer; some
     programs write numbers in quotes, empty cards, or times that sunpy does not read.
+
+    A header that was repaired before is left as it is.
 
     Parameters
     ----------
@@ -41,12 +44,12 @@ def repair_header(meta) -> tuple[dict, list[str]]:
     Returns
     -------
     meta : dict
-        With lower-case names.
+        The repaired cards, with lower-case names.
     changes : list of str
         A sentence for each repair; empty for a sound header.
     """
     meta = {k.lower(): v for k, v in dict(meta).items()}
-    changes = _mend_numbers(meta)
+    changes = _repair_numbers(meta)
     for axis in ("1", "2"):
         for name, known in (("ctype", _AXES), ("cunit", _UNITS)):
             value = str(meta.get(name + axis, "")).strip().lower()
@@ -55,16 +58,16 @@ def repair_header(meta) -> tuple[dict, list[str]]:
                 changes.append(f"{(name + axis).upper()}: {value} read as {known[value]}")
     if not any(k in meta for k in ("crota2", *_MATRIX)):
         if is_finite_number(meta.get("crota1")):  # the same angle, on the other axis
-            roll, said = meta["crota1"], "CROTA1"
+            roll, source = meta["crota1"], "CROTA1"
         else:
             angle = next(
                 (meta[k] for k in ("solar_p0", "p_angle") if is_finite_number(meta.get(k))), 0.0
             )
-            roll, said = -float(angle), "the solar position angle"
+            roll, source = -float(angle), "the solar position angle"
         if roll:
             meta["crota2"] = float(roll)
-            changes.append(f"CROTA2: {float(roll):.3f} deg from {said}")
-    changes += _mend_date(meta)
+            changes.append(f"CROTA2: {float(roll):.3f} deg from {source}")
+    changes += _repair_date(meta)
     radius = meta.get("solar_r")
     known = {"dsun_obs", "rsun_obs"} & set(meta)
     if (
@@ -84,8 +87,31 @@ def repair_header(meta) -> tuple[dict, list[str]]:
     return meta, changes
 
 
-def _mend_numbers(meta) -> list[str]:
-    """Numbers out of their quotes, and empty cards out of the header, in place."""
+def repair_map(smap):
+    """
+    Repair the header of a Map.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        It is not changed.
+
+    Returns
+    -------
+    smap : `~sunpy.map.GenericMap`
+        The input if its header is sound, else a new Map of the same data.
+    changes : list of str
+        A sentence for each repair.
+    """
+    # `read_map` has to repair a header before sunpy can make a Map of it, and users make Maps
+    # without `read_map`: each Map that enters the package comes through here.  The repair of a
+    # repaired header changes nothing, so that each repair is reported once.
+    meta, changes = repair_header(smap.meta)
+    return (sunpy.map.Map(smap.data, meta, mask=smap.mask) if changes else smap), changes
+
+
+def _repair_numbers(meta) -> list[str]:
+    """Take numbers out of their quotes and delete empty cards, in place."""
     changes = []
     for name in NUMBERS:
         value = meta.get(name, 0.0)
@@ -101,8 +127,8 @@ def _mend_numbers(meta) -> list[str]:
     return changes
 
 
-def _mend_date(meta) -> list[str]:
-    """A DATE-OBS that sunpy can read, if any card tells it, in place."""
+def _repair_date(meta) -> list[str]:
+    """Set DATE-OBS to a time that sunpy can read, if any card gives one, in place."""
     if not meta.get("date-obs") and meta.get("date_obs"):
         meta["date-obs"] = meta["date_obs"]
         changes = ["DATE-OBS: from DATE_OBS"]
@@ -118,16 +144,16 @@ def _mend_date(meta) -> list[str]:
         "T_REC": meta.get("t_rec"),
         "DATE-OBS": date,
     }
-    for said, text in candidates.items():
+    for source, text in candidates.items():
         found = parse_moment(text)
         if found:
             meta["date-obs"] = found
-            return [*changes, f"DATE-OBS: {found} from {said}"]
+            return [*changes, f"DATE-OBS: {found} from {source}"]
     return changes
 
 
 def parse_moment(text) -> str | None:
-    """A time in UTC as FITS writes it, of any form that begins with the year; else None."""
+    """Read a time that begins with the year; return it as FITS writes UTC, or None."""
     if not isinstance(text, str) or not re.match(r"\s*[12]\d{3}[-./]", text):
         return None
     try:

@@ -1,22 +1,26 @@
-"""What a usable MDI magnetogram is, and the plain arrays that the model works on."""
+"""A checked MDI magnetogram, and the plain arrays that the model works on."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
-import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
-from sunpy_superres.maps.headers import repair_header
-from sunpy_superres.maps.noise import estimate_noise, noise_map, observed_interval
+from sunpy_superres.maps.headers import repair_map
+from sunpy_superres.maps.noise import (
+    estimate_noise,
+    is_usual_noise,
+    noise_map,
+    observed_interval,
+)
 from sunpy_superres.maps.pointing import check_pointing, check_size, complete_header
-from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
+from sunpy_superres.maps.units import field_unit
 from sunpy_superres.maps.value_checks import check_values
+from sunpy_superres.warning import warn_user
 
 __all__ = ["Magnetogram", "check_observable", "quality_bits", "read_magnetogram"]
 
@@ -24,8 +28,10 @@ __all__ = ["Magnetogram", "check_observable", "quality_bits", "read_magnetogram"
 _NO_DATA = 0x80000000
 #: QUALITY bit that most good MDI frames carry.
 _HARMLESS = 0x00000200
-#: Words in CONTENT and its older relatives for other observables.
+#: Words for other observables in CONTENT and in the cards of older headers.
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
+#: Share of the disk that is missing above which the user is warned.
+_MUCH_MISSING = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,11 @@ class Magnetogram:
     map : `~sunpy.map.GenericMap`
         The input, or a copy with its header repaired.
     changes : list of str
-        What was repaired in the header.
+        What was repaired in the header or written into it, a sentence each.
     frame : numpy.ndarray
         MDI Gauss, float32, ``(ny, nx)``; 0 where ``good`` is False.
     good : numpy.ndarray of bool
-        On the disk and not missing.
+        On the disk and observed.
     on_disk : numpy.ndarray of bool
         On the disk, by the geometry.
     noise : numpy.ndarray
@@ -63,104 +69,108 @@ class Magnetogram:
 
     @property
     def gain_uncertainty(self) -> float:
-        """Relative uncertainty of the MDI/HMI ratio; 0 where it is known: of a simulated frame."""
-        return 0.0 if _simulated(self.map.meta, MDI.name) else MDI.gain_uncertainty
+        """Relative uncertainty of the MDI/HMI ratio; 0 for a simulated frame."""
+        return 0.0 if _is_simulated(self.map.meta, MDI.name) else MDI.gain_uncertainty
 
 
-def _simulated(meta, instrument) -> bool:
-    """Whether a frame is one of `~sunpy_superres.simulate_mdi`."""
+def _is_simulated(meta, instrument) -> bool:
+    """Whether `~sunpy_superres.simulate_mdi` made a frame."""
     return instrument in str(meta.get("siminst", "")).upper()
 
 
-def check_observable(meta, instrument="MDI"):
+def check_observable(meta, instrument=None) -> list[str]:
     """
-    Refuse header cards that describe anything but a line-of-sight magnetogram of an instrument.
+    Refuse header cards of anything but a line-of-sight magnetogram of MDI or HMI.
 
     Parameters
     ----------
     meta : dict-like
         FITS cards, lower-case names.
-    instrument : {"MDI", "HMI"}
+    instrument : {"MDI", "HMI"}, optional
+        Refuse the other instrument too.
+
+    Returns
+    -------
+    list of str
+        A note if MDI is asked for and the header names no instrument.
 
     Raises
     ------
     TypeError
         For other observables, uncalibrated data and other instruments.
-
-    Warns
-    -----
-    SuperResWarning
-        If no instrument is named.
     """
+    if instrument not in (None, "MDI", "HMI"):
+        raise ValueError(f"instrument must be 'MDI', 'HMI' or None, not {instrument!r}.")
     names = " ".join(
         str(meta.get(k, "")) for k in ("content", "dpc_obsr", "obs_type", "measurement", "obs_mode")
     ).lower()
     if any(word in names for word in _OTHER_OBSERVABLES):
         raise TypeError(
             f"The header describes {names.strip()!r}, not a magnetogram; "
-            "use the series mdi.fd_M_96m_lev182 or another line-of-sight magnetogram."
+            f"use the series {MDI.series} or another line-of-sight magnetogram."
         )
     history = " ".join(str(meta.get(k, "")) for k in ("history", "comment")).lower()
     if "not suitable for analysis" in history or "uncalibrated" in history:
         raise TypeError(
             "The header says that the data are uncalibrated (a quick-look image, not Gauss); "
-            "use the calibrated magnetogram of the same time (series mdi.fd_M_96m_lev182)."
+            f"use the calibrated magnetogram of the same time (series {MDI.series})."
         )
-    named = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
-    if _simulated(meta, instrument):
-        return
-    both = {"MDI", "HMI"} <= {i for i in ("MDI", "HMI") for v in named.values() if i in v.upper()}
-    if not both and any(instrument in v.upper() for v in named.values()):
-        return
-    said = ", ".join(f"{k.upper()} = {v!r}" for k, v in named.items() if v)
+    if _is_simulated(meta, instrument or "MDI"):
+        return []
+    cards = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
+    written = ", ".join(f"{k.upper()} = {v!r}" for k, v in cards.items() if v)
+    named = {i for i in ("MDI", "HMI") if any(i in v.upper() for v in cards.values())}
+    if len(named) == 1 and instrument in (None, *named):
+        return []
     if instrument == "HMI":
-        if said:
-            raise TypeError(f"The magnetogram is not from HMI ({said}); give one of SDO/HMI.")
-        return
-    if both:
+        if written:
+            raise TypeError(f"The magnetogram is not from HMI ({written}); give one of SDO/HMI.")
+        return []
+    if len(named) == 2:
         raise TypeError(
-            f"The header names two instruments ({said}); mend TELESCOP, INSTRUME and CAMERA."
+            f"The header names two instruments ({written}); correct TELESCOP, INSTRUME and CAMERA."
         )
-    if "SOHO" in named["telescop"].upper() and not named["instrume"]:
-        return
-    if "HMI" in named["instrume"].upper():
+    if "SOHO" in cards["telescop"].upper() and not cards["instrume"]:
+        return []
+    if named == {"HMI"}:
         raise TypeError(
             "This is an HMI magnetogram, which needs no super-resolution; to try the model on "
             "it, degrade it with sunpy_superres.simulate_mdi first."
         )
-    if said:
+    if written and instrument is None:
         raise TypeError(
-            f"The magnetogram is not from MDI ({said}); the model knows only SOHO/MDI. "
+            f"The magnetogram is from neither MDI nor HMI ({written}); if that is wrong, correct "
+            "TELESCOP and INSTRUME in the file."
+        )
+    if written:
+        raise TypeError(
+            f"The magnetogram is not from MDI ({written}); the model knows only SOHO/MDI. "
             "If it is one, set meta['telescop'] = 'SOHO' and meta['instrume'] = 'MDI'."
         )
-    warnings.warn(
-        "The header names no instrument; the data are taken for SOHO/MDI.",
-        SuperResWarning,
-        stacklevel=4,
-    )
+    if instrument is None:
+        return []
+    return ["The header names no instrument; the data are taken for SOHO/MDI."]
 
 
-def _check_missing_unit(smap, frame, good):
-    """Without BUNIT, believe in Gauss only if the noise is what INTERVAL promises."""
+def _check_missing_unit(smap, frame, good) -> list[str]:
+    """Take values without BUNIT for Gauss only if the noise is usual for INTERVAL."""
     interval = observed_interval(smap.meta)
     measured = estimate_noise(frame, good)
-    low, high = MDI.noise_range(interval)
-    if interval not in (30, 300) or not low / 1.5 < measured < high * 1.5:
+    known = interval in [seconds for seconds, *_ in MDI.noise if seconds is not None]
+    if not known or not is_usual_noise(measured, interval):
         raise ValueError(
             "The unit of the data is not known (BUNIT is missing); "
             "set meta['bunit'] = 'Gauss' if the values are Gauss."
         )
-    warnings.warn(
+    return [
         f"BUNIT is missing; the values are taken for Gauss, since their noise of {measured:.0f} G "
-        f"is that of MDI with INTERVAL = {interval:.0f} s.",
-        SuperResWarning,
-        stacklevel=4,
-    )
+        f"is that of MDI with INTERVAL = {interval:.0f} s."
+    ]
 
 
 def quality_bits(meta) -> int:
     """
-    QUALITY as a number; 0 where there is none, or one that cannot be read.
+    Read QUALITY as a number; 0 if it is missing or no number.
 
     Parameters
     ----------
@@ -177,21 +187,19 @@ def quality_bits(meta) -> int:
         return 0
 
 
-def _check_quality(smap):
+def _check_quality(smap) -> list[str]:
+    """Refuse a record without data, and flag other bits of QUALITY."""
     bits = quality_bits(smap.meta)
     if bits & _NO_DATA:
         raise ValueError(f"QUALITY = {bits:#010x} marks a record without data; use another frame.")
-    if bits & ~_HARMLESS:
-        warnings.warn(
-            f"QUALITY = {bits:#010x} marks a problem with the frame; look at the result with care.",
-            SuperResWarning,
-            stacklevel=4,
-        )
+    if not bits & ~_HARMLESS:
+        return []
+    return [f"QUALITY = {bits:#010x} marks a problem with the frame; look at the result with care."]
 
 
-def _values(smap, unit):
-    """The data in Gauss, float32, in memory."""
-    data = np.asarray(smap.data)
+def _check_data(smap):
+    """Refuse data that are no real numbers, and a mask of another shape."""
+    data = smap.data
     if data.dtype.kind not in "iuf":
         raise TypeError(
             f"The data are of type {data.dtype}, not real numbers; give the field as a float."
@@ -201,9 +209,6 @@ def _values(smap, unit):
             f"The mask has shape {np.shape(smap.mask)}, the data {data.shape}; "
             "make the Map anew with a mask of its shape."
         )
-    with np.errstate(over="ignore"):  # what is too large counts as missing
-        values = data.astype(np.float32)
-        return values if unit is None else values * np.float32(unit.to(u.G))
 
 
 def read_magnetogram(mdi_map) -> Magnetogram:
@@ -225,51 +230,55 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     TypeError
         If it is not a Map, or not an MDI line-of-sight magnetogram.
     ValueError
-        If unit, geometry, plate scale or size cannot be right, or no pixel is usable.
+        If no MDI frame has its unit, geometry, plate scale or size, or no pixel is good.
 
     Warns
     -----
     SuperResWarning
-        For QUALITY bits, an unusual plate scale or noise, or many missing pixels.
+        For header cards that are missing or contradict each other, QUALITY bits, unusual values,
+        plate scale or noise, and many missing pixels.
     """
+    notes = []
+    try:
+        return _read(mdi_map, notes)
+    finally:  # also with an error, which the notes may explain
+        warn_user(*notes)
+
+
+def _read(mdi_map, notes) -> Magnetogram:
+    """`read_magnetogram`, with a list to which the notes of all checks are added."""
     if not isinstance(mdi_map, sunpy.map.GenericMap):
         raise TypeError(
             f"super_resolve needs a sunpy Map, not {type(mdi_map).__name__}; "
             "make one with sunpy.map.Map(file)."
         )
-    meta, changes = repair_header(mdi_map.meta)
-    if changes:
-        mdi_map = sunpy.map.Map(mdi_map.data, meta, mask=mdi_map.mask)
-    check_observable(mdi_map.meta)
+    mdi_map, changes = repair_map(mdi_map)
+    notes += check_observable(mdi_map.meta, "MDI")
     check_size(mdi_map)
     mdi_map, assumed = complete_header(mdi_map)
-    changes += assumed
-    check_pointing(mdi_map)
+    notes += [f"{text}; set the cards if that is wrong." for text in assumed]
+    notes += check_pointing(mdi_map)
     unit = field_unit(mdi_map)
-    _check_quality(mdi_map)
-    values = _values(mdi_map, unit)
+    notes += _check_quality(mdi_map)
+    _check_data(mdi_map)
+    values = convert_to_gauss(mdi_map.data, unit)
     on_disk = on_disk_mask(mdi_map)
-    good = on_disk & np.isfinite(values) & (np.abs(values) < LARGEST_FIELD)
-    if mdi_map.mask is not None:
-        good &= ~np.asarray(mdi_map.mask, bool)
+    good = on_disk & known_pixels(mdi_map, values)
     if not good.any():
         raise ValueError(
             "No pixel is both on the solar disk and finite; check the WCS and the data."
         )
-    check_values(values, good)
+    notes += check_values(values, good)
     missing = 1 - good.sum() / max(1, on_disk.sum())
-    if missing > 0.05:
-        warnings.warn(
-            f"{missing:.0%} of the disk is missing; the result is NaN there.",
-            SuperResWarning,
-            stacklevel=3,
-        )
+    if missing > _MUCH_MISSING:
+        notes.append(f"{missing:.0%} of the disk is missing; the result is NaN there.")
     frame = np.where(good, values, np.float32(0))
     if unit is None:
-        _check_missing_unit(mdi_map, frame, good)
-    noise = noise_map(mdi_map, frame, good)
+        notes += _check_missing_unit(mdi_map, frame, good)
+    noise, unusual = noise_map(mdi_map, frame, good)
+    notes += unusual
     foreshortening = None
     if not is_helioprojective(mdi_map):
         y, x = np.indices(frame.shape)
         foreshortening = measure_foreshortening(mdi_map, x, y).astype(np.float32)
-    return Magnetogram(mdi_map, frame, good, on_disk, noise, foreshortening, changes)
+    return Magnetogram(mdi_map, frame, good, on_disk, noise, foreshortening, changes + assumed)

@@ -83,7 +83,7 @@ def refresh_statistics(meta: dict, data, expected) -> dict:
     meta : dict
     data : numpy.ndarray
     expected : numpy.ndarray of bool
-        Where there should be data; what is not finite there counts as missing.
+        Where data are expected; pixels that are not finite there count as missing.
     """
     finite = data[np.isfinite(data)]
     for name, statistic in _STATISTICS.items():

@@ -3,91 +3,119 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 
 import numpy as np
+from astropy.nddata import reshape_as_blocks
 from scipy import ndimage
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.geometry import heliocentric_mu, is_helioprojective
 
-__all__ = ["estimate_noise", "noise_map", "observed_interval"]
+__all__ = [
+    "MAD_TO_SIGMA",
+    "diagonal_differences",
+    "estimate_noise",
+    "in_all_four",
+    "is_usual_noise",
+    "noise_map",
+    "observed_interval",
+]
 
-#: Gauss.  A frame with less noise than the best of MDI's was smoothed or remapped on its
-#: way; taken at its word, the model would sharpen it beyond what it holds.
+#: Standard deviation of a normal distribution over the median of its absolute values.
+MAD_TO_SIGMA = 1.4826
+
+#: Gauss.  A frame with less noise than the best of MDI's was smoothed or remapped; with its
+#: measured noise, the model would sharpen it beyond the information that it holds.
 _NOISE_LIMITS = (9.0, 60.0)
-#: Gauss, of the field over 5 x 5 pixels, below which the noise is looked for.
+#: Gauss; where the mean field of 5 x 5 pixels is weaker, the noise is measured.
 _QUIET = 30.0
-#: Pixels along the side of a block in which the noise is looked for.
+#: Pixels along the side of a block in which the noise is measured.
 _BLOCK = 16
-#: Quantile of the blocks' noise that is taken for that of the instrument.
+#: This quantile of the blocks' noise is taken for the noise of the instrument.
 _QUIETER = 0.4
 #: Edges, in the squared sine of the heliocentric angle, of the rings of the noise.
 _RINGS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.985, 1.0)
 
 
 def observed_interval(meta):
-    """INTERVAL in seconds, or None."""
+    """Read INTERVAL in seconds; None if the header does not give it."""
     try:
         return float(meta.get("interval"))
     except (ValueError, TypeError):
         return None
 
 
+def is_usual_noise(measured, interval) -> bool:
+    """Whether a noise in Gauss is what MDI usually has for an INTERVAL in seconds."""
+    low, high = MDI.noise_range(interval)
+    return low / 1.5 < measured < high * 1.5
+
+
+def diagonal_differences(frame) -> np.ndarray:
+    """
+    Second differences of each 2 x 2 pixels along the diagonal, ``(ny - 1, nx - 1)``.
+
+    The difference of white noise has the noise's own standard deviation.
+    """
+    return 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
+
+
+def in_all_four(mask) -> np.ndarray:
+    """Where a mask holds for all of the 2 x 2 pixels of `diagonal_differences`."""
+    return mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+
+
 def _quiet_differences(frame, good):
-    """Diagonal second differences in quiet Sun, NaN elsewhere; noise keeps its own spread."""
+    """Absolute diagonal differences in quiet Sun, NaN elsewhere."""
     weight = ndimage.uniform_filter(good.astype(np.float32), 5)
     smooth = ndimage.uniform_filter(np.where(good, frame, 0.0), 5) / np.maximum(weight, 0.04)
     quiet = good & (np.abs(smooth) < _QUIET)
-    difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
-    usable = quiet[:-1, :-1] & quiet[1:, :-1] & quiet[:-1, 1:] & quiet[1:, 1:]
-    return np.where(usable, np.abs(difference), np.nan)
+    return np.where(in_all_four(quiet), np.abs(diagonal_differences(frame)), np.nan)
 
 
 def _block_levels(differences, block: int) -> np.ndarray:
-    """Robust spread of `_quiet_differences` in blocks; NaN where too few are quiet."""
+    """Robust spread of `_quiet_differences` in blocks; NaN where too few pixels are quiet."""
     pad = [(0, -n % block) for n in differences.shape]
     differences = np.pad(differences, pad, constant_values=np.nan)
-    rows, columns = (n // block for n in differences.shape)
-    blocks = differences.reshape(rows, block, columns, block).swapaxes(1, 2)
-    blocks = blocks.reshape(rows, columns, block * block)
-    levels = np.full((rows, columns), np.nan)
+    blocks = reshape_as_blocks(differences, block)
+    blocks = blocks.reshape(*blocks.shape[:2], block * block)
+    levels = np.full(blocks.shape[:2], np.nan)
     enough = np.isfinite(blocks).sum(axis=2) >= _BLOCK**2 // 4
     if enough.any():
-        levels[enough] = 1.4826 * np.nanmedian(blocks[enough], axis=1)
+        levels[enough] = MAD_TO_SIGMA * np.nanmedian(blocks[enough], axis=1)
     return levels
 
 
 def _quiet_level(levels) -> float:
-    """The level of the quieter blocks: what is above may be the Sun's network."""
+    """Level of the quieter blocks; the network of the Sun raises that of the others."""
     return float(np.nanquantile(levels, _QUIETER)) if np.isfinite(levels).any() else float("nan")
 
 
 def estimate_noise(frame, good) -> float:
     """
-    Noise of a frame from its quietest parts.
+    Measure the noise of a frame in its quietest parts.
 
     The diagonal second difference of white noise has the noise's own standard
-    deviation and little of the Sun's structure.  Its robust spread is taken in
-    blocks, leaving out pixels in strong field, and of the blocks the 0.4 quantile.
+    deviation and little of the Sun's structure.  Its robust spread is measured in
+    blocks, without pixels in strong field; the result is the 0.4 quantile of the blocks.
 
     Parameters
     ----------
     frame : numpy.ndarray
         Gauss, ``(ny, nx)``.
     good : numpy.ndarray of bool
+        Pixels that are on the disk and observed.
 
     Returns
     -------
     float
-        Gauss; NaN if there is no quiet Sun to see it in.
+        Gauss; NaN if no quiet Sun is in the frame.
     """
     return _quiet_level(_block_levels(_quiet_differences(frame, good), _BLOCK))
 
 
 def _limb_profile(smap, differences):
-    """Noise by distance from disk centre, as a map; None where there is too little to see it."""
+    """Noise by distance from disk centre, as a map; None if too few rings show it."""
     if not is_helioprojective(smap):
         return None
     # It grows steeply in the last few percent of the radius.
@@ -109,10 +137,10 @@ def _limb_profile(smap, differences):
 
 def _local_level(levels, shape):
     """
-    The level around each pixel: over 5 x 5 blocks, and smoothed.
+    Level around each pixel, from 5 x 5 blocks, and smoothed.
 
     MDI's noise is not the same all over the disk: it doubles where the Sun's rotation and the
-    spacecraft's motion take the line to the edge of the filters.
+    spacecraft's motion shift the spectral line to the edge of the filters.
     """
     padded = np.pad(levels, 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).reshape(*levels.shape, 25)
@@ -121,7 +149,7 @@ def _local_level(levels, shape):
     if not enough.any():
         return np.full(shape, _quiet_level(levels))
     local[enough] = np.nanquantile(windows[enough], _QUIETER, axis=1)
-    # In an active region, as it is next to it.
+    # An active region gets the level next to it.
     nearest = ndimage.distance_transform_edt(~enough, return_distances=False, return_indices=True)
     smooth = ndimage.gaussian_filter(local[tuple(nearest)], 1.0, mode="nearest")
     where = [(np.arange(n) + 0.5) / _BLOCK - 0.5 for n in shape]
@@ -130,12 +158,12 @@ def _local_level(levels, shape):
     )
 
 
-def noise_map(smap, frame, good) -> np.ndarray:
+def noise_map(smap, frame, good) -> tuple[np.ndarray, list[str]]:
     """
-    Noise of each pixel of a frame, as the frame shows it.
+    Measure the noise of each pixel of a frame.
 
-    It grows toward the limb, and differs from place to place; both are measured.  Where
-    nothing can be measured, it is what INTERVAL promises.
+    The noise grows toward the limb and differs from place to place; both are measured.  A
+    frame without quiet Sun gets the usual noise for its INTERVAL.
 
     Parameters
     ----------
@@ -143,34 +171,31 @@ def noise_map(smap, frame, good) -> np.ndarray:
     frame : numpy.ndarray
         Gauss, ``(ny, nx)``.
     good : numpy.ndarray of bool
+        Pixels that are on the disk and observed.
 
     Returns
     -------
-    numpy.ndarray
-        Standard deviation in MDI Gauss, float32, ``(ny, nx)``, between 9 and 60 G.
-
-    Warns
-    -----
-    SuperResWarning
-        If it is not what INTERVAL promises.
+    noise : numpy.ndarray
+        Standard deviation in MDI Gauss, float32, ``(ny, nx)``.
+    notes : list of str
+        A sentence if the noise is unusual for the INTERVAL of the frame.
     """
     interval = observed_interval(smap.meta)
     low, high = MDI.noise_range(interval)
     differences = _quiet_differences(frame, good)
     measured = _quiet_level(_block_levels(differences, _BLOCK))
     if not np.isfinite(measured) or measured <= 0:
-        return np.full(frame.shape, np.sqrt(low * high), np.float32)
-    if interval is not None and not low / 1.5 < measured < high * 1.5:
-        warnings.warn(
+        return np.full(frame.shape, np.sqrt(low * high), np.float32), []
+    notes = []
+    if interval is not None and not is_usual_noise(measured, interval):
+        notes.append(
             f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
-            f"{measured:.1f} G; what the data show is used, but never less than "
-            f"{_NOISE_LIMITS[0]:.0f} G.",
-            SuperResWarning,
-            stacklevel=4,
+            f"{measured:.1f} G; the noise in the data is used, but never less than "
+            f"{_NOISE_LIMITS[0]:.0f} G."
         )
     profile = _limb_profile(smap, differences)
     if profile is None:
         profile = np.full(frame.shape, measured)
     relative = _block_levels(differences / profile[:-1, :-1], _BLOCK)
     noise = profile * _local_level(relative, frame.shape)
-    return np.clip(noise, *_NOISE_LIMITS).astype(np.float32)
+    return np.clip(noise, *_NOISE_LIMITS).astype(np.float32), notes

@@ -1,16 +1,19 @@
-"""One picture of an input, its result and the uncertainty."""
+"""One figure of an input, its result and the uncertainty."""
 
 from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
 
+from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.units import quantity_in
+
 __all__ = ["plot_result"]
 
 
 def plot_result(mdi_map, result, limit=None):
     """
-    Input, HMI-like field and uncertainty side by side.
+    Draw input, HMI-like field and uncertainty side by side.
 
     The first two share one colour scale, in HMI Gauss: the input is divided by the
     factor between MDI and HMI.
@@ -18,22 +21,29 @@ def plot_result(mdi_map, result, limit=None):
     Parameters
     ----------
     mdi_map : `~sunpy.map.GenericMap`
+        The input of `~sunpy_superres.super_resolve`.
     result : SuperResolution
-    limit : float, optional
-        Largest field of the colour scale in Gauss; from the data by default.
+        Its result.
+    limit : `~astropy.units.Quantity`, optional
+        Largest field of the colour scale; from the data by default.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    ValueError
+        If ``limit`` is not a non-negative quantity in Gauss.
     """
     from matplotlib.figure import Figure
     from sunpy.visualization import axis_labels_from_ctype
 
-    from sunpy_superres.instruments import MDI
-
     hmi_like, uncertainty = result[:2]
     finite = np.abs(hmi_like.data[np.isfinite(hmi_like.data)])
-    if limit is None:
+    if limit is not None:
+        limit = quantity_in("limit", limit, u.G)
+    else:
         limit = float(np.clip(np.quantile(finite, 0.995), 100, 1500)) if finite.size else 100.0
     spread = uncertainty.data[np.isfinite(uncertainty.data)]
     figure = Figure(figsize=(17, 5.4), layout="constrained")

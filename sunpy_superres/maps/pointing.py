@@ -1,4 +1,4 @@
-"""Whether a header can be right about where its pixels and its observer are."""
+"""Whether a header is plausible about where its pixels and its observer are."""
 
 from __future__ import annotations
 
@@ -10,48 +10,45 @@ import sunpy.map
 from sunpy.coordinates import get_earth
 from sunpy.util.exceptions import SunpyMetadataWarning
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import MDI
-from sunpy_superres.maps.geometry import plate_scale
+from sunpy_superres.maps.geometry import has_solar_axes, plate_scale
 from sunpy_superres.maps.headers import NUMBERS, is_finite_number, parse_moment
 
-__all__ = ["check_pointing", "complete_header"]
+__all__ = ["check_pointing", "check_size", "complete_header"]
 
-#: Pixels along a side.
+#: Smallest number of pixels along a side.
 _SMALLEST = 16
-#: How far pixels may be from square, a matrix from a rotation, and the limb from its distance.
+#: Relative differences that are accepted between the sides of a pixel, of a matrix from a
+#: rotation, and between two cards about the solar radius.
 _TOLERANCE = 0.02
-#: Solar radii from which the Sun may be seen, and metres that a solar radius may have.
+#: Limits of the observer's distance in solar radii, and of the solar radius in metres.
 _DISTANCES, _RADII = (100.0, 2500.0), (6.9e8, 7.05e8)
-#: Of SOHO, near the Lagrange point L1, in Earth's.
+#: Distance of SOHO from the Sun, near the Lagrange point L1, in units of the Earth's distance.
 _L1 = 0.99
-_AXES = (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"])
+#: Relative difference from MDI's plate scale above which the user is warned.
+_UNUSUAL_SCALE = 0.2
 
 
 def complete_header(smap):
     """
-    A Map whose header states what sunpy would have to assume, and what was assumed.
+    Write into a header what sunpy would otherwise assume.
 
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
-        With the header of `~sunpy_superres.maps.headers.repair_header`.
+        A Map after `~sunpy_superres.maps.headers.repair_map`.
 
     Returns
     -------
     smap : `~sunpy.map.GenericMap`
-        The input where nothing is missing.
+        The input if nothing is missing, else a new Map of the same data.
     assumed : list of str
+        What is written into the header, a clause for each assumption.
 
     Raises
     ------
     ValueError
-        If a card of geometry is no number, or there is no time of observation.
-
-    Warns
-    -----
-    SuperResWarning
-        For each assumption.
+        If a card of geometry is no number, or the time of observation is missing.
     """
     for name in NUMBERS:
         if name in smap.meta and not is_finite_number(smap.meta[name]):
@@ -76,11 +73,11 @@ def complete_header(smap):
                 f"The header holds no usable observer ({str(error).splitlines()[0]}); "
                 "set meta['dsun_obs'], meta['crln_obs'] and meta['crlt_obs']."
             ) from error
-    said = [str(w.message) for w in caught if issubclass(w.category, SunpyMetadataWarning)]
-    if any("CTYPE" in text for text in said):
+    missing = [str(w.message) for w in caught if issubclass(w.category, SunpyMetadataWarning)]
+    if any("CTYPE" in text for text in missing):
         meta["ctype1"], meta["ctype2"] = axes
         assumed.append(f"CTYPE is missing: {axes[0]} and {axes[1]} are assumed")
-    if any("observer" in text for text in said):
+    if any("observer" in text for text in missing):
         earth = get_earth(meta["date-obs"])
         distance = _L1 * earth.radius
         if is_finite_number(meta.get("rsun_obs")) and meta["rsun_obs"] > 0:
@@ -92,36 +89,34 @@ def complete_header(smap):
         assumed.append(
             "DSUN_OBS, CRLN_OBS or CRLT_OBS is missing: an observer on the line to Earth is assumed"
         )
-    for text in assumed:
-        warnings.warn(f"{text}; set the cards if that is wrong.", SuperResWarning, stacklevel=4)
     return (sunpy.map.Map(smap.data, meta, mask=smap.mask), assumed) if assumed else (smap, [])
 
 
-def check_pointing(smap):
+def check_pointing(smap) -> list[str]:
     """
-    Refuse geometry that cannot be right.
+    Refuse or flag a geometry that no MDI frame has.
 
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
-        Of `complete_header`.
+        A Map after `complete_header`.
+
+    Returns
+    -------
+    list of str
+        Notes about an unusual plate scale and about cards that contradict each other.
 
     Raises
     ------
     ValueError
-        For too small an image, other axes, pixels that are not square or mirrored, another plate
-        scale, and an observer who is nowhere near the Earth.
-
-    Warns
-    -----
-    SuperResWarning
-        For an unusual plate scale and cards that contradict each other.
+        For other axes, pixels that are not square or mirrored, another plate scale, and an
+        observer far from the Earth.
     """
-    names = [str(name).upper() for name in smap.coordinate_system]
-    if [name[:4] for name in names] not in _AXES:
+    if not has_solar_axes(smap):
         raise ValueError(
-            f"The axes are {names[0]} and {names[1]}, not helioprojective (HPLN, HPLT) or "
-            "heliographic longitude and latitude; set CTYPE1 and CTYPE2."
+            f"The axes are {' and '.join(axis.upper() for axis in smap.coordinate_system)}, not "
+            "helioprojective (HPLN, HPLT) or heliographic longitude and latitude; set CTYPE1 and "
+            "CTYPE2."
         )
     if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
         raise ValueError(
@@ -130,7 +125,7 @@ def check_pointing(smap):
         )
     try:
         with np.errstate(all="ignore"):  # CDELT may be 0
-            _check_observer(smap)
+            notes = _check_observer(smap)
             scale = plate_scale(smap).to_value(u.arcsec / u.pix)
             if np.all(scale > 0):
                 smap.wcs.wcs.set()
@@ -141,12 +136,22 @@ def check_pointing(smap):
         raise ValueError(
             f"The header holds no usable WCS ({first}); set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
         ) from error
-    _check_matrix(smap, scale)
-    _check_plate_scale(float(np.mean(scale)))
+    return [*notes, *_check_matrix(smap, scale), *_check_plate_scale(float(np.mean(scale)))]
 
 
 def check_size(smap):
-    """Refuse what is no image of at least 16 x 16 pixels."""
+    """
+    Refuse a Map that is too small for the model.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Raises
+    ------
+    ValueError
+        If it is not an image of at least 16 x 16 pixels.
+    """
     if len(smap.data.shape) != 2 or min(smap.data.shape) < _SMALLEST:
         raise ValueError(
             f"The data have shape {smap.data.shape}; super_resolve needs an image of at least "
@@ -155,12 +160,12 @@ def check_size(smap):
 
 
 def _check_matrix(smap, scale):
-    """The axes may be rolled, not mirrored, sheared or magnified."""
+    """Refuse axes that are mirrored, sheared or magnified; they may be rolled."""
     signs = [np.sign(axis.value) for axis in smap.scale]
     with np.errstate(all="ignore"):
         matrix = (signs * scale)[:, None] * smap.rotation_matrix
-    usable = np.all(np.isfinite(matrix)) and np.all(scale > 0) and np.linalg.det(matrix) > 0
-    if not usable:
+    regular = np.all(np.isfinite(matrix)) and np.all(scale > 0) and np.linalg.det(matrix) > 0
+    if not regular:
         raise ValueError(
             "The header holds no usable WCS (plate scale "
             f"{scale[0]:.3g} x {scale[1]:.3g} arcsec, or a mirrored or singular matrix); "
@@ -170,51 +175,51 @@ def _check_matrix(smap, scale):
     if longest / shortest - 1 > _TOLERANCE:
         raise ValueError(
             f"Pixels of {longest:.3f} x {shortest:.3f} arcsec are not square; "
-            "reproject the map to square pixels of 1.98 arcsec first."
+            f"reproject the map to square pixels of {MDI.plate_scale} arcsec first."
         )
     if abs(longest / np.mean(scale) - 1) > _TOLERANCE:
         raise ValueError(
             f"CDELT says {np.mean(scale):.3f} arcsec/pixel, and PCi_j magnifies it to "
             f"{longest:.3f}; set PCi_j to a rotation and CDELT to the plate scale."
         )
-    _check_roll(smap, matrix)
+    return _check_roll(smap, matrix)
 
 
 def _check_roll(smap, matrix):
+    """Flag a CROTA2 that contradicts the matrix."""
     stated = smap.meta.get("crota2")
     if stated is None:
-        return
+        return []
     roll = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
-    if smap.scale.axis1.value < 0:  # both are: half a turn that CROTA2 does not count
+    if smap.scale.axis1.value < 0:  # Both are negative: half a turn that CROTA2 does not count.
         roll += 180
     difference = (roll - stated + 180) % 360 - 180
-    if abs(difference) > 0.1:
-        warnings.warn(
-            f"CROTA2 = {stated} contradicts the matrix PCi_j or CDi_j, a roll of {roll:.2f} deg, "
-            "which is used; delete the wrong one.",
-            SuperResWarning,
-            stacklevel=5,
-        )
+    if abs(difference) <= 0.1:
+        return []
+    return [
+        f"CROTA2 = {stated} contradicts the matrix PCi_j or CDi_j, a roll of {roll:.2f} deg, "
+        "which is used; delete the wrong one."
+    ]
 
 
 def _check_plate_scale(scale):
+    """Refuse a plate scale far from MDI's, and flag one that is not near it."""
     expected = MDI.plate_scale
-    if not 0.65 < scale / expected < 1.55:
+    if not MDI.is_full_resolution(scale):
         raise ValueError(
             f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
             "use the full-resolution file instead of a rebinned one."
         )
-    if abs(scale / expected - 1) > 0.2:
-        warnings.warn(
-            f"The plate scale is {scale:.2f} arcsec/pixel; the model was trained "
-            f"at MDI's {expected:.2f}.",
-            SuperResWarning,
-            stacklevel=5,
-        )
+    if abs(scale / expected - 1) <= _UNUSUAL_SCALE:
+        return []
+    return [
+        f"The plate scale is {scale:.2f} arcsec/pixel; the model was trained "
+        f"at MDI's {expected:.2f}."
+    ]
 
 
 def _check_observer(smap):
-    """Distance and apparent radius must be those of a Sun seen from near the Earth."""
+    """Refuse or flag a distance or an apparent radius that no observer near the Earth has."""
     radius = smap.rsun_meters.to_value(u.m)
     if not _RADII[0] < radius < _RADII[1]:
         raise ValueError(
@@ -234,5 +239,4 @@ def _check_observer(smap):
     )
     if not abs(stated / expected - 1) < 0.1:
         raise ValueError(message)
-    if abs(stated / expected - 1) > _TOLERANCE:
-        warnings.warn(message, SuperResWarning, stacklevel=5)
+    return [message] if abs(stated / expected - 1) > _TOLERANCE else []

@@ -1,4 +1,4 @@
-"""Maps from FITS files, and files that belong together."""
+"""Maps from FITS files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import sunpy.map
 from astropy.io import fits
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.files import check_regular
 from sunpy_superres.maps.headers import repair_header
 from sunpy_superres.maps.magnetogram import check_observable
+from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
 
@@ -22,16 +22,18 @@ __all__ = ["read_map"]
 _LARGEST = 2**28
 
 
-def read_map(path, instrument="MDI"):
+def read_map(path, instrument=None):
     """
-    Read a magnetogram, mending the header defects that sunpy stumbles over.
+    Read a magnetogram of MDI or HMI, and repair header defects that sunpy cannot read.
+
+    HISTORY of the Map lists the repairs.
 
     Parameters
     ----------
     path : path-like
-        FITS file; compressed or not; the first image in it is taken.
-    instrument : {"MDI", "HMI"}
-        Whose magnetogram it has to be.
+        FITS file, compressed or not; its first image is read.
+    instrument : {"MDI", "HMI"}, optional
+        Refuse a magnetogram of the other instrument.  By default both are accepted.
 
     Returns
     -------
@@ -40,16 +42,18 @@ def read_map(path, instrument="MDI"):
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     TypeError
-        If it holds something else than a line-of-sight magnetogram of the instrument.
+        If it holds anything but a line-of-sight magnetogram of MDI or HMI, or of ``instrument``.
     ValueError
-        If it is no readable FITS image, or its header describes no usable Map.
+        If it is no readable FITS image, its header describes no usable Map, or ``instrument`` is
+        unknown.
 
     Warns
     -----
     SuperResWarning
-        If the file is cut short, or its data are not those of its DATASUM card.
+        If the file is cut short, its data are not those of its DATASUM card, or MDI is asked for
+        and the header names no instrument.
     """
     path = Path(path)
     check_regular(path)
@@ -58,18 +62,18 @@ def read_map(path, instrument="MDI"):
     for name in ("HISTORY", "COMMENT"):
         if name in header:
             meta[name.lower()] = "\n".join(str(line) for line in header[name])
-    check_observable(meta, instrument)
+    warn_user(*check_observable(meta, instrument))
     meta, changes = repair_header(meta)
-    # super_resolve no longer sees what was mended here, but keeps the history of its input.
+    # super_resolve finds nothing to repair in this Map, but keeps the history of its input.
     if changes:
-        told = [meta["history"]] if meta.get("history") else []
-        meta["history"] = "\n".join([*told, *(f"input header repaired: {c}" for c in changes)])
+        before = [meta["history"]] if meta.get("history") else []
+        meta["history"] = "\n".join([*before, *(f"input header repaired: {c}" for c in changes)])
     try:
         smap = sunpy.map.Map(data, meta)
     except Exception as error:  # sunpy raises many kinds, all about the header
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"The header of {path} describes no usable Map ({first}); mend its cards."
+            f"The header of {path} describes no usable Map ({first}); correct its cards."
         ) from error
     if not isinstance(smap, sunpy.map.GenericMap):
         raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
@@ -77,30 +81,28 @@ def read_map(path, instrument="MDI"):
 
 
 def _first_image(path):
-    """Data and header of the first image in a FITS file."""
+    """Read data and header of the first image in a FITS file."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             data, header, intact = _read_image(path)
         except Exception as error:  # astropy and its decompressors raise a dozen kinds
-            said = str(error).strip().splitlines() or [type(error).__name__]
+            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
-                f"{path} is not a readable FITS image ({said[0]}); download it again."
+                f"{path} is not a readable FITS image ({reason[0]}); download it again."
             ) from error
     if any("truncated" in str(w.message) for w in caught):
         intact = False
     if not intact:
-        warnings.warn(
+        warn_user(
             f"{path} is cut short, or its data are not those of its DATASUM card: it is damaged, "
-            "or was changed after it was written. Download it again.",
-            SuperResWarning,
-            stacklevel=3,
+            "or was changed after it was written. Download it again."
         )
     return data, header
 
 
 def _read_image(path):
-    """Data, header, and whether the data are what the checksum in the file says."""
+    """Read data and header, and whether the data agree with the checksum in the file."""
     _check_gzip(path)
     with fits.open(path) as file:
         number, image = _find_image(file)
@@ -108,11 +110,11 @@ def _read_image(path):
         if np.prod(image.shape, dtype=np.float64) > _LARGEST:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
         data, header = np.array(image.data), image.header
-        # Once more: of a compressed image, older versions of astropy verify another header.
+        # For a compressed image, older versions of astropy verify another header: once more.
         for card in header.cards:
             card.verify("silentfix+ignore")
     with fits.open(path, disable_image_compression=True) as file:
-        # 2: there is no checksum.
+        # verify_datasum returns 2 without a checksum, and 0 if it disagrees.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
     return data, header, intact
 
@@ -128,7 +130,7 @@ def _check_gzip(path):
 
 
 def _find_image(file):
-    """The first image and its number; one unit after the other, which may not go backwards."""
+    """Find the first image and its number, and refuse units that go backwards in the file."""
     end = 0
     for number in itertools.count():
         try:
@@ -137,7 +139,7 @@ def _find_image(file):
             raise ValueError("no image in it") from None
         place = hdu.fileinfo()
         if place["datLoc"] < end or place["datSpan"] < 0:
-            # astropy would read the same unit again and again.
+            # astropy would read the same unit for ever.
             raise ValueError("a unit of negative length")
         end = place["datLoc"] + place["datSpan"]
         if hdu.is_image and 0 not in (hdu.shape or [0]):

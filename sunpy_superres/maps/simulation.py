@@ -7,18 +7,19 @@ import copy
 import astropy.units as u
 import numpy as np
 import sunpy.map
+from astropy.nddata import block_reduce
 
-from sunpy_superres.instruments import FACTOR, MDI
+from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
-from sunpy_superres.maps.units import field_unit
+from sunpy_superres.maps.units import field_unit, quantity_in
 
 __all__ = ["simulate_mdi"]
 
 
-def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
+def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
     """
-    What MDI would have shown of an HMI magnetogram.
+    Simulate what MDI would have observed where HMI observed a magnetogram.
 
     Blur, average over 4 x 4 pixels, the field-dependent ratio of the two
     instruments, saturation and white noise, in this order.  The pixel grid is
@@ -30,12 +31,11 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
     hmi_map : `~sunpy.map.GenericMap`
         Line-of-sight magnetogram in Gauss or Mx/cm^2, on CCD pixels or a CEA grid.
     seed : int, optional
-        Of the noise.
-    noise : float
-        Standard deviation of the noise, in Gauss; 12 is usual for INTERVAL = 300 s,
-        24 for 30 s.
-    interval : float
-        Integration time in seconds, written to the INTERVAL card.
+        Seed of the noise; the same seed gives the same noise.
+    noise : `~astropy.units.Quantity`
+        Standard deviation of the noise; 12 G is usual for an interval of 300 s, 24 G for 30 s.
+    interval : `~astropy.units.Quantity`
+        Integration time, written to the INTERVAL card in seconds.
 
     Returns
     -------
@@ -49,8 +49,8 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
     TypeError
         If ``hmi_map`` is not a Map, or not of a magnetic field.
     ValueError
-        If the unit cannot be read, the plate scale is far from HMI's, or the map is smaller
-        than one MDI pixel.
+        If BUNIT is no unit, the plate scale is far from HMI's, the map is smaller than one MDI
+        pixel, or ``noise`` or ``interval`` is not a non-negative quantity of its unit.
 
     References
     ----------
@@ -66,27 +66,27 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
             "make one with sunpy.map.Map(file)."
         )
     scale = float(np.mean(plate_scale(hmi_map).to_value(u.arcsec / u.pix)))
-    if not 0.3 < scale < 0.8:
+    if not HMI.is_full_resolution(scale):
         raise ValueError(
             f"The plate scale is {scale:.2f} arcsec/pixel; simulate_mdi needs a map at "
-            "HMI's full resolution, 0.5 arcsec/pixel."
+            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel."
         )
+    noise, interval = quantity_in("noise", noise, u.G), quantity_in("interval", interval, u.s)
     ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
-    there = np.isfinite(field)
+    known = np.isfinite(field)
     if hmi_map.mask is not None:
-        there &= ~np.asarray(hmi_map.mask, bool)[:ny, :nx]
-    tensor = torch.from_numpy(np.where(there, field, 0.0))[None, None]
-    visible_fraction = torch.from_numpy(there.astype(np.float64))[None, None]
+        known &= ~np.asarray(hmi_map.mask, bool)[:ny, :nx]
+    tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
+    visible_fraction = torch.from_numpy(known.astype(np.float64))[None, None]
     visible_fraction = forward.blurred_mean(visible_fraction, MDI, scale)
     reading = forward.observe(tensor, MDI, scale, visible_fraction)[0, 0].numpy()
     rng = np.random.default_rng(seed)
     reading = reading + noise * rng.standard_normal(reading.shape)
-    filled = there.reshape(ny // FACTOR, FACTOR, nx // FACTOR, FACTOR).mean(axis=(1, 3))
-    reading[filled <= 0.5] = np.nan
+    reading[block_reduce(known, FACTOR, np.mean) <= 0.5] = np.nan
 
     meta = rebin_meta(copy.deepcopy(hmi_map.meta), reading.shape, 1 / FACTOR)
     meta.update(
@@ -95,9 +95,9 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12.0, interval=300.0):
         siminst="MDI",
         simfwhm=MDI.blur_fwhm,
         simgain=MDI.gain,
-        simnoise=float(noise),
+        simnoise=noise,
         simseed=-1 if seed is None else int(seed),
-        interval=float(interval),
+        interval=interval,
     )
     simulated = sunpy.map.Map(reading, meta)
     if is_helioprojective(simulated):

@@ -1,4 +1,4 @@
-"""Units of magnetic field, as headers write them."""
+"""Units of magnetic field in headers, and options that have a unit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 __all__ = ["LARGEST_FIELD", "field_unit", "quantity_in"]
 
-#: Gauss; what is larger is a fill value and counts as missing.
+#: Gauss; a larger value is a fill value and counts as missing.
 LARGEST_FIELD = 2e4
 
 
 def field_unit(smap):
     """
-    Unit of a Map's line-of-sight field.
+    Read the unit of a Map's line-of-sight field.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def field_unit(smap):
     Raises
     ------
     TypeError
-        If the unit is of something else than a magnetic field.
+        If the unit is not one of a magnetic field.
     ValueError
-        If BUNIT cannot be read.
+        If BUNIT is not a unit.
     """
     unit = smap.unit
     written = str(smap.meta.get("bunit") or "").strip()
@@ -58,7 +58,28 @@ def field_unit(smap):
 
 
 def quantity_in(name, quantity, unit, smallest=0.0) -> float:
-    """Value of an option in a unit, or a sentence about it."""
+    """
+    Convert an option to a unit, or refuse it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the option, for the message.
+    quantity : `~astropy.units.Quantity`
+        A scalar.
+    unit : `~astropy.units.Unit`
+    smallest : float
+        Smallest value, in ``unit``, that is accepted.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is a plain number, of another unit, not a scalar, too small or not finite.
+    """
     try:
         value = u.Quantity(quantity).to_value(unit)
     except (u.UnitConversionError, TypeError):

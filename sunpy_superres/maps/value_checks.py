@@ -1,28 +1,29 @@
-"""Whether the values of a frame can be those of a magnetogram."""
+"""Whether the values of a frame are plausible for a magnetogram."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
+from astropy.stats import mad_std
 from scipy import ndimage
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.noise import MAD_TO_SIGMA, diagonal_differences, in_all_four
 
 __all__ = ["check_values"]
 
 #: Pixels up to which a frame may lie in one polarity: a spot; 1 in 2000 cut-outs of 16 x 16
 #: pixels of the Sun at maximum does, and none of 32 x 32.
 _SPOT = 32 * 32
-#: Share of pixels like all their neighbours from which it is said; real frames have none.
+#: Share of pixels equal to all their neighbours above which a note is made; real frames have none.
 _UNIFORM = 0.01
 #: Gauss between neighbours, and its share of the spread of the frame, above which a frame is
 #: taken for noise; quiet Sun has less of the one, active regions of the other.
 _NOISE, _NOISE_SHARE = 60.0, 0.6
+#: Reading, in units of the saturation, above which the user is warned.
+_SATURATED = 1.1
 
 
-def check_values(values, good):
+def check_values(values, good) -> list[str]:
     """
     Refuse or flag values that no line-of-sight magnetogram of MDI has.
 
@@ -31,67 +32,64 @@ def check_values(values, good):
     values : numpy.ndarray
         MDI Gauss, ``(ny, nx)``.
     good : numpy.ndarray of bool
-        Which of them count; at least one.
+        Pixels that are on the disk and observed; at least one.
+
+    Returns
+    -------
+    list of str
+        Notes about a small frame of one sign, fields above MDI's range, patches of one value,
+        and noise.
 
     Raises
     ------
     TypeError
-        If all have one sign, as an intensity or the unsigned field has.
-
-    Warns
-    -----
-    SuperResWarning
-        For a small frame of one sign, fields above MDI's range, patches of one value, and
-        noise.
+        If all values have one sign, as those of an intensity or of the unsigned field.
     """
-    seen = values[good]
-    strength = np.abs(seen)
-    one_sign = seen.min() >= 0 or seen.max() <= 0
+    notes = []
+    used = values[good]
+    strength = np.abs(used)
+    one_sign = used.min() >= 0 or used.max() <= 0
     if one_sign and np.median(strength) > 0.05 * max(float(strength.max()), 1.0):
-        sign = "positive" if seen.max() > 0 else "negative"
-        if seen.size > _SPOT:
+        sign = "positive" if used.max() > 0 else "negative"
+        if used.size > _SPOT:
             raise TypeError(
                 f"All values are {sign}, so this is not a line-of-sight magnetogram; "
                 "give the signed field, not an intensity or |B|."
             )
-        _warn(
+        notes.append(
             f"All values are {sign}; a frame as small as this may be a spot, but make sure that "
             "it is the signed field and no intensity or |B|."
         )
-    beyond = int(np.count_nonzero(strength > 1.1 * MDI.saturation))
+    beyond = int(np.count_nonzero(strength > _SATURATED * MDI.saturation))
     if beyond:
-        _warn(
+        notes.append(
             f"{beyond} pixels are above {MDI.saturation:.0f} G, where MDI saturates and the model "
-            "was not trained (5000 G stand for all that is more); check the unit, and do not use "
-            "the result there."
+            f"was not trained (it takes a larger reading than {MDI.largest_reading:.0f} G for "
+            f"{MDI.largest_reading:.0f} G); check the unit, and do not use the result there."
         )
     frame = np.where(good, values, np.float32(0))
     uniform = np.count_nonzero(
         ndimage.minimum_filter(good, 3)
         & (ndimage.minimum_filter(frame, 3) == ndimage.maximum_filter(frame, 3))
     )
-    if uniform > _UNIFORM * seen.size:
-        _warn(
-            f"{uniform / seen.size:.0%} of the pixels lie in patches of one value (filled gaps, a "
-            "saturated or an empty frame); set what was not observed to NaN."
+    if uniform > _UNIFORM * used.size:
+        notes.append(
+            f"{uniform / used.size:.0%} of the pixels lie in patches of one value (filled gaps, a "
+            "saturated or an empty frame); set pixels that were not observed to NaN."
         )
-    _check_noise(frame, good, seen)
+    return notes + _check_noise(frame, good, used)
 
 
-def _check_noise(frame, good, seen):
-    """Where there is no structure, neighbours differ by as much as any two pixels."""
-    whole = good[:-1, :-1] & good[1:, :-1] & good[:-1, 1:] & good[1:, 1:]
-    if not whole.any():
-        return
-    difference = 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
-    level = 1.4826 * float(np.median(np.abs(difference[whole])))
-    spread = 1.4826 * float(np.median(np.abs(seen - np.median(seen))))
-    if level > max(_NOISE, _NOISE_SHARE * spread):
-        _warn(
-            f"Neighbouring pixels differ by {level:.0f} G, as of noise without structure; the "
-            "model was trained on at most 45 G of noise. Check the unit and the frame."
-        )
-
-
-def _warn(message):
-    warnings.warn(message, SuperResWarning, stacklevel=5)
+def _check_noise(frame, good, used):
+    """Flag a frame without structure, whose neighbours differ by as much as any two pixels."""
+    complete = in_all_four(good)
+    if not complete.any():
+        return []
+    level = MAD_TO_SIGMA * float(np.median(np.abs(diagonal_differences(frame)[complete])))
+    if level <= max(_NOISE, _NOISE_SHARE * mad_std(used)):
+        return []
+    return [
+        f"Neighbouring pixels differ by {level:.0f} G, as in noise without structure; the "
+        f"model was trained on at most {MDI.largest_noise:.0f} G of noise. Check the unit and "
+        "the frame."
+    ]

@@ -3,7 +3,7 @@ Metrics of magnetograms: Maps in, Quantities out.
 
 Where two Maps come in, the second is brought to the grid of the first with
 `reproject <https://reproject.readthedocs.io>`__ if it has another one, units are converted to
-Gauss, and what is missing or off the disk in either does not count.
+Gauss, and pixels that are missing or off the disk in either do not count.
 """
 
 from sunpy_superres.metrics.comparison import compare

@@ -1,4 +1,4 @@
-"""What all metrics start from: the field of one Map, or of two on the same grid."""
+"""The field of one Map, or the fields of two on one grid, from which all metrics start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Field:
     values : numpy.ndarray
         Gauss, float32, ``(ny, nx)``; 0 outside ``mask``.
     mask : numpy.ndarray of bool
-        On the disk, not missing, and in the region.
+        On the disk, known, and in the region.
     """
 
     def __init__(self, smap, region=None):
@@ -47,14 +47,14 @@ class Field:
 
     @classmethod
     def on(cls, grid, values, mask):
-        """A field on a known grid."""
+        """Make a field of values on a grid that was computed before."""
         field = object.__new__(cls)
         field.grid, field.mask = grid, mask
         field.values = np.where(mask, values, np.float32(0))
         return field
 
     def within(self, max_angle) -> np.ndarray:
-        """The mask, less what is farther from disk centre than ``max_angle``."""
+        """Return the mask without pixels farther from disk centre than ``max_angle``."""
         if max_angle is None:
             return self.mask
         angle = u.Quantity(max_angle)
@@ -65,7 +65,7 @@ class Field:
 
 class Pair:
     """
-    Two fields on the grid of the first, missing where either is.
+    Two fields on the grid of the first, known where both are.
 
     Parameters
     ----------
@@ -76,21 +76,28 @@ class Pair:
     Attributes
     ----------
     first, second : Field
-        Of the Map and of the reference.
+        The fields of the Map and of the reference.
     """
 
     def __init__(self, smap, reference, region=None):
         self.first = Field(smap, region)
-        values, there = resample_to(self.first.grid.map, check_field_map(reference))
-        self.mask = self.first.mask & there
+        values, known = resample_to(self.first.grid.map, check_field_map(reference))
+        self.mask = self.first.mask & known
         if not self.mask.any():
-            raise ValueError(
-                "The two maps have no usable pixel in common; check their coordinates."
-            )
+            raise ValueError("The two maps have no known pixel in common; check their coordinates.")
         self.grid = self.first.grid
         self.first = Field.on(self.grid, self.first.values, self.mask)
         self.second = Field.on(self.grid, values, self.mask)
 
     def inside(self):
-        """Values of both in the mask."""
+        """Return the values of both in the mask."""
         return self.first.values[self.mask], self.second.values[self.mask]
+
+
+def bounding_box(mask):
+    """Slices of the rows and columns that hold all of a mask."""
+    slices = []
+    for axis in (1, 0):
+        where = np.flatnonzero(mask.any(axis=axis))
+        slices.append(slice(int(where[0]), int(where[-1]) + 1))
+    return tuple(slices)

@@ -19,7 +19,7 @@ from sunpy_superres.maps.geometry import (
 
 def region_mask(smap, region) -> np.ndarray:
     """
-    Pixels of a region.
+    Find the pixels of a region.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _between(smap, first, second):
         longitude, latitude = _coordinates(smap, first.frame)
     except (ConvertError, u.UnitsError, ValueError) as error:
         raise ValueError(
-            "The corners of the region cannot be compared with the map; give both in a "
+            "The corners of the region have no place on the map; give both in a "
             "helioprojective or heliographic frame, with observer and obstime (such as "
             f"map.coordinate_frame). ({error})"
         ) from error
@@ -91,6 +91,6 @@ def _coordinates(smap, frame):
         world = smap.wcs.pixel_to_world_values(x, y)
         return world[0] * units[0], world[1] * units[1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pixels off the disk
-        there = smap.wcs.pixel_to_world(x, y).transform_to(frame)
-    return there.spherical.lon.to_value(u.deg), there.spherical.lat.to_value(u.deg)
+        warnings.simplefilter("ignore")  # for pixels off the disk
+        places = smap.wcs.pixel_to_world(x, y).transform_to(frame)
+    return places.spherical.lon.to_value(u.deg), places.spherical.lat.to_value(u.deg)

@@ -8,49 +8,44 @@ import numpy as np
 from astropy.table import Table
 
 from sunpy_superres.metrics import image, inversion_line, physics, probabilistic, regions, spectrum
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Pair
 
 __all__ = ["compare"]
 
 #: Scales, in arcsec, between which `compare` gives the power ratio.
 BANDS = (2, 4, 8, 20)
-#: Distance from disk centre beyond which active regions are not looked for.
+#: Distance from disk centre within which active regions are searched.
 _LIMIT = 70 * u.deg
 
 
+@fill_docstring
 def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     """
-    Everything that tells a Map from a reference.
+    Measure a Map against a reference with all metrics.
 
     Parameters
     ----------
-    smap, reference : `~sunpy.map.GenericMap`
-        Line-of-sight fields, such as an HMI-like Map and what HMI saw.  A reference on
-        another grid is brought to the Map's with `reproject` (once, for all rows): cubic
-        splines, or averaged where its pixels are clearly smaller.
+    {pair}
     uncertainty : `~sunpy.map.GenericMap`, optional
-        Of the Map; adds how often it covers.
+        Uncertainty of the Map; adds rows that say how often it covers the reference.
     samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`, optional
         The ensemble; adds its scores.
-    region : numpy.ndarray of bool or two `~astropy.coordinates.SkyCoord`, optional
-        A mask of the Map's shape, or lower left and upper right corner.
+    {region}
 
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``metric``; ``value``, of the Map; ``reference``, what it would be for a
-        perfect Map (the reference's own flux, area, length, or an exact 1 or 0), NaN where
-        that is not a finite number; ``relative_error``, their difference over the reference,
-        NaN where the reference is 0; ``unit``.  Active regions, inversion lines and the
-        bipole (of the reference's largest region) within 70 deg of disk centre; rows that
-        need one are NaN where there is none.
+        Columns ``metric``; ``value``, measured on the Map; ``reference``, the value of a
+        perfect Map (the reference's own flux, area or length, or exactly 1 or 0), NaN if
+        that is not a finite number; ``relative_error``, their difference divided by the
+        reference, NaN if the reference is 0; ``unit``.  Active regions, inversion lines and the
+        bipole (in the reference's largest region) are those within 70 deg of disk centre; rows
+        about them are NaN if none is found.
 
     Raises
     ------
-    TypeError
-        If an argument is not a Map of a magnetic field.
-    ValueError
-        If the Maps have nothing in common, or the region cannot be right.
+    {pair_errors}
 
     Examples
     --------
@@ -70,7 +65,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _regions(rows, pair)
     _spectrum(rows, pair)
     if uncertainty is not None:
-        errors = probabilistic._Errors(smap, uncertainty, reference, region)
+        errors = probabilistic.Errors(smap, uncertainty, reference, region)
         for level, width, inside in probabilistic.measure_coverage(
             errors, (0.68269, 0.9545)
         ).iterrows():
@@ -114,16 +109,16 @@ class _Rows:
 
 
 def _image(rows, pair):
-    rows.add("RMSE", image._rmse(pair), 0.0)
-    rows.add("MAE", image._mae(pair), 0.0)
-    rows.add("PSNR", image._psnr(pair))
+    rows.add("RMSE", image.measure_rmse(pair), 0.0)
+    rows.add("MAE", image.measure_mae(pair), 0.0)
+    rows.add("PSNR", image.measure_psnr(pair))
     try:
-        rows.add("SSIM", image._ssim(pair), 1.0)
+        rows.add("SSIM", image.measure_ssim(pair), 1.0)
     except ValueError:  # nowhere 11 x 11 known pixels
         rows.add("SSIM", np.nan, 1.0)
-    rows.add("correlation", image._correlation(pair), 1.0)
+    rows.add("correlation", image.measure_correlation(pair), 1.0)
     try:
-        rows.add("gradient ratio", image._gradient_ratio(pair), 1.0)
+        rows.add("gradient ratio", image.measure_gradient_ratio(pair), 1.0)
     except ValueError:  # nowhere 3 x 3 known pixels
         rows.add("gradient ratio", np.nan, 1.0)
     rows.add("Wasserstein distance", physics.measure_wasserstein(pair), 0.0)
@@ -170,7 +165,7 @@ def _regions(rows, pair):
 def _spectrum(rows, pair):
     try:
         transforms = spectrum.transform_pair(pair)
-    except ValueError:  # less than 8 x 8 pixels
+    except ValueError:  # fewer than 8 x 8 pixels
         transforms = None
     for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
         value = np.nan

@@ -5,25 +5,24 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_superres.metrics._fields import Pair
+from sunpy_superres.metrics._docstrings import fill_docstring
+from sunpy_superres.metrics._fields import Pair, bounding_box
 
 __all__ = ["correlation", "gradient_ratio", "mae", "psnr", "rmse", "ssim"]
 
 #: Default data range: the paper's +-3000 G.
-_RANGE = 6000 * u.G
+DATA_RANGE = 6000 * u.G
 
 
+@fill_docstring
 def rmse(smap, reference, *, region=None):
     """
     Root mean square difference.
 
     Parameters
     ----------
-    smap, reference : `~sunpy.map.GenericMap`
-        Line-of-sight fields.  A reference on another grid is brought to the Map's with
-        `reproject`: cubic splines, or averaged where its pixels are clearly smaller.
-    region : numpy.ndarray of bool or two `~astropy.coordinates.SkyCoord`, optional
-        A mask of the Map's shape, or lower left and upper right corner.
+    {pair}
+    {region}
 
     Returns
     -------
@@ -32,47 +31,53 @@ def rmse(smap, reference, *, region=None):
 
     Raises
     ------
-    TypeError
-        If an argument is not a Map of a magnetic field.
-    ValueError
-        If the Maps have nothing in common, or the region cannot be right.
+    {pair_errors}
     """
-    return _rmse(Pair(smap, reference, region))
+    return measure_rmse(Pair(smap, reference, region))
 
 
-def _rmse(pair):
+def measure_rmse(pair):
     a, b = pair.inside()
     return np.sqrt(np.mean(np.square(a - b), dtype=np.float64)) * u.G
 
 
+@fill_docstring
 def mae(smap, reference, *, region=None):
     """
-    Mean absolute difference; parameters and errors as `rmse`.
+    Mean absolute difference.
+
+    Parameters
+    ----------
+    {pair}
+    {region}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Gauss.
+        Gauss, over the pixels that both have on the disk.
+
+    Raises
+    ------
+    {pair_errors}
     """
-    return _mae(Pair(smap, reference, region))
+    return measure_mae(Pair(smap, reference, region))
 
 
-def _mae(pair):
+def measure_mae(pair):
     a, b = pair.inside()
     return np.mean(np.abs(a - b), dtype=np.float64) * u.G
 
 
-def psnr(smap, reference, *, data_range=_RANGE, region=None):
+@fill_docstring
+def psnr(smap, reference, *, data_range=DATA_RANGE, region=None):
     """
     Peak signal-to-noise ratio, 20 log10(data range / RMSE).
 
     Parameters
     ----------
-    smap, reference, region
-        As `rmse`.
-    data_range : `~astropy.units.Quantity`
-        What counts as the peak; by default 6000 G, the range from -3000 to 3000 G of
-        Ramunno et al. (2025).  Figures with different ranges cannot be compared.
+    {pair}
+    {data_range}
+    {region}
 
     Returns
     -------
@@ -81,13 +86,13 @@ def psnr(smap, reference, *, data_range=_RANGE, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `rmse`.
+    {pair_errors}
     """
-    return _psnr(Pair(smap, reference, region), data_range)
+    return measure_psnr(Pair(smap, reference, region), data_range)
 
 
-def _gauss(data_range):
+def range_in_gauss(data_range):
+    """Width of a range in Gauss; anything but a positive field is refused."""
     quantity = u.Quantity(data_range)
     if quantity.shape or not quantity.unit.is_equivalent(u.G) or not quantity > 0:
         raise ValueError(
@@ -96,12 +101,13 @@ def _gauss(data_range):
     return quantity.to_value(u.G)
 
 
-def _psnr(pair, data_range=_RANGE):
-    peak, error = _gauss(data_range), _rmse(pair).value
+def measure_psnr(pair, data_range=DATA_RANGE):
+    peak, error = range_in_gauss(data_range), measure_rmse(pair).value
     return (20 * np.log10(peak / error) if error else np.inf) * u.dB
 
 
-def ssim(smap, reference, *, data_range=_RANGE, region=None):
+@fill_docstring
+def ssim(smap, reference, *, data_range=DATA_RANGE, region=None):
     """
     Structural similarity (Wang et al. 2004), with Gaussian weights of 1.5 pixels.
 
@@ -110,10 +116,10 @@ def ssim(smap, reference, *, data_range=_RANGE, region=None):
 
     Parameters
     ----------
-    smap, reference, region
-        As `rmse`.
-    data_range : `~astropy.units.Quantity`
-        As `psnr`; it sets the constants that keep quiet parts from counting.
+    {pair}
+    {data_range}
+        It sets the constants that keep quiet parts from counting.
+    {region}
 
     Returns
     -------
@@ -122,17 +128,17 @@ def ssim(smap, reference, *, data_range=_RANGE, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `rmse`; `ValueError` also if no neighbourhood is complete.
+    {pair_errors}
+        Also if no 11 x 11 pixels are all known.
     """
-    return _ssim(Pair(smap, reference, region), data_range)
+    return measure_ssim(Pair(smap, reference, region), data_range)
 
 
-def _ssim(pair, data_range=_RANGE):
+def measure_ssim(pair, data_range=DATA_RANGE):
     from scipy import ndimage
     from skimage.metrics import structural_similarity
 
-    rows, columns = _bounding_box(pair.mask)
+    rows, columns = bounding_box(pair.mask)
     mask = pair.mask[rows, columns]
     complete = ndimage.minimum_filter(mask, 11, mode="constant")
     if not complete.any():
@@ -140,7 +146,7 @@ def _ssim(pair, data_range=_RANGE):
     _, image = structural_similarity(
         pair.first.values[rows, columns],
         pair.second.values[rows, columns],
-        data_range=_gauss(data_range),
+        data_range=range_in_gauss(data_range),
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -149,33 +155,35 @@ def _ssim(pair, data_range=_RANGE):
     return float(image[complete].mean(dtype=np.float64))
 
 
-def _bounding_box(mask):
-    """Rows and columns that hold all of a mask."""
-    slices = []
-    for axis in (1, 0):
-        where = np.flatnonzero(mask.any(axis=axis))
-        slices.append(slice(int(where[0]), int(where[-1]) + 1))
-    return tuple(slices)
-
-
+@fill_docstring
 def correlation(smap, reference, *, region=None):
     """
-    Pearson's correlation coefficient; parameters and errors as `rmse`.
+    Pearson's correlation coefficient.
+
+    Parameters
+    ----------
+    {pair}
+    {region}
 
     Returns
     -------
     float
         NaN if either field is constant.
+
+    Raises
+    ------
+    {pair_errors}
     """
-    return _correlation(Pair(smap, reference, region))
+    return measure_correlation(Pair(smap, reference, region))
 
 
-def _correlation(pair):
+def measure_correlation(pair):
     a, b = (values - values.mean(dtype=np.float64) for values in pair.inside())
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm else float("nan")
 
 
+@fill_docstring
 def gradient_ratio(smap, reference, *, region=None):
     """
     Mean absolute gradient over the reference's: 1 for equal sharpness, less if blurred.
@@ -185,8 +193,8 @@ def gradient_ratio(smap, reference, *, region=None):
 
     Parameters
     ----------
-    smap, reference, region
-        As `rmse`.
+    {pair}
+    {region}
 
     Returns
     -------
@@ -195,19 +203,21 @@ def gradient_ratio(smap, reference, *, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `rmse`; `ValueError` also if no 3 x 3 pixels are known in both.
+    {pair_errors}
+        Also if no 3 x 3 pixels are all known.
     """
-    return _gradient_ratio(Pair(smap, reference, region))
+    return measure_gradient_ratio(Pair(smap, reference, region))
 
 
-def _gradient_ratio(pair):
+def measure_gradient_ratio(pair):
     mask = pair.mask
-    known = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    if not known.any():
+    complete = (
+        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    )
+    if not complete.any():
         raise ValueError("No 3 x 3 pixels are known in both maps; the gradient needs more.")
     sums = []
     for values in (pair.first.values, pair.second.values):
         size = np.hypot(values[2:, 1:-1] - values[:-2, 1:-1], values[1:-1, 2:] - values[1:-1, :-2])
-        sums.append(size[known].sum(dtype=np.float64))
+        sums.append(size[complete].sum(dtype=np.float64))
     return float(sums[0] / sums[1]) if sums[1] else float("nan")

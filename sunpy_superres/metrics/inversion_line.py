@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import block_reduce
+from astropy.stats import gaussian_sigma_to_fwhm
 from scipy import ndimage
 
 from sunpy_superres.maps.geometry import sphere_vectors
 from sunpy_superres.maps.units import quantity_in
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
 from sunpy_superres.metrics.physics import MX
-from sunpy_superres.metrics.regions import _FWHM_PER_SIGMA
 
 __all__ = ["PolarityInversionLine", "polarity_inversion_line"]
 
@@ -27,7 +29,7 @@ class PolarityInversionLine:
     mask : numpy.ndarray of bool
         Pixels with strong field of both polarities close by, ``(ny, nx)``.
     length : `~astropy.units.Quantity`
-        Of the zero line of the smoothed field inside of the mask, on the sphere, Mm.
+        Length on the sphere, in Mm, of the zero line of the smoothed field inside the mask.
     r_value : `~astropy.units.Quantity`
         Unsigned flux near the line, Schrijver's R, Mx.
     lines : list of numpy.ndarray
@@ -40,6 +42,7 @@ class PolarityInversionLine:
     lines: list
 
 
+@fill_docstring
 def polarity_inversion_line(
     smap,
     *,
@@ -53,31 +56,29 @@ def polarity_inversion_line(
     """
     Find polarity inversion lines between strong fields, and the flux along them.
 
-    As Schrijver (2007): the pixels above the threshold of either polarity are widened by
-    ``reach``; where the two overlap lies a strong-gradient inversion line; R is the
+    The method is Schrijver's (2007): the pixels above the threshold of either polarity are
+    widened by ``reach``; a strong-gradient inversion line lies where the two overlap; R is the
     unsigned flux, weighted by that overlap smeared with a Gaussian of ``width``.  His 3 x 3
-    pixels of MDI are a distance here, the same in all directions and for any plate scale; on
-    MDI's pixels they come to the same.
+    pixels of MDI are replaced by a distance, the same in all directions and for any plate scale;
+    on MDI's pixels both agree.
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
+    {field}
     threshold : `~astropy.units.Quantity`
         Gauss.
     reach : `~astropy.units.Quantity`
-        By how much the polarities are widened on all sides, from the edges of their pixels;
+        Length by which the polarities are widened on all sides, from the edges of their pixels;
         1.5 Mm is a pixel of MDI.
     width : `~astropy.units.Quantity`
         Full width at half maximum of the Gaussian of R.
     smoothing : `~astropy.units.Quantity`
-        Full width at half maximum of the Gaussian through which the line is drawn; a finer
-        one makes it longer, as a coast.
+        Full width at half maximum of the Gaussian that smooths the field before the line is
+        drawn; a narrower one makes the line longer, like a coast line.
     max_angle : `~astropy.units.Quantity`, optional
-        What is farther from disk centre is left out: near the limb the line-of-sight field
+        Leave out pixels farther from disk centre: near the limb the line-of-sight field
         of one polarity changes sign by projection alone.
-    region : optional
-        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+    {region}
 
     Returns
     -------
@@ -85,10 +86,7 @@ def polarity_inversion_line(
 
     Raises
     ------
-    TypeError
-        If it is not a Map of a magnetic field.
-    ValueError
-        If the unit or the coordinates cannot be right, or an option has a wrong unit.
+    {field_errors}
 
     References
     ----------
@@ -108,10 +106,10 @@ def trace_inversion_line(
     """`polarity_inversion_line` of a `Field`."""
     level = quantity_in("threshold", threshold, u.G)
     pixel = field.grid.pixel_length
-    # From centre to centre, the half pixel at the edge included.
+    # The distance is measured from pixel centres; half a pixel leads to the edge.
     around = quantity_in("reach", reach, u.Mm) / pixel + 0.5
-    spread = quantity_in("width", width, u.Mm) / _FWHM_PER_SIGMA / pixel
-    blur = quantity_in("smoothing", smoothing, u.Mm) / _FWHM_PER_SIGMA / pixel
+    spread = quantity_in("width", width, u.Mm) / gaussian_sigma_to_fwhm / pixel
+    blur = quantity_in("smoothing", smoothing, u.Mm) / gaussian_sigma_to_fwhm / pixel
     inside = field.within(max_angle)
     strong = [inside & (sign * field.values > level) for sign in (1, -1)]
     positive, negative = (ndimage.maximum_filter(s, 2 * int(around) + 1) for s in strong)
@@ -127,7 +125,7 @@ def trace_inversion_line(
         weight = ndimage.gaussian_filter(
             own.astype(np.float32), spread, mode="constant", truncate=3
         )
-        # Of unit integral, as his.
+        # The Gaussian has unit integral, as Schrijver's.
         flux = np.abs(field.values[box]) * field.grid.area[box] * inside[box]
         r_value += float((flux * weight).sum(dtype=np.float64))
         # The strip is narrow; a line along a diagonal must not fall to pieces in it.
@@ -143,11 +141,12 @@ def trace_inversion_line(
 
 def _groups(mask, margin):
     """
-    Parts of a mask that lie far from one another: the box of each, and the part in it.
+    Split a mask into parts that lie far from one another; yield the box and the part in it.
 
-    There are few inversion lines, and the disk is large.  The parts add up to the mask.
+    Inversion lines are few, and the disk is large.  The parts add up to the mask.
     """
-    groups, number = ndimage.label(_coarse(mask, margin), np.ones((3, 3)))
+    padded = np.pad(mask, [(0, -n % margin) for n in mask.shape])
+    groups, _ = ndimage.label(block_reduce(padded, margin, np.any), np.ones((3, 3)))
     for label, cells in enumerate(ndimage.find_objects(groups), start=1):
         box = tuple(
             slice(max(0, (s.start - 1) * margin), min(n, (s.stop + 1) * margin))
@@ -165,10 +164,3 @@ def _zero_lines(values, mask, blur):
         return []
     smooth = ndimage.gaussian_filter(values, blur) if blur else values
     return [line[:, ::-1].copy() for line in find_contours(smooth, 0.0, mask=mask)]
-
-
-def _coarse(mask, factor):
-    pad = [(0, -n % factor) for n in mask.shape]
-    padded = np.pad(mask, pad)
-    rows, columns = (n // factor for n in padded.shape)
-    return padded.reshape(rows, factor, columns, factor).any(axis=(1, 3))

@@ -1,17 +1,17 @@
-"""Distances between collections of Maps, or between images, in the features of a network."""
+"""Distances between collections of Maps, or between images, by the features of a network."""
 
 from __future__ import annotations
 
-import astropy.units as u
 import numpy as np
 import sunpy.map
+from astropy.nddata import reshape_as_blocks
 
-from sunpy_superres.metrics._fields import Field, Pair
-from sunpy_superres.metrics.image import _bounding_box, _gauss
+from sunpy_superres.metrics._docstrings import fill_docstring
+from sunpy_superres.metrics._fields import Field, Pair, bounding_box
+from sunpy_superres.metrics.image import DATA_RANGE, range_in_gauss
 
 __all__ = ["fid", "frechet_distance", "lpips"]
 
-_RANGE = 6000 * u.G
 #: HMI-like pixels along one side of a piece whose features are one sample.
 _PIECE = 32
 
@@ -20,14 +20,14 @@ def frechet_distance(maps, references, *, features=None, model="default"):
     """
     Frechet distance between two collections of magnetograms.
 
-    The features of pieces of the Maps are taken for normally distributed; the distance is
-    that of the two normal distributions.  0 for equal collections; it compares how
-    magnetograms look, not where things are, and has no scale of its own: compare it with
-    the distance between two sets of real ones.
+    The features of pieces of the Maps are taken as normally distributed; the result is the
+    distance of the two normal distributions, 0 for equal collections.  It compares how
+    magnetograms look, not where structures are.  It has no scale of its own: compare it with
+    the distance between two sets of real magnetograms.
 
-    By default the features come from the package's own autoencoder, which has seen nothing but
-    magnetograms: the innermost activations of its decoder, averaged over pieces of 32 x 32
-    pixels, and their spread there.
+    By default the features come from the package's own autoencoder, which was trained on
+    magnetograms only: mean and spread of the innermost activations of its decoder in pieces of
+    32 x 32 pixels.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _moments(maps, features):
     samples = []
     for smap in maps:
         field = Field(smap)
-        rows, columns = _bounding_box(field.mask)
+        rows, columns = bounding_box(field.mask)
         found = np.asarray(features(field.values[rows, columns]), np.float64)
         if found.ndim != 2 or not np.isfinite(found).all():
             raise ValueError(
@@ -121,7 +121,7 @@ def _autoencoder_features(model):
         x = autoencoder.decoder.stem(x)
         for block in autoencoder.decoder.blocks:
             x = block(x)
-        # Strong fields would hide all else.
+        # Without this, strong fields would outweigh everything else.
         x = torch.asinh(x)
         mean = F.avg_pool2d(x, piece)
         spread = (F.avg_pool2d(x.square(), piece) - mean.square()).clamp(min=0).sqrt()
@@ -130,7 +130,8 @@ def _autoencoder_features(model):
     return features
 
 
-def lpips(smap, reference, *, network="alex", data_range=_RANGE, region=None):
+@fill_docstring
+def lpips(smap, reference, *, network="alex", data_range=DATA_RANGE, region=None):
     """
     Learned perceptual image patch similarity (Zhang et al. 2018), by torchmetrics.
 
@@ -139,13 +140,14 @@ def lpips(smap, reference, *, network="alex", data_range=_RANGE, region=None):
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.  What is missing is 0 in both.
+    {pair}
+        Missing pixels are 0 in both.
     network : {"alex", "vgg", "squeeze"}
         "alex" is the usual choice for comparisons.
     data_range : `~astropy.units.Quantity`
         Width of the range, about 0, that is scaled to -1 to 1; fields beyond it are clipped.
         6000 G by default, as in Ramunno et al. (2025).
+    {region}
 
     Returns
     -------
@@ -156,15 +158,14 @@ def lpips(smap, reference, *, network="alex", data_range=_RANGE, region=None):
     ------
     ImportError
         Without the extra.
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse`.
+    {pair_errors}
     """
     import torch
 
     functional = _torchmetrics("torchmetrics.functional.image")
     pair = Pair(smap, reference, region)
-    box = _bounding_box(pair.mask)
-    half = _gauss(data_range) / 2
+    box = bounding_box(pair.mask)
+    half = range_in_gauss(data_range) / 2
     images = [
         torch.from_numpy(np.clip(field.values[box] / half, -1, 1).astype(np.float32))
         .expand(1, 3, -1, -1)
@@ -179,7 +180,7 @@ def lpips(smap, reference, *, network="alex", data_range=_RANGE, region=None):
     return float(value)
 
 
-def fid(maps, references, *, network=2048, data_range=_RANGE, size=256):
+def fid(maps, references, *, network=2048, data_range=DATA_RANGE, size=256):
     """
     Frechet inception distance between two collections of Maps, by torchmetrics.
 
@@ -191,13 +192,13 @@ def fid(maps, references, *, network=2048, data_range=_RANGE, size=256):
     maps, references : sequence of `~sunpy.map.GenericMap`
         At HMI's plate scale.
     network : int or `torch.nn.Module`
-        Of torchmetrics' ``FrechetInceptionDistance(feature=...)``: features of the Inception
-        network (64, 192, 768 or 2048), or a module that turns images ``(n, 3, size, size)``,
-        0 to 255, into features ``(n, d)``.
+        Argument ``feature`` of torchmetrics' ``FrechetInceptionDistance``: number of features
+        of the Inception network (64, 192, 768 or 2048), or a module that turns images
+        ``(n, 3, size, size)``, 0 to 255, into features ``(n, d)``.
     data_range : `~astropy.units.Quantity`
         Width of the range, about 0, that becomes 0 to 255.
     size : int
-        The Maps are cut into squares of this many pixels, what is left over is not used.
+        The Maps are cut into squares of this many pixels; the remaining margin is not used.
 
     Returns
     -------
@@ -215,7 +216,7 @@ def fid(maps, references, *, network=2048, data_range=_RANGE, size=256):
     import torch
 
     module = _torchmetrics("torchmetrics.image.fid")
-    half = _gauss(data_range) / 2
+    half = range_in_gauss(data_range) / 2
     options = {"feature": network, "normalize": False}
     if not isinstance(network, int):
         options["input_img_size"] = (3, size, size)
@@ -230,7 +231,7 @@ def fid(maps, references, *, network=2048, data_range=_RANGE, size=256):
             field = Field(smap)
             grey = np.clip((field.values / half + 1) * 127.5, 0, 255).round().astype(np.uint8)
             ny, nx = (n // size for n in grey.shape)
-            squares = grey[: ny * size, : nx * size].reshape(ny, size, nx, size).swapaxes(1, 2)
+            squares = reshape_as_blocks(grey[: ny * size, : nx * size], size)
             for square in squares.reshape(-1, size, size):
                 metric.update(torch.from_numpy(square).expand(1, 3, -1, -1), real=real)
                 number += 1

@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from sunpy_superres.maps.units import quantity_in
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field, Pair
 
 __all__ = [
@@ -18,19 +19,19 @@ __all__ = [
 
 #: Mx in one G Mm^2.
 MX = 1e16
-#: Distance from disk centre beyond which a radial field is not told from a line-of-sight one.
+#: Distance from disk centre beyond which the radial field is not inferred from the line of sight.
 RADIAL_LIMIT = 70 * u.deg
 
 
 def flux_density(field, radial):
-    """Gauss; the line-of-sight field, or the radial field that would show it."""
+    """Line-of-sight field in Gauss, or the radial field with that line-of-sight part."""
     if not radial:
         return field.values
     cosine = np.maximum(field.grid.emission_cosine, 0.02)
     return np.where(field.mask, field.values / cosine, np.float32(0))
 
 
-def used(field, radial, max_angle):
+def counted_pixels(field, radial, max_angle):
     """Mask of the pixels whose flux counts."""
     if radial and max_angle is None:
         max_angle = RADIAL_LIMIT
@@ -43,8 +44,8 @@ def used(field, radial, max_angle):
 
 
 def polarity_fluxes(field, radial=False, max_angle=None):
-    """Flux in Mx of the positive and of the negative polarity (negative)."""
-    mask = used(field, radial, max_angle)
+    """Flux in Mx of the positive polarity, and of the negative one, which is negative."""
+    mask = counted_pixels(field, radial, max_angle)
     flux = flux_density(field, radial)[mask] * field.grid.area[mask]
     return np.array(
         [
@@ -54,30 +55,23 @@ def polarity_fluxes(field, radial=False, max_angle=None):
     )
 
 
+@fill_docstring
 def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     """
     Total unsigned magnetic flux.
 
     The sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
-    distance of the observer and foreshortening are taken into account.  Only what the
-    observer sees counts, on heliographic grids as well.  Noise adds to it: 0.8 times its
-    standard deviation for each pixel.  Areas are those at pixel centres; in the outermost
-    pixels at the limb, where they grow without limit, they are uncertain, and the whole disk
-    is right to 0.1 percent for pixels of 2 arcsec, 1 percent for 4.
+    distance of the observer and foreshortening are taken into account.  Only pixels that the
+    observer sees count, on heliographic grids as well.  Noise adds 0.8 times its standard
+    deviation in each pixel.  Areas are those at pixel centres; they grow without limit toward
+    the limb and are uncertain in the outermost pixels.  The area of the full disk is right to
+    0.1 percent for pixels of 2 arcsec and to 1 percent for 4 arcsec.
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
-    radial : bool
-        Take the field for radial: divide it by the cosine of the angle between the
-        vertical and the line of sight.
-    max_angle : `~astropy.units.Quantity`, optional
-        Leave out what is farther from disk centre.  By default nothing is left out of a
-        line-of-sight flux, and what lies beyond 70 deg of a radial one, in which the
-        noise grows without limit toward the limb.
-    region : numpy.ndarray of bool or two `~astropy.coordinates.SkyCoord`, optional
-        A mask of the Map's shape, or lower left and upper right corner.
+    {field}
+    {radial}
+    {region}
 
     Returns
     -------
@@ -86,10 +80,7 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
 
     Raises
     ------
-    TypeError
-        If it is not a Map of a magnetic field.
-    ValueError
-        If the unit or the coordinates cannot be right, or no pixel is left.
+    {field_errors}
 
     References
     ----------
@@ -99,14 +90,16 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     return (positive - negative) * u.Mx
 
 
+@fill_docstring
 def net_flux(smap, *, radial=False, max_angle=None, region=None):
     """
     Net magnetic flux: the positive less the negative.
 
     Parameters
     ----------
-    smap, radial, max_angle, region
-        As `unsigned_flux`.
+    {field}
+    {radial}
+    {region}
 
     Returns
     -------
@@ -115,46 +108,47 @@ def net_flux(smap, *, radial=False, max_angle=None, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `unsigned_flux`.
+    {field_errors}
     """
     return polarity_fluxes(Field(smap, region), radial, max_angle).sum() * u.Mx
 
 
+@fill_docstring
 def signed_flux(smap, *, radial=False, max_angle=None, region=None):
     """
     Magnetic flux of each polarity.
 
     Parameters
     ----------
-    smap, radial, max_angle, region
-        As `unsigned_flux`.
+    {field}
+    {radial}
+    {region}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Maxwell, shape ``(2,)``: of the positive polarity (not negative), and of the
+        Maxwell, shape ``(2,)``: flux of the positive polarity (not negative), and flux of the
         negative polarity (not positive).
 
     Raises
     ------
-    TypeError, ValueError
-        As `unsigned_flux`.
+    {field_errors}
     """
     return polarity_fluxes(Field(smap, region), radial, max_angle) * u.Mx
 
 
+@fill_docstring
 def wasserstein_distance(smap, reference, *, region=None):
     """
     Wasserstein distance of the two distributions of the field.
 
-    The mean shift in Gauss that turns one histogram into the other, whatever the places:
+    The mean shift in Gauss that turns one histogram into the other, wherever the pixels lie:
     the mean difference of the sorted values, since both have the same number.
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.
+    {pair}
+    {region}
 
     Returns
     -------
@@ -163,8 +157,7 @@ def wasserstein_distance(smap, reference, *, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse`.
+    {pair_errors}
     """
     return measure_wasserstein(Pair(smap, reference, region))
 
@@ -174,20 +167,21 @@ def measure_wasserstein(pair):
     return np.mean(np.abs(a - b), dtype=np.float64) * u.G
 
 
+@fill_docstring
 def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
     """
-    Where the centre of the unsigned flux lies, seen from the reference's.
+    Measure how far the centre of the unsigned flux lies from that of the reference.
 
-    Pixels of the plane of the sky, weighted by ``|B|``.  Half a pixel of a Map that was enlarged
-    with the wrong corner shows here.
+    The centre is the mean position in the plane of the sky, weighted by ``|B|``.  It shows
+    a shift by half a pixel, as of a Map that was enlarged about the wrong corner.
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.
+    {pair}
     threshold : `~astropy.units.Quantity`
-        Weaker pixels do not count; above the noise, so that it does not pull the centre
-        to the middle of the Map.
+        Weaker pixels do not count.  A threshold above the noise keeps the noise from pulling
+        the centre to the middle of the Map.
+    {region}
 
     Returns
     -------
@@ -196,8 +190,8 @@ def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse`; `ValueError` also if no pixel exceeds the threshold.
+    {pair_errors}
+        Also if no pixel exceeds the threshold.
     """
     return measure_flux_centre_shift(Pair(smap, reference, region), threshold)
 

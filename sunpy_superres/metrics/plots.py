@@ -23,7 +23,7 @@ def plot_spectra(spectra, axes=None):
     Parameters
     ----------
     spectra : dict of str to Spectrum, or Spectrum
-        By label.
+        One spectrum, or several by label.
     axes : `~matplotlib.axes.Axes`, optional
         New ones by default.
 
@@ -34,7 +34,7 @@ def plot_spectra(spectra, axes=None):
     Raises
     ------
     ValueError
-        If there is no spectrum.
+        If no spectrum is given.
     """
     axes = _new_axes() if axes is None else axes
     if isinstance(spectra, Spectrum):
@@ -70,12 +70,12 @@ def _within(tick, spectra):
 
 def plot_reliability(tables, axes=None):
     """
-    Draw error against uncertainty; on the diagonal the uncertainty is right.
+    Draw error against uncertainty; the uncertainty is right on the diagonal.
 
     Parameters
     ----------
     tables : dict of str to `~astropy.table.QTable`, or `~astropy.table.QTable`
-        Of `reliability`, by label.
+        Result of `reliability`, or several by label.
     axes : `~matplotlib.axes.Axes`, optional
         New ones by default.
 

@@ -1,4 +1,4 @@
-"""Whether an ensemble, or a field with its uncertainty, says the truth about its errors."""
+"""Whether an ensemble, or a field with its uncertainty, describes its errors correctly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from astropy.table import QTable
 from scipy import special
 
 from sunpy_superres.maps.regridding import same_grid
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._ensemble import pair_members
 from sunpy_superres.metrics._fields import Field, Pair
 
@@ -28,31 +29,27 @@ _MU_BINS = np.array([0.0, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0])
 _CHUNK = 2**20
 
 
+@fill_docstring
 def spread_skill(samples, reference, *, region=None):
     """
-    Spread of an ensemble over the error of its mean: 1 for an honest ensemble.
+    Spread of an ensemble divided by the error of its mean: 1 for a calibrated ensemble.
 
-    The root of the mean ensemble variance, times (1 + 1/n) since the mean of n members has
-    a sampling error of its own, over the root mean square error of the mean.
+    The spread is the root of the mean ensemble variance times (1 + 1/n), since the mean of n
+    members has a sampling error of its own; the error is the root mean square error of the mean.
 
     Parameters
     ----------
-    samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`
-        The ensemble.
-    reference : `~sunpy.map.GenericMap`
-        The truth; brought to the ensemble's grid as in `~sunpy_superres.metrics.rmse`.
-    region : optional
-        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+    {ensemble}
+    {region}
 
     Returns
     -------
     float
-        Below 1: too sure of itself.
+        Below 1 the ensemble is overconfident.
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse`; `TypeError` also for what is not an ensemble.
+    {ensemble_errors}
 
     References
     ----------
@@ -66,28 +63,28 @@ def spread_skill(samples, reference, *, region=None):
     return float(np.sqrt((1 + 1 / n) * variance / error)) if error else float("nan")
 
 
+@fill_docstring
 def crps(samples, reference, *, region=None):
     """
     Continuous ranked probability score, in its fair form.
 
-    The mean distance of the members from the truth, less half of their distance from one
-    another: the mean absolute error of an ensemble, and that of a single Map.  Fair: its
-    expectation does not depend on the number of members.  Computed by scoringrules.
+    It is the mean distance of the members from the truth, less half of their mean distance from
+    one another; for a single Map it would be the mean absolute error.  In the fair form, its
+    expectation does not depend on the number of members.  It is computed by scoringrules.
 
     Parameters
     ----------
-    samples, reference, region
-        As `spread_skill`.
+    {ensemble}
+    {region}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Gauss; less is better.
+        Gauss; smaller is better.
 
     Raises
     ------
-    TypeError, ValueError
-        As `spread_skill`.
+    {ensemble_errors}
 
     References
     ----------
@@ -110,18 +107,19 @@ def crps(samples, reference, *, region=None):
     return total / truth.size * u.G
 
 
+@fill_docstring
 def rank_histogram(samples, reference, *, region=None):
     """
-    How often the truth has each rank among the members: flat for an honest ensemble.
+    How often the truth has each rank among the members: flat for a calibrated ensemble.
 
-    A valley (truth outside of the members) says that they are too close together, a hill
-    that they are too far apart, a slope that they are biased.  A truth equal to members
-    counts for all ranks that it may have, in equal parts.
+    A valley shows that the members are too close together (the truth lies outside of them too
+    often), a hill that they are too far apart, and a slope that they are biased.  A truth that
+    equals some members counts for all ranks that it may have, in equal parts.
 
     Parameters
     ----------
-    samples, reference, region
-        As `spread_skill`.
+    {ensemble}
+    {region}
 
     Returns
     -------
@@ -130,8 +128,7 @@ def rank_histogram(samples, reference, *, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `spread_skill`.
+    {ensemble_errors}
 
     References
     ----------
@@ -149,7 +146,7 @@ def rank_histogram(samples, reference, *, region=None):
     return histogram / histogram.sum()
 
 
-class _Errors:
+class Errors:
     """Error, uncertainty and field strength of the pixels of a Map against the truth."""
 
     def __init__(self, smap, uncertainty, reference, region):
@@ -172,24 +169,21 @@ class _Errors:
 
     @property
     def scaled(self):
-        """Errors over their standard deviations."""
+        """Errors divided by their standard deviations."""
         return self.error / np.maximum(self.sigma, np.float32(1e-6))
 
 
+@fill_docstring
 def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545), region=None):
     """
-    How often the truth lies in the central interval of a probability.
+    How often the truth lies in the central interval of a given probability.
 
     Parameters
     ----------
-    smap, uncertainty : `~sunpy.map.GenericMap`
-        The two results of `~sunpy_superres.super_resolve`; errors are taken as normal.
-    reference : `~sunpy.map.GenericMap`
-        The truth.
+    {estimate}
     levels : sequence of float
         Probabilities; 0.68269 and 0.9545 are 1 and 2 sigma.
-    region : optional
-        As `~sunpy_superres.metrics.rmse`.
+    {region}
 
     Returns
     -------
@@ -200,11 +194,9 @@ def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545)
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse`; `ValueError` also for levels outside of 0 to 1 and
-        a negative uncertainty.
+    {estimate_errors}
     """
-    return measure_coverage(_Errors(smap, uncertainty, reference, region), levels)
+    return measure_coverage(Errors(smap, uncertainty, reference, region), levels)
 
 
 def measure_coverage(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
@@ -222,18 +214,20 @@ def measure_coverage(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
     )
 
 
+@fill_docstring
 def pit(smap, uncertainty, reference, *, bins=20, region=None):
     """
     Histogram of the probability integral transform.
 
-    Where the truth lies in the normal distribution that a Map and its uncertainty stand
-    for, as a probability: flat if it is right.
+    The transform is the cumulative probability of the truth in the normal distribution that a
+    Map and its uncertainty describe.  Its histogram is flat if the uncertainty is right.
 
     Parameters
     ----------
-    smap, uncertainty, reference, region
-        As `coverage`.
+    {estimate}
     bins : int
+        Number of bins.
+    {region}
 
     Returns
     -------
@@ -242,31 +236,31 @@ def pit(smap, uncertainty, reference, *, bins=20, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `coverage`.
+    {estimate_errors}
 
     References
     ----------
     Gneiting, Balabdaoui & Raftery (2007), Journal of the Royal Statistical Society B 69, 243.
     """
-    errors = _Errors(smap, uncertainty, reference, region)
+    errors = Errors(smap, uncertainty, reference, region)
     counts, _ = np.histogram(special.ndtr(errors.scaled), bins=bins, range=(0, 1))
     return counts / counts.sum()
 
 
+@fill_docstring
 def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=None):
     """
-    Uncertainty against error, bin by bin.
+    Compare uncertainty and error, bin by bin.
 
     Parameters
     ----------
-    smap, uncertainty, reference, region
-        As `coverage`.
+    {estimate}
     by : {"field", "mu", "uncertainty"}
         What the pixels are sorted by: ``|B|`` of the Map in Gauss, the cosine of the
         heliocentric angle (1 at disk centre), or the uncertainty itself in Gauss.
-    bins : array-like or `~astropy.units.Quantity`, optional
-        Edges.
+    bins : `~astropy.units.Quantity` or array-like, optional
+        Edges, in Gauss; plain numbers for ``by="mu"``.
+    {region}
 
     Returns
     -------
@@ -278,10 +272,9 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
 
     Raises
     ------
-    TypeError, ValueError
-        As `coverage`; `ValueError` also for an unknown ``by`` or wrong edges.
+    {estimate_errors}
     """
-    errors = _Errors(smap, uncertainty, reference, region)
+    errors = Errors(smap, uncertainty, reference, region)
     return reliability_of(errors, by, bins)
 
 
@@ -298,10 +291,9 @@ def reliability_of(errors, by="field", bins=None):
     else:
         raise ValueError(f"by must be 'field', 'mu' or 'uncertainty', not {by!r}.")
     edges = edges if bins is None else u.Quantity(bins)
-    if edges.unit == u.one:
-        edges = edges.value * unit
     if not edges.unit.is_equivalent(unit):
-        raise ValueError(f"bins of {by!r} must be in {unit or 'plain numbers'}, not {edges.unit}.")
+        needed = "plain numbers" if unit == u.one else f"in {unit}, such as [0, 100] * u.{unit}"
+        raise ValueError(f"bins of {by!r} must be {needed}, not {bins!r}.")
     edges = edges.to_value(unit)
     if edges.ndim != 1 or edges.size < 2 or not (np.diff(edges) >= 0).all():
         raise ValueError("bins must be two or more ascending edges.")

@@ -1,4 +1,4 @@
-"""Active regions: where they are, how large, and whether two Maps agree."""
+"""Active regions: their places and sizes, and whether two Maps agree about them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import astropy.units as u
 import numpy as np
 import scipy.fft
+from astropy.stats import gaussian_sigma_to_fwhm
 from astropy.table import QTable
 from scipy import ndimage
 
 from sunpy_superres.maps.geometry import sphere_vectors, to_heliographic
 from sunpy_superres.maps.units import quantity_in
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field, Pair
 from sunpy_superres.metrics.physics import MX
 
@@ -24,7 +26,6 @@ __all__ = [
     "jaccard",
 ]
 
-_FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 #: Default threshold of each method.
 _THRESHOLDS = {"smoothed": 50 * u.G, "pixels": 100 * u.G}
 
@@ -39,7 +40,7 @@ class ActiveRegions:
     labels : numpy.ndarray of int
         0 outside, else the number of the region, ``(ny, nx)``.
     table : `~astropy.table.QTable`
-        A row for each, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
+        A row for each region, the largest first: ``label``; ``area`` on the sphere (Mm^2) and
         ``msh``, the same in millionths of a solar hemisphere; ``unsigned_flux``,
         ``net_flux`` (Mx); ``longitude`` from the central meridian and ``latitude`` of the
         centre of unsigned flux (deg, heliographic); ``peak``, the largest ``|B|`` (G).
@@ -53,12 +54,12 @@ class ActiveRegions:
 
     @property
     def mask(self) -> np.ndarray:
-        """True inside of any region."""
+        """True inside any region."""
         return self.labels > 0
 
     @property
     def area(self) -> u.Quantity:
-        """Of all regions, Mm^2."""
+        """Area of all regions together, Mm^2."""
         return self.table["area"].sum() if len(self) else 0 * u.Mm**2
 
 
@@ -72,10 +73,10 @@ class Bipole:
     separation : `~astropy.units.Quantity`
         Along the great circle between the centres of flux, Mm.
     tilt : `~astropy.units.Quantity`
-        From the east-west direction, -90 to 90 deg; positive where the leading polarity is
+        Angle from the east-west direction, -90 to 90 deg; positive if the leading polarity is
         nearer to the equator (Joy's law).
     leading_sign : int
-        1 or -1, of the western polarity.
+        Sign of the western polarity, 1 or -1.
     positive, negative : `~astropy.units.Quantity`
         Longitude from the central meridian and latitude of the centres, deg.
     """
@@ -87,6 +88,7 @@ class Bipole:
     negative: u.Quantity
 
 
+@fill_docstring
 def active_regions(
     smap,
     *,
@@ -103,28 +105,9 @@ def active_regions(
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic.
-    method : {"smoothed", "pixels"}
-        "smoothed": where ``|B|``, smoothed by a Gaussian, exceeds the threshold, as automated
-        detection does (Higgins et al. 2011); a region holds both polarities and the weak
-        field between its patches.  "pixels": the pixels in which ``|B|`` itself exceeds the
-        threshold, gathered into one region where they are closer than ``grouping``, in the
-        manner of HMI's active region patches (Bobra et al. 2014); areas count the strong
-        pixels only, and network joins the regions that it touches.  Pixels with fewer than
-        three strong neighbours (of eight) do not count.
-    threshold : `~astropy.units.Quantity`, optional
-        Gauss; 50 for "smoothed" and 100 for "pixels" by default.
-    smoothing : `~astropy.units.Quantity`
-        Full width at half maximum of the Gaussian of "smoothed", on the Sun at disk centre.
-    grouping : `~astropy.units.Quantity`
-        Largest gap inside one region of "pixels".
-    minimum_area : `~astropy.units.Quantity`
-        On the sphere, Mm^2; smaller regions are left out.
-    max_angle : `~astropy.units.Quantity`, optional
-        Leave out what is farther from disk centre; 70 deg keeps the noise of the limb out.
-    region : optional
-        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+    {field}
+    {regions}
+    {region}
 
     Returns
     -------
@@ -132,10 +115,7 @@ def active_regions(
 
     Raises
     ------
-    TypeError
-        If it is not a Map of a magnetic field.
-    ValueError
-        If the unit or the coordinates cannot be right, or an option has a wrong unit.
+    {field_errors}
 
     References
     ----------
@@ -150,9 +130,9 @@ def active_regions(
 
 
 def _smoothed_above(field, mask, level, width):
-    """Where ``|B|``, smoothed over what is known, exceeds a level."""
+    """Where ``|B|``, smoothed over the known pixels, exceeds a level."""
     size = np.where(mask, np.abs(field.values), np.float32(0))
-    sigma = width / _FWHM_PER_SIGMA / field.grid.pixel_length
+    sigma = width / gaussian_sigma_to_fwhm / field.grid.pixel_length
     weight = _gaussian(mask.astype(np.float32), sigma)
     smooth = _gaussian(size, sigma) / np.maximum(weight, np.float32(1e-3))
     return mask & (smooth > level)
@@ -194,7 +174,7 @@ def label_regions(
         labels, number = ndimage.label(active, eight)
     else:
         active = mask & (np.abs(field.values) > level)
-        # A pixel alone, or a line of them, is noise.
+        # Single pixels and lines of pixels are noise.
         active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.4
         reach = round(gap / 2 / field.grid.pixel_length)
         joined = ndimage.maximum_filter(active, 2 * reach + 1) if reach else active
@@ -238,16 +218,16 @@ def _table(field, labels, number):
     )
 
 
+@fill_docstring
 def jaccard(smap, reference, *, region=None, **options):
     """
     Overlap of the active regions of two Maps: common area over the area of either.
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.
-    **options
-        Of `active_regions`.
+    {pair}
+    {region}
+    {regions}
 
     Returns
     -------
@@ -256,22 +236,32 @@ def jaccard(smap, reference, *, region=None, **options):
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse` and `active_regions`.
+    {pair_errors}
+        Also if an option is invalid.
     """
     return overlap(*_pair_of_regions(smap, reference, region, options))[0]
 
 
+@fill_docstring
 def dice(smap, reference, *, region=None, **options):
     """
     Dice coefficient of the active regions: twice the common area over the sum of both.
 
-    Parameters and errors are those of `jaccard`.
+    Parameters
+    ----------
+    {pair}
+    {region}
+    {regions}
 
     Returns
     -------
     float
         0 to 1; NaN if neither Map has an active region.
+
+    Raises
+    ------
+    {pair_errors}
+        Also if an option is invalid.
     """
     return overlap(*_pair_of_regions(smap, reference, region, options))[1]
 
@@ -291,6 +281,7 @@ def overlap(pair, first, second):
     return float(common / either), float(2 * common / (either + common))
 
 
+@fill_docstring
 def bipole(smap, *, threshold=100 * u.G, region=None):
     """
     Separation and tilt of a bipolar region.
@@ -299,12 +290,11 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Line-of-sight field.
+    {field}
     threshold : `~astropy.units.Quantity`
         Pixels below this ``|B|`` do not count.
-    region : optional
-        As `unsigned_flux`; of a Map with more than one region, give one of them, for example
+    {region}
+        If the Map holds more than one active region, give one of them, such as
         ``active_regions(smap).labels == 1``.
 
     Returns
@@ -313,11 +303,8 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
 
     Raises
     ------
-    TypeError
-        If it is not a Map of a magnetic field.
-    ValueError
-        If one of the polarities does not exceed the threshold, or the Map or an option cannot
-        be right.
+    {field_errors}
+        Also if one of the polarities does not exceed the threshold.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A Map split into what is coarser and what is finer than a scale."""
+"""A Map split into structure coarser and structure finer than a scale."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ __all__ = ["split_scales"]
 
 def split_scales(smap, scale=2 * u.arcsec):
     """
-    Split a Map into what is coarser and what is finer than a scale.
+    Split a Map into structure coarser and structure finer than a scale.
 
-    The coarse part is the Map under a Gaussian filter that lets half of a wave of that
-    wavelength pass (nothing rings, as it would behind a sharp cut); the fine part is the
-    rest, so that the two add up to the Map (to the rounding of its numbers).  Missing pixels
-    do not count.
+    The coarse part is the Map after a Gaussian filter that halves the amplitude of a wave of
+    that wavelength; unlike a sharp cut, it does not ring.  The fine part is the rest, so that
+    the two add up to the Map (to rounding).  Missing pixels do not count.
 
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
-        Of any unit: a field, an uncertainty.
+        A field, an uncertainty, or data of any other unit.
     scale : `~astropy.units.Quantity`
         Wavelength in arcsec; MDI's 2 by default, as in Ramunno et al. (2025).
 
@@ -41,8 +40,7 @@ def split_scales(smap, scale=2 * u.arcsec):
     TypeError
         If it is not a Map.
     ValueError
-        If its coordinates cannot be right, nothing in it is finite, or the scale is not a
-        positive angle.
+        If its coordinates are invalid, no pixel is finite, or the scale is not a positive angle.
     """
     check_field_map(smap)
     length = u.Quantity(scale)
@@ -52,23 +50,23 @@ def split_scales(smap, scale=2 * u.arcsec):
     sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
     data = np.asarray(smap.data)
     data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
-    there = np.isfinite(data)
+    known = np.isfinite(data)
     if smap.mask is not None:
-        there &= ~np.asarray(smap.mask, bool)
-    if not there.any():
-        raise ValueError("No pixel of the map is finite; there is nothing to split.")
-    filled = np.where(there, data, data.dtype.type(0))
+        known &= ~np.asarray(smap.mask, bool)
+    if not known.any():
+        raise ValueError("No pixel of the map is finite; known is nothing to split.")
+    filled = np.where(known, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
-    if not there.all():
-        weight = ndimage.gaussian_filter(there.astype(data.dtype), sigma)
+    if not known.all():
+        weight = ndimage.gaussian_filter(known.astype(data.dtype), sigma)
         smooth /= np.maximum(weight, data.dtype.type(1e-6))
-    smooth = np.where(there, smooth, np.nan).astype(data.dtype)
+    smooth = np.where(known, smooth, np.nan).astype(data.dtype)
     parts = []
     for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
         meta = copy.deepcopy(smap.meta)
         before = str(meta.get("history", "")).strip()
         line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
         meta["history"] = f"{before}\n{line}" if before else line
-        refresh_statistics(meta, values, there)
+        refresh_statistics(meta, values, known)
         parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
     return tuple(parts)

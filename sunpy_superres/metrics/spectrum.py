@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 import sunpy.map
 
+from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._ensemble import read_members
 from sunpy_superres.metrics._fields import Field, Pair
 
@@ -36,9 +37,9 @@ class Spectrum:
     value : `~astropy.units.Quantity`
         Power in G^2 arcsec^2, or a ratio or a coherence without unit.
     modes : numpy.ndarray of int
-        Fourier modes in the ring; few make an uncertain value.
+        Number of Fourier modes in the ring; the value of a ring with few modes is uncertain.
     name : str
-        Of the quantity, for plots.
+        Name of the quantity, for plots.
     """
 
     scale: u.Quantity
@@ -102,7 +103,7 @@ class _Transform:
         self.ring = np.digitize(frequency, edges, right=True).astype(np.int16)
         self.ring[(frequency <= edges[0]) | (frequency > edges[-1])] = 0
         self.count = len(edges)
-        # Each mode off the axis stands for its conjugate as well.
+        # Each mode off the axis counts for its conjugate as well.
         self.weight = np.full(nx // 2 + 1, 2.0, np.float32)
         self.weight[0] = 1
         if nx % 2 == 0:
@@ -148,23 +149,20 @@ def _hann(n):
     return np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
 
 
+@fill_docstring
 def power_spectrum(smap, *, bins=None, region=None):
     """
     Radially averaged power spectrum.
 
-    The field less its mean, under a Hann window over the bounding box of what is known;
-    missing pixels are zero.  Normalised so that the integral of the power over the plane
-    of wavenumbers is the variance of the field under the window.
+    The spectrum is that of the field less its mean, times a Hann window over the bounding box of
+    the known pixels; missing pixels are zero.  It is normalised so that the integral of the
+    power over the plane of wavenumbers is the variance of the field under the window.
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
-        Line-of-sight field in Gauss or Mx/cm^2.
-    bins : `~astropy.units.Quantity`, optional
-        Edges of the rings, as scales in arcsec; 6 to 40 rings, of equal width in the
-        logarithm, down to two pixels by default.
-    region : optional
-        A mask of the Map's shape, or two `~astropy.coordinates.SkyCoord` corners.
+    {field}
+    {bins}
+    {region}
 
     Returns
     -------
@@ -173,10 +171,8 @@ def power_spectrum(smap, *, bins=None, region=None):
 
     Raises
     ------
-    TypeError
-        If it is not a Map of a magnetic field.
-    ValueError
-        If the unit or the coordinates cannot be right, or less than 8 x 8 pixels are left.
+    {field_errors}
+        Also if fewer than 8 x 8 pixels are left.
     """
     field = Field(smap, region)
     transform = _Transform(field.mask, field.grid.scale, bins)
@@ -184,35 +180,35 @@ def power_spectrum(smap, *, bins=None, region=None):
     return transform.spectrum(power, "power", u.G**2 * u.arcsec**2)
 
 
+@fill_docstring
 def power_ratio(smap, reference, *, bins=None, region=None):
     """
-    Power of a Map over a reference's, by scale: 1 where it has as much structure.
+    Power of a Map divided by the power of a reference, by scale.
 
-    It says how much structure there is, not whether it is in the right place: see
-    `coherence`.
+    The ratio is 1 where the Map has as much structure as the reference.  It does not show whether
+    the structure is in the right place; `coherence` does.
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.
-    bins
-        As `power_spectrum`.
+    {pair}
+    {bins}
+    {region}
 
     Returns
     -------
     Spectrum
-        Without unit; NaN where the reference has no power.
+        A ratio; NaN where the reference has no power.
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse` and `power_spectrum`.
+    {pair_errors}
+        Also if the bins are invalid, or fewer than 8 x 8 pixels are left.
     """
     return measure_power_ratio(Pair(smap, reference, region), bins)
 
 
 def transform_pair(pair, bins=None):
-    """What `measure_power_ratio` and `measure_coherence` start from; computed once for both."""
+    """Compute the transforms that `measure_power_ratio` and `measure_coherence` need."""
     transform = _Transform(pair.mask, pair.grid.scale, bins)
     return transform, transform(pair.first.values), transform(pair.second.values)
 
@@ -225,7 +221,7 @@ def measure_power_ratio(pair, bins=None, transforms=None):
 
 
 def band_ratio(transforms, low, high):
-    """Power of the first over the second between two scales; NaN where no mode lies between."""
+    """Ratio of powers between two scales; NaN if no mode lies between them."""
     transform, first, second = transforms
     low, high = low.to_value(u.arcsec), high.to_value(u.arcsec)
     chosen = (transform.frequency > 1 / high) & (transform.frequency <= 1 / low)
@@ -236,19 +232,20 @@ def band_ratio(transforms, low, high):
     return sums[0] / sums[1] if sums[1] else np.nan
 
 
+@fill_docstring
 def coherence(smap, reference, *, bins=None, region=None):
     """
     Coherence of a Map with a reference, by scale.
 
-    The correlation of their Fourier modes, ring by ring: 1 where structure is the same in
-    both and in the same place, 0 where it is unrelated.  Known as Fourier ring correlation.
+    The coherence is the correlation of their Fourier modes, ring by ring: 1 where both have the
+    same structure in the same place, 0 where their structure is unrelated.  It is also known as
+    Fourier ring correlation.
 
     Parameters
     ----------
-    smap, reference, region
-        As `~sunpy_superres.metrics.rmse`.
-    bins
-        As `power_spectrum`.
+    {pair}
+    {bins}
+    {region}
 
     Returns
     -------
@@ -257,8 +254,8 @@ def coherence(smap, reference, *, bins=None, region=None):
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_superres.metrics.rmse` and `power_spectrum`.
+    {pair_errors}
+        Also if the bins are invalid, or fewer than 8 x 8 pixels are left.
 
     References
     ----------
@@ -277,13 +274,14 @@ def _coherence(transform, first, second):
     return transform.cross(first, second) / np.maximum(norm, 1e-30)
 
 
+@fill_docstring
 def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     """
     Finest scale down to which structure is in the right place.
 
-    Where the `coherence`, going from coarse to fine, first falls below a half.  With a
-    reference: what a Map resolves of it.  Of an ensemble, without one: what its members
-    agree on, which needs no truth.
+    The scale at which the `coherence`, from coarse to fine, first falls below ``level``.  For a
+    Map and a reference: what the Map resolves of the reference.  For an ensemble: what its
+    members agree on, which needs no truth.
 
     Parameters
     ----------
@@ -291,31 +289,35 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
         A Map; or an ensemble, as `~sunpy_superres.super_resolve` returns it or as a
         sequence of Maps.
     reference : `~sunpy.map.GenericMap`, optional
-        Not with an ensemble.
+        Required for a Map, refused for an ensemble.  If it has another grid than the Map, it is
+        brought to that grid with `reproject`.
     level : float
-        Of the coherence.
-    bins, region
-        As `power_spectrum`.
+        Coherence at the scale that is returned.
+    {bins}
+    {region}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Arcsec.  The finest ring's scale if the coherence never falls so low, NaN if it is
-        nowhere above.
+        Arcsec.  The scale of the finest ring if the coherence is above ``level`` in all rings,
+        NaN if it is below in the coarsest.
 
     Raises
     ------
-    TypeError, ValueError
-        As `coherence`; `ValueError` for one Map without a reference or both.
+    TypeError
+        If the input is neither a Map of a magnetic field nor an ensemble.
+    ValueError
+        If a Map has no reference or an ensemble has one, a unit, the coordinates, the region or
+        the bins are invalid, or fewer than 8 x 8 pixels are left.
     """
     ensemble = not isinstance(smap, sunpy.map.GenericMap)
     if ensemble == (reference is not None):
         raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
     if not ensemble:
         return find_crossing(coherence(smap, reference, bins=bins, region=region), level)
-    members, there, grid = read_members(smap)
+    members, known, grid = read_members(smap)
     field = Field(grid, region)
-    mask = field.mask & there
+    mask = field.mask & known
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
     mean = np.mean(

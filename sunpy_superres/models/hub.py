@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, through its client: fetch, publish, and each failure in a sentence."""
+"""Fetch models from the Hugging Face Hub and publish them; each failure becomes a sentence."""
 
 from __future__ import annotations
 
@@ -12,44 +12,22 @@ from sunpy_superres.version import __version__
 
 __all__ = ["fetch", "publish"]
 
-#: What is fetched of a repository: no pickle, no code.
+#: Files of a repository that are fetched: no pickle, no code.
 _PATTERNS = [CONFIG, "*.safetensors", CARD]
 _COMMIT = re.compile("[0-9a-f]{40}")
 _AGENT = {"library_name": "sunpy_superres", "library_version": __version__}
 _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
-#: Sentences by the name of an error's class, the first that fits: the client and its HTTP library
-#: moved their classes more often than they renamed them.
-_BY_CLASS = {
-    "GatedRepoError": "The model {name} is gated; ask for access on its page on the Hub, "
-    f"then {_LOG_IN}.",
-    "DisabledRepoError": "The Hub has disabled the model {name}; use another one.",
-    "RevisionNotFoundError": "The model {name} has no revision {revision}; look its revisions up "
-    "on its page on the Hub.",
-    "RepositoryNotFoundError": "There is no model {name} on the Hub, or it is private; check the "
-    f"name, or {_LOG_IN}.",
-    "OfflineModeIsEnabled": "To {task} takes the Hub, not only the cache, but HF_HUB_OFFLINE is "
-    "set; unset it.",
-    "RemoteEntryNotFoundError": "The Hub does not give a file that it lists of the model {name} "
-    "at revision {revision}; try another revision.",
-    "HFValidationError": "{name!r} is no name of a model on the Hub ({error}); give 'owner/name'.",
-}
+#: Sentences by the status of an answer.
 _BY_STATUS = {
     401: f"The Hub wants a valid token to {{task}}; {_LOG_IN}.",
     403: f"The token does not permit to {{task}}; make one on the Hub that does, and {_LOG_IN}.",
-    429: "The Hub counts too many requests from here; wait some minutes and try again.",
+    429: "The Hub received too many requests from here; wait some minutes and try again.",
 }
-_UNREACHED = (
-    "LocalEntryNotFoundError",
-    "TransportError",
-    "ConnectionError",
-    "Timeout",
-    "ChunkedEncodingError",
-)
 
 
 def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> Path:
     """
-    The folder of a Hub model in the client's cache; without a request if it is there already.
+    Fetch a Hub model into the client's cache; without a request if it is there already.
 
     Parameters
     ----------
@@ -58,21 +36,21 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     revision : str, optional
         Commit, tag or branch; the default branch if not given.
     refresh : bool
-        Ask the Hub what the revision is now; a commit in the cache stays what it is.
+        Ask the Hub for the current commit of a branch or tag; a commit in the cache is final.
     force : bool
-        Fetch again what is in the cache.
+        Fetch again even if the model is in the cache.
     progress : bool
         Show the client's progress bars.
 
     Returns
     -------
     `~pathlib.Path`
-        Named after the commit.
+        Folder of the model, named after the commit.
 
     Raises
     ------
     ModelError
-        If the model cannot be had, or the repository does not hold one.
+        If the model cannot be fetched, or the repository does not hold one.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -110,27 +88,27 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
     Parameters
     ----------
     folder : path-like
-        With a model card.
+        Model with a model card.
     name : str
-        "owner/name"; made if there is no such repository.
+        "owner/name"; a repository that does not exist is created.
     message : str
-        Of the commit.
+        Commit message.
     private : bool, optional
-        Of a new repository; as the owner's settings say if not given.
+        Whether a new repository is private; the owner's settings decide by default.
     revision : str, optional
-        Branch, made if need be; the default one if not given.
+        Branch; one that does not exist is created.  The default branch if not given.
     progress : bool
         Show the client's progress bars.
 
     Returns
     -------
     str
-        The commit.
+        Hash of the commit.
 
     Raises
     ------
     ModelError
-        If the Hub does not take it, or if a private repository is asked for and it is public.
+        If the Hub refuses it, or if a private repository is asked for and it is public.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -150,7 +128,7 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
 
 @contextmanager
 def _progress_bars(shown):
-    """The client's bars, as its functions for it switch them; put back afterwards."""
+    """Switch the client's progress bars off if they are not to be shown, and on again."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -169,45 +147,70 @@ def _progress_bars(shown):
 
 @contextmanager
 def _explained(name, revision, task):
-    """Each error of the client, its HTTP library or the system as one that says what to do."""
+    """Turn each error of the client, its HTTP library or the system into a `ModelError`."""
     try:
         yield
     except ModelError:
         raise
-    except Exception as error:  # their classes have no common base, and differ by version
+    except Exception as error:  # their classes have no common base
         raise ModelError(_sentence(error, name, revision or "main", task)) from error
 
 
+def _sentences():
+    """Sentences by the class of an error; the first that fits counts."""
+    from huggingface_hub import errors
+
+    return {
+        errors.GatedRepoError: "The model {name} is gated; ask for access on its page on the Hub, "
+        f"then {_LOG_IN}.",
+        errors.DisabledRepoError: "The Hub has disabled the model {name}; use another one.",
+        errors.RevisionNotFoundError: "The model {name} has no revision {revision}; look its "
+        "revisions up on its page on the Hub.",
+        errors.RepositoryNotFoundError: "There is no model {name} on the Hub, or it is private; "
+        f"check the name, or {_LOG_IN}.",
+        errors.OfflineModeIsEnabled: "The cache does not suffice to {task}, and HF_HUB_OFFLINE is "
+        "set; unset it.",
+        errors.RemoteEntryNotFoundError: "The Hub does not give a file that it lists of the model "
+        "{name} at revision {revision}; try another revision.",
+        errors.HFValidationError: "{name!r} is no name of a model on the Hub ({error}); give "
+        "'owner/name'.",
+    }
+
+
 def _sentence(error, name, revision, task):
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    # The client's HTTP library is httpx or httpx2, depending on its version.
+    http_error = HfHubHTTPError.__mro__[1]
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
     answered = [link for link in chain if getattr(link, "response", None) is not None]
-    telling = answered[0] if answered else chain[-1]
-    said = " ".join(f"{type(telling).__name__}: {telling}".split())
-    facts = {"name": name, "revision": revision, "task": task, "error": said}
-    classes = {cls.__name__ for link in chain for cls in type(link).__mro__}
-    for cls, sentence in _BY_CLASS.items():
-        if cls in classes:
+    cause = answered[0] if answered else chain[-1]
+    reason = " ".join(f"{type(cause).__name__}: {cause}".split())
+    facts = {"name": name, "revision": revision, "task": task, "error": reason}
+    for kind, sentence in _sentences().items():
+        if any(isinstance(link, kind) for link in chain):
             return sentence.format(**facts)
-    status = telling.response.status_code if answered else 0
+    status = cause.response.status_code if answered else 0
     if status in _BY_STATUS:
         return _BY_STATUS[status].format(**facts)
     if status >= 500:
         return (
             f"The Hub is out of order (it answers {status}) and does not {task}; try again later."
         )
-    if not status and any(part in cls for cls in classes for part in _UNREACHED):
+    unreached = (http_error, LocalEntryNotFoundError, ConnectionError, TimeoutError)
+    if not status and any(isinstance(link, unreached) for link in chain):
         return (
-            f"To {task} takes the Hub, not only the cache, but it cannot be reached, or broke off; "
-            "connect to the network and try again."
+            f"The cache does not suffice to {task}, and the Hub is out of reach, or the connection "
+            "broke; connect to the network and try again."
         )
     if any(isinstance(link, OSError) and link.errno for link in chain):
         return (
-            f"The Hub's cache cannot be written ({said}); make room there, or point HF_HOME to "
+            f"The Hub's cache cannot be written ({reason}); make room there, or point HF_HOME to "
             "another folder."
         )
     return (
-        f"The Hub's client does not {task} ({said}); check the name and the revision, then try "
+        f"The Hub's client does not {task} ({reason}); check the name and the revision, then try "
         "again."
     )
