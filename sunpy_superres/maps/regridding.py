@@ -127,7 +127,7 @@ def _splined(values, known, wcs, target, shape):
             (values, wcs), target, shape, order="bicubic", return_footprint=False
         )
     moved = moved.astype(np.float32)
-    return moved, (np.nan_to_num(known) > 0.99) & np.isfinite(moved)
+    return moved, (np.nan_to_num(complete) > 0.99) & np.isfinite(moved)
 
 
 #: Cards of the old grid and its observer, which a target WCS replaces.
