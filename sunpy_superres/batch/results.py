@@ -228,13 +228,18 @@ def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
     for kind in _STEPS:
         smap = getattr(result, kind)
         smap = sunpy.map.Map(smap.data, dict(smap.meta, **{_CARD: str(stamp)}))
-        writers[kind] = functools.partial(
-            smap.save,
-            hdu_type=_compressed_image(kind, lossless, int(smap.meta["srseed"])),
-            checksum=True,
-            overwrite=True,
-        )
+        hdu_type = _compressed_image(kind, lossless, int(smap.meta["srseed"]))
+        writers[kind] = functools.partial(_save_with_checksums, smap, hdu_type)
     _write_together({kind: outputs[kind] for kind in writers}, writers, stamp, overwrite)
+
+
+def _save_with_checksums(smap, hdu_type, name):
+    """Save a Map with the checksums of the FITS standard; the same Map gives the same bytes."""
+    smap.save(name, hdu_type=hdu_type, overwrite=True)
+    with fits.open(name, mode="update", disable_image_compression=True) as file:
+        for hdu in file:
+            # Instead of astropy's comment, which holds the time.
+            hdu.add_checksum(when="checksum")
 
 
 def save_picture(outputs, mdi_map, stamp, *, overwrite=False):
