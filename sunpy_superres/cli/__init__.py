@@ -1,8 +1,9 @@
 """
 The command line: ``sunpy-superres``, or ``python -m sunpy_superres.cli``.
 
-Each command has a module here, which parses its options and calls the functions of the package.
-Nothing heavy is loaded before a command needs it.
+Each command has a module here: ``add_parser`` adds it to the sub-parsers of argparse, and a
+function with the name of the command takes the parsed options, calls the package and returns the
+exit code.  No module here loads anything heavy before its command runs.
 """
 
 from __future__ import annotations

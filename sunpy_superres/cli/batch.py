@@ -14,13 +14,7 @@ __all__ = ["add_parser", "batch"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "batch",
         help="super-resolve many files in parallel; goes on where it was stopped",
@@ -38,18 +32,7 @@ def add_parser(commands):
 
 
 def batch(options) -> int:
-    """
-    Super-resolve the inputs of ``batch``, then print the failures and a summary.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        1 if a file failed, else 0.
-    """
+    """Super-resolve the inputs of ``batch``, then print the failures and a summary."""
     with contextlib.ExitStack() as stack:
         client = None
         if options.scheduler:

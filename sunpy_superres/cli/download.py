@@ -8,13 +8,7 @@ __all__ = ["add_parser", "download"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser("download", help="bring a model of the Hub into the cache")
     parser.add_argument("name", metavar="OWNER/NAME[@REVISION]")
     parser.add_argument("--force", action="store_true", help="fetch files again that are there")
@@ -23,18 +17,7 @@ def add_parser(commands):
 
 
 def download(options) -> int:
-    """
-    Download a model and print where it is.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Download a model and print where it is."""
     from sunpy_superres.models.loading import download_model
 
     folder = download_model(options.name, force=options.force, progress=not options.quiet)

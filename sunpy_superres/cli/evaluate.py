@@ -12,13 +12,7 @@ __all__ = ["add_parser", "evaluate"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "evaluate",
         help="measure models on held-out regions or real pairs",
@@ -51,18 +45,7 @@ def add_parser(commands):
 
 
 def evaluate(options) -> int:
-    """
-    Measure models and print a table of scores.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Measure models and print a table of scores."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _compare(options) if len(options.models) > 1 else _evaluate_one(options)

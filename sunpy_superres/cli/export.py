@@ -17,13 +17,7 @@ __all__ = ["add_parser", "export"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "export",
         help="calibrate a trained run and write it as a model",
@@ -43,18 +37,7 @@ def add_parser(commands):
 
 
 def export(options) -> int:
-    """
-    Export a training and print its calibration.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Export a training and print its calibration."""
     output = get_output(options)
     from sunpy_superres.training.export import export as export_run
 

@@ -13,13 +13,7 @@ __all__ = ["add_parser", "finetune"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "finetune",
         help="fine-tune a model on pairs, with LoRA",
@@ -41,18 +35,7 @@ def add_parser(commands):
 
 
 def finetune(options) -> int:
-    """
-    Fine-tune a model, and say how to calibrate it.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Fine-tune a model, and say how to calibrate it."""
     output = get_output(options)
     from sunpy_superres.training.finetune import FineTuning, tune_model
     from sunpy_superres.training.recipe import read_toml

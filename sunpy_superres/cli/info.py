@@ -7,17 +7,11 @@ import json
 from sunpy_superres.cli.options import add_model_option
 from sunpy_superres.version import __version__
 
-__all__ = ["add_parser", "collect_facts", "info"]
+__all__ = ["add_parser", "info"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser("info", help="version, model and device")
     add_model_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -25,49 +19,15 @@ def add_parser(commands):
 
 
 def info(options) -> int:
-    """
-    Print the facts about a model and this machine.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
-    facts = collect_facts(options.model)
-    if options.json:
-        print(json.dumps(facts, indent=1))
-        return 0
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            for inner, text in value.items():
-                if inner != "recipe":  # it would fill a page
-                    print(f"{name + '.' + inner:24} {text}")
-        else:
-            print(f"{name:24} {value}")
-    return 0
-
-
-def collect_facts(name) -> dict:
-    """
-    Collect the facts about a model and this machine.
-
-    Parameters
-    ----------
-    name : str
-        A model, as in `~sunpy_superres.load_model`.
-    """
+    """Print the facts about a model and this machine."""
     import torch
 
     from sunpy_superres.models.loading import load_model
     from sunpy_superres.sampling.inference import default_dtype
 
-    model = load_model(name)
+    model = load_model(options.model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return {
+    facts = {
         "version": __version__,
         "model": model.name,
         "revision": model.revision,
@@ -81,3 +41,14 @@ def collect_facts(name) -> dict:
         "threads": torch.get_num_threads(),
         "dtype": str(default_dtype(device)).removeprefix("torch."),
     }
+    if options.json:
+        print(json.dumps(facts, indent=1))
+        return 0
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for inner, text in value.items():
+                if inner != "recipe":  # it would fill a page
+                    print(f"{name + '.' + inner:24} {text}")
+        else:
+            print(f"{name:24} {value}")
+    return 0

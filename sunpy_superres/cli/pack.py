@@ -8,13 +8,7 @@ __all__ = ["add_parser", "pack"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "pack",
         help="gather HMI magnetograms for a training in one file",
@@ -31,18 +25,7 @@ def add_parser(commands):
 
 
 def pack(options) -> int:
-    """
-    Pack a folder and print what each split holds.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Pack a folder and print what each split holds."""
     output = get_output(options)
     from sunpy_superres.datasets.packing import pack_folder
     from sunpy_superres.datasets.splits import SPLITS

@@ -13,13 +13,7 @@ __all__ = ["add_parser", "pairs"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "pairs",
         help="match and register MDI and HMI files",
@@ -41,18 +35,7 @@ def add_parser(commands):
 
 
 def pairs(options) -> int:
-    """
-    Match, register and save pairs, and print a line for each.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Match, register and save pairs, and print a line for each."""
     output = get_output(options)
     import astropy.units as u
 

@@ -8,13 +8,7 @@ __all__ = ["add_parser", "publish"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser("publish", help="put a model, with its card, on the Hub")
     parser.add_argument("model", metavar="MODEL", help="a folder, or 'default'")
     parser.add_argument("name", metavar="OWNER/NAME", help="repository on the Hub")
@@ -28,18 +22,7 @@ def add_parser(commands):
 
 
 def publish(options) -> int:
-    """
-    Publish a model and print its new name.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Publish a model and print its new name."""
     from sunpy_superres.models.loading import load_model
 
     model = load_model(options.model, progress=not options.quiet)

@@ -11,13 +11,7 @@ __all__ = ["add_parser", "process_inputs", "run"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "run",
         help="super-resolve FITS files",
@@ -33,18 +27,7 @@ def add_parser(commands):
 
 
 def run(options) -> int:
-    """
-    Super-resolve the files of ``run`` and print a line for each.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        1 if a file failed, else 0.
-    """
+    """Super-resolve the files of ``run`` and print a line for each."""
     if bool(options.files) == options.example:
         options.error("give FILE... or --example")
     if options.example:

@@ -10,13 +10,7 @@ __all__ = ["add_parser", "train"]
 
 
 def add_parser(commands):
-    """
-    Add the command.
-
-    Parameters
-    ----------
-    commands : argparse sub-parsers
-    """
+    """Add the command to the sub-parsers of argparse."""
     folder = files("sunpy_superres") / "training" / "recipes"
     names = sorted(path.name.removesuffix(".toml") for path in folder.iterdir())
     parser = commands.add_parser(
@@ -50,18 +44,7 @@ def add_parser(commands):
 
 
 def train(options) -> int:
-    """
-    Train by the recipe that the options name and change.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    int
-        0
-    """
+    """Train by the recipe that the options name and change."""
     output = get_output(options)
     from sunpy_superres.training.recipe import load_recipe
     from sunpy_superres.training.train import train as train_recipe
