@@ -24,7 +24,7 @@ from sunpy_superres.batch import (
     super_resolve_maps,
 )
 from sunpy_superres.batch.results import is_intact, name_outputs, remove_leftovers
-from sunpy_superres.batch.scheduling import _environment_kept
+from sunpy_superres.batch.scheduling import _keep_environment
 from sunpy_superres.cli import main
 from sunpy_superres.maps.reading import read_map
 
@@ -358,7 +358,7 @@ def cluster():
     """Client of two processes of dask."""
     distributed = pytest.importorskip("distributed")
     with (
-        _environment_kept(),
+        _keep_environment(),
         distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):

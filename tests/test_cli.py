@@ -288,7 +288,7 @@ def test_numbers_that_cannot_be(frame, results, option, value, capsys):
 
 def test_output_that_is_a_file(frame, tmp_path, capsys):
     assert exits("run", frame, "-o", frame) == 2
-    assert f"the folder {frame} cannot be made" in capsys.readouterr().err
+    assert f"cannot make the folder {frame} " in capsys.readouterr().err
 
 
 def test_no_such_model(frame, results, tmp_path, capsys):

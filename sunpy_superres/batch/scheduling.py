@@ -70,7 +70,7 @@ def open_client(client, workers):
     threads = max(1, CPU_COUNT // workers)
     # No limit that pauses or kills a worker: the memory of a frame is bounded by its size.
     with (
-        _environment_kept(),
+        _keep_environment(),
         LocalCluster(
             workers, threads_per_worker=threads, memory_limit=0, dashboard_address=":0",
             silence_logs=logging.ERROR,
@@ -82,7 +82,7 @@ def open_client(client, workers):
 
 
 @contextlib.contextmanager
-def _environment_kept():
+def _keep_environment():
     """Undo what dask sets for its workers: later programs would use a single thread."""
     before = dict(os.environ)
     try:

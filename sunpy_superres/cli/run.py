@@ -80,7 +80,7 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     try:
         Path(options.output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        options.error(f"the folder {options.output} cannot be made ({error})")
+        options.error(f"cannot make the folder {options.output} ({error})")
     reuse_memory()
     return super_resolve_files(
         sources,
