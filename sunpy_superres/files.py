@@ -1,7 +1,7 @@
 """
-Files that appear whole or not at all, and their checksums.
+Files that no reader ever finds half written, and their checksums.
 
-Only the standard library is needed, since a training on a bare GPU machine imports this.
+This module needs only the standard library, because a training on a bare GPU machine imports it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ def write_atomically(path, write, *, only_writer=False):
     """
     Let ``write`` make a file beside ``path``, then move it there in one step.
 
-    If that fails (a full disk, an interrupt), what was written goes and ``path`` stays as it was.
+    If that fails (a full disk, an interrupt), the new file is removed and ``path`` stays as it was.
 
     Parameters
     ----------
     path : path-like
     write : callable
-        ``write(temporary_path)``; through Python's own files, if its errors are to say what is
-        wrong: libraries that write by name have errors of their own kinds.
+        Called as ``write(temporary_path)``.  It should write through Python's own files, whose
+        errors say what is wrong; libraries that write by name raise errors of their own kinds.
     only_writer : bool
-        No other process writes ``path``: the temporary file then has a fixed name, ``path`` with
-        ".part", so that what a killed process left is written over by the next.
+        Say that no other process writes ``path``.  The temporary file then has a fixed name,
+        ``path`` with ".part", so that the next process overwrites what a killed one has left.
     """
     path = Path(path)
     if only_writer:
@@ -53,7 +53,7 @@ def write_atomically(path, write, *, only_writer=False):
 
 def check_regular(path):
     """
-    Refuse what is no file on a disk: a pipe would be waited for, and may never end.
+    Refuse anything but a file on a disk; reading from a pipe may never end.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def check_regular(path):
     Raises
     ------
     FileNotFoundError
-        If there is nothing.
+        If nothing is at the path.
     ValueError
-        If it is a folder, a pipe or a device.
+        If the path leads to a folder, a pipe or a device.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}; check the path.")
@@ -77,7 +77,7 @@ def check_regular(path):
 
 @contextlib.contextmanager
 def _locked(folder):
-    """Keep other processes out of a folder, where the system and the disk can."""
+    """Keep other processes out of a folder, if the system and the disk support it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(ImportError, OSError):
@@ -91,14 +91,14 @@ def _locked(folder):
 
 def move_together(sources, targets, check=None):
     """
-    Move files that belong together; never are some of them beside others' old ones.
+    Move files that belong together, so that a new one never lies beside an old one.
 
     Parameters
     ----------
     sources, targets : sequence of pathlib.Path
-        All targets in one folder.
+        All targets are in one folder.
     check : callable, optional
-        ``check()`` raises if the targets must not be replaced; no other process that uses this
+        ``check()`` raises if the targets must not be replaced.  No other process that uses this
         function moves anything there between the check and the move.
     """
     with _locked(targets[0].parent):
@@ -111,6 +111,6 @@ def move_together(sources, targets, check=None):
 
 
 def file_sha256(path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file as a hexadecimal number."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -83,4 +83,14 @@ def assert_sound(smap, result):
 
 def options_of(tiny_model, folder, *more):
     """Options of ``run`` and ``batch`` for a quick result in a folder."""
-    return ["-o", str(folder), "--model", str(tiny_model), "--samples", "1", "--steps", "1", *more]
+    return [
+        "-o",
+        str(folder),
+        "--model",
+        str(tiny_model),
+        "--n-samples",
+        "1",
+        "--num-steps",
+        "1",
+        *more,
+    ]

@@ -23,11 +23,12 @@ from sunpy_superres.batch import (
     super_resolve_files,
     super_resolve_maps,
 )
-from sunpy_superres.batch.results import is_whole, output_paths, remove_leftovers
-from sunpy_superres.batch.scheduling import _environment_kept
+from sunpy_superres.batch.results import is_intact, name_outputs, remove_leftovers
+from sunpy_superres.batch.scheduling import _keep_environment
 from sunpy_superres.cli import main
 from sunpy_superres.maps.reading import read_map
 
+QUICK_OPTIONS = ["--n-samples", "2", "--num-steps", "1"]
 QUICK = {"n_samples": 2, "num_steps": 1, "progress": False}
 
 
@@ -59,7 +60,7 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(frames, tiny_model, t
     good = first[str(frames / "cut0.fits")]
     assert good["model"] == load_model(tiny_model).sha256
     assert len(good["outputs"]) == 2
-    outputs = [output_paths(tmp_path, f"cut{number}") for number in range(6)]
+    outputs = [name_outputs(tmp_path, f"cut{number}") for number in range(6)]
     outputs[0]["hmi_like"].unlink()
     whole = outputs[1]["uncertainty"].read_bytes()
     outputs[1]["uncertainty"].write_bytes(whole[: len(whole) // 2])
@@ -70,7 +71,7 @@ def test_a_second_run_does_only_what_is_missing_or_damaged(frames, tiny_model, t
     second = super_resolve_files([frames], tmp_path, model=tiny_model, **QUICK)
     assert _states(second) == {"done": 3, "kept": 3, "failed": 1}
     for number, paths in enumerate(outputs):
-        assert all(map(is_whole, paths.values()))
+        assert all(map(is_intact, paths.values()))
         state = second[str(frames / f"cut{number}.fits")]["state"]
         unchanged = [path.stat().st_mtime_ns == before.get(path) for path in paths.values()]
         assert unchanged == [state == "kept"] * 2
@@ -98,7 +99,7 @@ def test_results_are_those_of_super_resolve(frames, tiny_model, tmp_path, lossle
     super_resolve_files(path, tmp_path, model=tiny_model, lossless=lossless, **QUICK)
     mdi_map = read_map(path)
     expected = super_resolve(mdi_map, model=tiny_model, seed=frame_seed(mdi_map), **QUICK)
-    for kind, output in output_paths(tmp_path, "cut2").items():
+    for kind, output in name_outputs(tmp_path, "cut2").items():
         smap, wanted = sunpy.map.Map(output), getattr(expected, kind)
         # Half of a step of the quantisation.
         step = 0.0 if lossless else {"hmi_like": 0.25, "uncertainty": 0.05}[kind]
@@ -112,7 +113,7 @@ def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, tiny_model
     small_disk.save(tmp_path / "disk.fits")
     super_resolve_files(tmp_path / "disk.fits", tmp_path / "out", model=tiny_model, **QUICK)
     expected = super_resolve(small_disk, model=tiny_model, seed=0, **QUICK)
-    data = sunpy.map.Map(output_paths(tmp_path / "out", "disk")["hmi_like"]).data
+    data = sunpy.map.Map(name_outputs(tmp_path / "out", "disk")["hmi_like"]).data
     np.testing.assert_array_equal(np.isnan(data), np.isnan(expected.hmi_like.data))
 
 
@@ -129,7 +130,54 @@ def test_results_of_other_settings_are_not_replaced_unasked(frames, tiny_model, 
         path, tmp_path, model=tiny_model, overwrite=True, **other
     ).values()
     assert record["state"] == "done"
-    assert sunpy.map.Map(output_paths(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
+    assert sunpy.map.Map(name_outputs(tmp_path, "cut0")["hmi_like"]).meta["srnsamp"] == 3
+
+
+def test_what_is_no_result_of_these_settings_is_never_replaced(frames, tiny_model, tmp_path):
+    """Whatever is in the way, damaged or not; each time the other file is left alone too."""
+    path = frames / "cut0.fits"
+    options = QUICK | {"model": tiny_model}
+    super_resolve_files(path, tmp_path / "other", seed=1, **options)
+    other = name_outputs(tmp_path / "other", "cut0")["hmi_like"].read_bytes()
+    ways = {
+        "made from another input, model or settings": [other, other[:-3000]],
+        "not a result of this package": [other[:3000], path.read_bytes(), b"text", b""],
+    }
+    for number, (reason, content) in enumerate((r, c) for r, found in ways.items() for c in found):
+        out = tmp_path / str(number)
+        out.mkdir()
+        for kind, taken in name_outputs(out, "cut0").items():
+            taken.write_bytes(content)
+            (record,) = super_resolve_files(path, out, **options).values()
+            assert reason in record["reason"]
+            assert "give --overwrite (overwrite=True in Python)" in record["reason"]
+            assert [p.name for p in out.glob("*.fits")] == [taken.name], kind
+            assert taken.read_bytes() == content
+            taken.unlink()
+    taken = name_outputs(tmp_path, "cut0")["uncertainty"]
+    for make in (taken.mkdir, lambda: taken.symlink_to("gone"), lambda: os.mkfifo(taken)):
+        make()
+        (record,) = super_resolve_files(path, tmp_path, **options).values()
+        assert "not a result of this package" in record["reason"]
+        taken.rmdir() if taken.is_dir() else taken.unlink()
+
+
+def test_another_tile_size_is_the_same_result(frames, tiny_model, tmp_path):
+    path = frames / "cut0.fits"
+    for size, state in ((None, "done"), (16, "kept")):
+        (record,) = super_resolve_files(
+            path, tmp_path, model=tiny_model, tile_size=size, **QUICK
+        ).values()
+        assert record["state"] == state
+    with pytest.raises(ValueError, match="tile_size must be an integer of at least 16"):
+        super_resolve_files(path, tmp_path, model=tiny_model, tile_size=1, **QUICK)
+
+
+def test_each_record_is_shown_as_it_comes(frames, tiny_model, tmp_path):
+    shown = []
+    records = super_resolve_files(frames, tmp_path, model=tiny_model, show=shown.append, **QUICK)
+    assert shown == list(records.values())
+    assert len(shown) == 7
 
 
 def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, tiny_model):
@@ -207,13 +255,26 @@ def test_a_sequence_of_maps_is_taken_as_needed(frames, tiny_model):
 
 
 def test_the_command_line(frames, tiny_model, tmp_path, capsys):
-    options = ["-o", str(tmp_path), "--model", str(tiny_model), "--samples", "2", "--steps", "1"]
+    options = [
+        "-o",
+        str(tmp_path),
+        "--model",
+        str(tiny_model),
+        "--n-samples",
+        "2",
+        "--num-steps",
+        "1",
+    ]
     assert main(["batch", str(frames / "cut[01].fits"), *options, "--quiet"]) == 0
     assert "2 done, 0 kept, 0 failed" in capsys.readouterr().err
     assert main(["batch", str(frames), *options]) == 1
     printed = capsys.readouterr()
     assert "4 done, 2 kept, 1 failed" in printed.out
     assert f"failed: {frames / 'bad.fits'}: ValueError" in printed.err
+    for argument in ("--workers", "0"), ("--workers", "two"):
+        with pytest.raises(SystemExit) as stopped:
+            main(["batch", str(frames), *options, *argument])
+        assert stopped.value.code == 2
     assert main(["batch", str(tmp_path / "*.nothing"), *options]) == 1
     assert "matches no file" in capsys.readouterr().err
 
@@ -228,7 +289,16 @@ def _batch(frames, out, tiny_model, *options):
         "-o",
         str(out),
     ]
-    command += ["--model", str(tiny_model), "--samples", "2", "--steps", "1", "--quiet", *options]
+    command += [
+        "--model",
+        str(tiny_model),
+        "--n-samples",
+        "2",
+        "--num-steps",
+        "1",
+        "--quiet",
+        *options,
+    ]
     return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -249,9 +319,9 @@ def test_killed_at_any_moment_it_goes_on(frames, tiny_model, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         for number in range(6):
-            paths = output_paths(tmp_path, f"cut{number}").values()
+            paths = name_outputs(tmp_path, f"cut{number}").values()
             for path in paths:
-                assert not path.exists() or is_whole(path)
+                assert not path.exists() or is_intact(path)
             if all(path.exists() for path in paths):
                 times = [path.stat().st_mtime_ns for path in paths]
                 assert finished.setdefault(number, times) == times
@@ -264,8 +334,8 @@ def test_killed_at_any_moment_it_goes_on(frames, tiny_model, tmp_path):
     assert states["kept"] >= len(finished) > 0
     assert not list(tmp_path.glob(".part-*"))
     for number in range(6):
-        paths = output_paths(tmp_path, f"cut{number}").values()
-        assert all(map(is_whole, paths))
+        paths = name_outputs(tmp_path, f"cut{number}").values()
+        assert all(map(is_intact, paths))
         if number in finished:
             assert finished[number] == [path.stat().st_mtime_ns for path in paths]
 
@@ -279,7 +349,7 @@ def test_an_interrupted_run_says_so(frames, tiny_model, tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
     assert b"interrupted; finished results are kept" in said
-    assert all(map(is_whole, tmp_path.glob("*.fits")))
+    assert all(map(is_intact, tmp_path.glob("*.fits")))
     assert not list(tmp_path.glob(".part-*"))
 
 
@@ -288,7 +358,7 @@ def cluster():
     """Client of two processes of dask."""
     distributed = pytest.importorskip("distributed")
     with (
-        _environment_kept(),
+        _keep_environment(),
         distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -328,11 +398,11 @@ def test_a_worker_that_is_lost(cluster, frames, tiny_model, tmp_path):
     records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     killer.join()
     assert _states(records)["failed"] == 1
-    assert all(is_whole(p) for n in range(6) for p in output_paths(tmp_path, f"cut{n}").values())
+    assert all(is_intact(p) for n in range(6) for p in name_outputs(tmp_path, f"cut{n}").values())
 
 
 def test_few_frames_are_under_way_at_once(cluster):
-    from sunpy_superres.batch.scheduling import ordered, unordered
+    from sunpy_superres.batch.scheduling import compute_in_order, compute_unordered
 
     taken = []
 
@@ -341,10 +411,10 @@ def test_few_frames_are_under_way_at_once(cluster):
             taken.append(number)
             yield number
 
-    for count, _ in enumerate(unordered(abs, numbers(), cluster)):
+    for count, _ in enumerate(compute_unordered(abs, numbers(), cluster)):
         assert len(taken) <= count + 2 * 3 + 1
     taken.clear()
-    for count, _ in enumerate(ordered(abs, numbers(), cluster)):
+    for count, _ in enumerate(compute_in_order(abs, numbers(), cluster)):
         assert len(taken) <= count + 2 * 3 + 1
 
 
@@ -356,7 +426,7 @@ def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, tiny_model, 
         for item in items:
             yield item, distributed.KilledWorker(item, SimpleNamespace(address="tcp://there"), 3)
 
-    monkeypatch.setattr("sunpy_superres.batch.archive.unordered", lost)
+    monkeypatch.setattr("sunpy_superres.batch.archive.compute_unordered", lost)
     records = super_resolve_files(frames, tmp_path, client=cluster, model=tiny_model, **QUICK)
     assert all("KilledWorker" in record["reason"] for record in records.values())
     lines = (tmp_path / "report.jsonl").read_text().split("\n")
@@ -364,7 +434,7 @@ def test_a_task_that_kills_its_workers_is_a_record(cluster, frames, tiny_model, 
 
 
 def test_the_command_line_of_a_cluster(cluster, frames, tiny_model, tmp_path, capsys):
-    options = ["-o", str(tmp_path), "--model", str(tiny_model), "--samples", "1", "--quiet"]
+    options = ["-o", str(tmp_path), "--model", str(tiny_model), "--n-samples", "1", "--quiet"]
     address = cluster.scheduler.address
     assert main(["batch", str(frames / "cut[01].fits"), *options, "--scheduler", address]) == 0
     assert "2 done" in capsys.readouterr().err

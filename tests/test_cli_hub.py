@@ -6,6 +6,8 @@ import pytest
 import sunpy_superres
 from sunpy_superres.cli import main
 
+FAST = ["--n-samples", "1", "--num-steps", "1"]
+
 
 def test_publish_and_download(author, tiny_folder, tmp_path, mdi_cutout, capfd):
     frame = tmp_path / "frame.fits"
@@ -21,15 +23,24 @@ def test_publish_and_download(author, tiny_folder, tmp_path, mdi_cutout, capfd):
     assert (Path(said["folder"]) / "config.json").is_file()
     author.stop()
     for model in (f"me/mdi@{commit}", said["folder"]):
-        arguments = ["--model", model, "--samples", "1", "--steps", "1", "--quiet", "--overwrite"]
+        arguments = [
+            "--model",
+            model,
+            "--n-samples",
+            "1",
+            "--num-steps",
+            "1",
+            "--quiet",
+            "--overwrite",
+        ]
         assert main(["run", str(frame), "-o", str(tmp_path / "results"), *arguments]) == 0
     assert main(["info", "--model", f"me/mdi@{commit}", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["revision"] == commit
 
 
-def test_publish_has_options_and_a_default(author, capsys):
+def test_publish_has_options(author, capsys):
     arguments = ["--private", "--revision", "trial", "--message", "A try", "--quiet"]
-    assert main(["publish", "me/mdi", *arguments]) == 0
+    assert main(["publish", "default", "me/mdi", *arguments]) == 0
     repository = author.repositories["me/mdi"]
     assert repository.private
     assert author.message == "A try"
@@ -38,6 +49,15 @@ def test_publish_has_options_and_a_default(author, capsys):
     config = json.loads(repository.commits[commit]["config.json"])
     assert config["revision"] == sunpy_superres.load_model().revision
     assert repository.commits[repository.branches["main"]] == {}
+
+
+def test_publish_without_a_model_is_wrong_use(author, capsys):
+    """It would put the embedded model under any name."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["publish", "me/mdi", "--quiet"])
+    assert stopped.value.code == 2
+    assert "the following arguments are required: OWNER/NAME" in capsys.readouterr().err
+    assert "me/mdi" not in author.repositories
 
 
 def test_download_by_force(author, tiny_folder):
@@ -59,7 +79,7 @@ def test_download_shows_its_progress(author, tiny_folder, capfd):
     [
         (["download", "no/body"], "There is no model no/body on the Hub"),
         (["download", "default"], "'default' is no name of a model on the Hub"),
-        (["publish", "me/mdi"], "wants a valid token to publish me/mdi"),
+        (["publish", "default", "me/mdi"], "wants a valid token to publish me/mdi"),
         (["publish", "nowhere", "me/mdi"], "There is no model folder 'nowhere'"),
         (["info", "--model", "no/body"], "There is no model no/body on the Hub"),
         (["run", "--example", "-o", "{}", "--model", "no/body"], "There is no model no/body"),
@@ -69,7 +89,7 @@ def test_failures_are_a_sentence(hub_server, tmp_path, capsys, arguments, messag
     assert main([argument.format(tmp_path) for argument in arguments]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("sunpy-superres: ")
+    assert err.startswith(f"sunpy-superres {arguments[0]}: ")
     assert message in err
     assert len(err.splitlines()) == 1
 

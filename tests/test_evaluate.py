@@ -7,10 +7,11 @@ import pytest
 import sunpy.map
 
 from sunpy_superres import load_model, metrics
+from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.datasets.splits import SPLITS, split_region
 from sunpy_superres.evaluation.cases import cases
-from sunpy_superres.evaluation.evaluate import interpolated_map, main
+from sunpy_superres.evaluation.evaluate import interpolated_map
 from sunpy_superres.training.export import export
 
 
@@ -77,8 +78,8 @@ def test_the_baseline_lies_where_the_frame_does():
 
 def test_evaluation_prints_scores_and_writes_tables_and_plots(data, tmp_path, capsys):
     folder = tmp_path / "figures"
-    options = [str(data), "--samples", "3", "--steps", "3", "--figures", str(folder)]
-    assert main(options) == 0
+    options = [str(data), "--n-samples", "3", "--num-steps", "3", "-o", str(folder)]
+    assert main(["evaluate", *options]) == 0
     out = capsys.readouterr().out
     assert f"== HARP {SPLITS['test'][0]}" in out
     assert "RMSE mean / bicubic" in out
@@ -135,7 +136,7 @@ def test_models_side_by_side(data, enhanced, tmp_path, capsys):
 
     folder = tmp_path / "figures"
     options = ["default", str(enhanced), str(data), "--samples", "2", "--steps", "3"]
-    assert main([*options, "--figures", str(folder)]) == 0
+    assert main(["evaluate", *options, "--figures", str(folder)]) == 0
     assert "TFLOP" in capsys.readouterr().out
     with (folder / "test_comparison.csv").open() as file:
         table = {row["score"]: row for row in csv.DictReader(file)}

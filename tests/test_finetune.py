@@ -264,7 +264,7 @@ def test_from_fits_files_to_a_tuned_model(mdi_map, hmi_map, tmp_path, capsys):
     upside_down.save(tmp_path / "other.fits")
     files = ["--mdi", str(tmp_path / "mdi.fits"), str(tmp_path / "other.fits")]
     files += ["--hmi", str(tmp_path / "hmi.fits")]
-    assert main(["pairs", str(tmp_path / "p.safetensors"), *files]) == 0
+    assert main(["pairs", "-o", str(tmp_path / "p.safetensors"), *files]) == 0
     printed = capsys.readouterr()
     assert "1 pairs of 2 MDI files" in printed.out
     assert "left out" in printed.err
@@ -273,7 +273,8 @@ def test_from_fits_files_to_a_tuned_model(mdi_map, hmi_map, tmp_path, capsys):
     toml = tmp_path / "lora.toml"
     toml.write_text("rank = 2\nsize = 32\nbatch = 1\n[loop]\nsteps = 2\nwarmup = 1\n")
     options = ["--recipe", str(toml), "--revision", "tuned"]
-    assert main(["finetune", str(tmp_path / "p.safetensors"), str(tmp_path / "run"), *options]) == 0
+    options += ["-o", str(tmp_path / "run")]
+    assert main(["finetune", str(tmp_path / "p.safetensors"), *options]) == 0
     model = load_model(tmp_path / "run" / "model")
     assert model.config["revision"] == "tuned"
     tuning = model.config["training"]["fine-tuning"]

@@ -49,7 +49,7 @@ def _recipe(folder, name, **settings):
 
 def _command(folder, recipe, out, *launcher):
     launcher = launcher or (sys.executable,)
-    arguments = ("-m", "sunpy_superres.training.train", folder / "pack.safetensors", out)
+    arguments = ("-m", "sunpy_superres.cli", "train", folder / "pack.safetensors", "-o", out)
     return [str(part) for part in (*launcher, *arguments, "--recipe", recipe)]
 
 

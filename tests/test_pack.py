@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 from test_training import field
 
+from sunpy_superres.cli import main
 from sunpy_superres.datasets.packed import Frame, load_pack, save_pack
 from sunpy_superres.datasets.packing import PackConfig, as_seen_on_ccd, frames_of_manifest
-from sunpy_superres.datasets.packing import main as pack_main
 
 
 def test_squeezing_follows_foreshortening():
@@ -82,7 +82,7 @@ def test_frames_of_a_manifest(tmp_path, capsys):
     few = list(frames_of_manifest(tmp_path, PackConfig(oversampled_from=40.0)))
     assert [f.name for f in few][-1:] == ["frame4.fits#ccd"]
     assert "frame4.fits" not in [f.name for f in few]
-    assert pack_main([str(tmp_path), str(tmp_path / "out" / "p.safetensors")]) == 0
+    assert main(["pack", str(tmp_path), "-o", str(tmp_path / "out" / "p.safetensors")]) == 0
     assert "train: 3 frames, 2 regions" in capsys.readouterr().out
     assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 3
 

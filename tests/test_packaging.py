@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sunpy_superres"
 #: Modules whose distribution has another name.
-DISTRIBUTIONS = {"skimage": "scikit-image", "huggingface_hub": "huggingface-hub"}
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "huggingface_hub": "huggingface-hub"}
 
 if not (ROOT / "pyproject.toml").is_file() or not PACKAGE.is_dir():
     pytest.skip("the tests are not beside the package", allow_module_level=True)

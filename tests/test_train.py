@@ -10,6 +10,7 @@ from scipy import ndimage
 from torch.utils.flop_counter import FlopCounterMode
 
 from sunpy_superres import load_model, super_resolve
+from sunpy_superres.cli import main
 from sunpy_superres.datasets.packed import Frame, save_pack
 from sunpy_superres.models.denoiser import DenoiserConfig, build_denoiser
 from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
@@ -299,7 +300,7 @@ def test_the_command_line_trains(pack, tmp_path, capsys):
         "multipliers = [1,1,1,1,1,1,1]",
     ]
     path.write_text("\n".join([*lines, "[stages.network]", "steps = 4", "size = 48", "batch = 2"]))
-    recipes.main([str(pack), str(tmp_path / "run"), "--recipe", str(path)])
+    assert main(["train", str(pack), "-o", str(tmp_path / "run"), "--recipe", str(path)]) == 0
     assert "4/4" in capsys.readouterr().err
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "log", "model.safetensors", "network.checkpoint", "recipe.json",

@@ -6,7 +6,7 @@ __all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_ma
 
 
 def __getattr__(name):
-    # When it is asked for: the command line takes its signals from here without sunpy.
+    # Loaded only when asked for: the command line handles its signals without loading sunpy.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.archive"), name)

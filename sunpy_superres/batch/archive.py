@@ -1,50 +1,40 @@
-"""
-Many magnetograms: in parallel, and again from where it stopped.
-
-``sunpy-superres batch IN... -o DIR`` super-resolves files, and all FITS files of folders.
-"""
+"""Many magnetograms, or one: in parallel if asked, and again from where it stopped."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import hashlib
 import json
 import os
-import sys
 import threading
 import time
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from sunpy_superres.batch.interruption import check
+from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.results import (
     Stamp,
     clean_up_leftovers,
-    file_stem,
-    is_result,
-    is_whole,
-    output_paths,
-    refuse_other,
-    remove_leftovers,
+    is_intact,
+    name_outputs,
+    read_stamp,
+    refuse_to_replace,
+    save_picture,
     save_result,
 )
 from sunpy_superres.batch.scheduling import (
+    compute_in_order,
+    compute_unordered,
     open_client,
-    ordered,
-    reuse_memory,
-    unordered,
     use_own_threads,
 )
-from sunpy_superres.cli.options import add_draw_options, draw_options
+from sunpy_superres.batch.sources import find_sources
 from sunpy_superres.exceptions import ModelError, SuperResWarning
-from sunpy_superres.files import check_regular, file_sha256
-from sunpy_superres.maps.reading import read_map
+from sunpy_superres.files import file_sha256
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import check_options, super_resolve
 
@@ -52,6 +42,8 @@ __all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_ma
 
 #: Settings of `~sunpy_superres.super_resolve` that change a result.
 _SETTINGS = ("estimate", "n_samples", "num_steps", "dtype")
+#: All settings that the stamp of a result holds.
+_STAMPED = (*_SETTINGS, "seed", "lossless")
 _REPORT = "report.jsonl"
 #: One frame at a time in a process; the threads of the network are the parallel part.
 _ONE_AT_A_TIME = threading.Lock()
@@ -61,28 +53,28 @@ _LOADED = {}
 
 def frame_seed(mdi_map, seed=0) -> int:
     """
-    Seed of a frame's ensemble: the same whatever is computed before, after or beside it.
+    Work out the seed of a frame's ensemble; it depends on no other frame.
 
     Parameters
     ----------
     mdi_map : `~sunpy.map.GenericMap`
     seed : int
-        Another one gives other draws of the whole batch.
+        Seed of the batch; another one gives other draws of every frame.
 
     Returns
     -------
     int
-        Of 31 bits.
+        A number of 31 bits.
     """
     digest = hashlib.sha256(np.ascontiguousarray(mdi_map.data, dtype="<f4").tobytes())
     digest.update(f"{mdi_map.meta.get('t_obs') or mdi_map.meta.get('date-obs')} {seed}".encode())
     return int.from_bytes(digest.digest()[:4], "big") >> 1
 
 
-def _model(name, sha256=None):
-    """The model of this process; loaded anew unless it is known to be the one that is asked for."""
+def _model(name, sha256=None, progress=False):
+    """Return the model of this process; load it unless it is known to be the wanted one."""
     if (name, sha256) not in _LOADED:
-        model = load_model(name)
+        model = load_model(name, progress=progress)
         if sha256 not in (None, model.sha256):
             raise ModelError(
                 f"The model {name!r} of this worker has other weights than that of the caller; "
@@ -94,96 +86,73 @@ def _model(name, sha256=None):
     return _LOADED[name, sha256]
 
 
-def _failed(path, error):
-    """Record of a file that could not be done."""
+def _describe_failure(source, error):
+    """Return the record of an input that could not be done."""
     return {
-        "file": str(path), "state": "failed", "model": None, "outputs": {}, "notes": [],
+        "file": source.name, "state": "failed", "model": None, "outputs": {}, "notes": [],
         "reason": f"{type(error).__name__}: {error}",
     }  # fmt: skip
 
 
-def _file_record(path, folder, model, settings):
-    """Super-resolve one file, if it is not done; whatever happens becomes a record."""
+def _process(source, folder, model, settings):
+    """Super-resolve one input, if it is not done; whatever happens becomes a record."""
     started = time.perf_counter()
-    record = {"file": str(path), "outputs": {}}
+    record = {"file": source.name}
     try:
         with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", SuperResWarning)
-            _do_file(Path(path), Path(folder), model, settings, record)
+            _complete(source, Path(folder), model, settings, record)
         record["notes"] = list(dict.fromkeys(str(w.message) for w in caught))
-    except Exception as error:  # whatever it is, the other files are done
-        record = _failed(path, error) | record | {"outputs": {}}
-    check()
+    except Exception as error:  # whatever it is, the other inputs are done
+        record = _describe_failure(source, error) | record
+    raise_lost_signal()
     record["seconds"] = round(time.perf_counter() - started, 3)
     return record
 
 
-def _do_file(path, folder, model, settings, record):
-    check_regular(path)
-    record["sha256"] = file_sha256(path)
+def _complete(source, folder, model, settings, record):
+    """Compute and write what is missing or damaged of one result."""
+    record["sha256"] = source.sha256()
     loaded = _model(*model)
     record["model"] = loaded.sha256
-    kept = {name: settings[name] for name in (*_SETTINGS, "seed", "lossless")}
-    stamp = Stamp.of(record["sha256"], loaded.sha256, kept)
-    outputs = output_paths(folder, file_stem(path))
-    if all(is_whole(output, stamp) for output in outputs.values()):
-        record["state"] = "kept"
-    else:
-        if not settings["overwrite"]:
-            refuse_other(outputs, stamp)
+    stamp = Stamp.of(record["sha256"], loaded.sha256, {name: settings[name] for name in _STAMPED})
+    outputs = name_outputs(folder, source.stem, plot=settings["plot"])
+    overwrite = settings["overwrite"]
+    if not overwrite:
+        refuse_to_replace(outputs, stamp)
+    missing = {kind for kind, path in outputs.items() if not is_intact(path, stamp)}
+    mdi_map = source.read() if missing else None
+    computed = bool(missing - {"plot"})
+    if computed:
         use_own_threads()
-        mdi_map = read_map(path)
         result = super_resolve(
             mdi_map,
             model=loaded,
             seed=frame_seed(mdi_map, settings["seed"]),
             device=settings["device"],
-            progress=False,
+            tile_size=settings["tile_size"],
+            progress=settings["progress"],
             **{name: settings[name] for name in _SETTINGS},
         )
-        how = {name: settings[name] for name in ("lossless", "overwrite")}
-        save_result(outputs, result, stamp, **how)
-        record["state"] = "done"
+        picture = name_outputs(folder, source.stem, plot=True)["plot"]
+        if overwrite and read_stamp(picture) not in (None, stamp):
+            picture.unlink()  # it shows the result that is replaced
+        save_result(outputs, result, stamp, lossless=settings["lossless"], overwrite=overwrite)
+    if "plot" in missing:
+        save_picture(outputs, mdi_map, stamp, overwrite=overwrite)
     record["outputs"] = {str(output): file_sha256(output) for output in outputs.values()}
-
-
-def _found(inputs):
-    """Files of paths, patterns and folders, each once, in order."""
-    if isinstance(inputs, str | os.PathLike):
-        inputs = [inputs]
-    paths = []
-    for entry in map(str, inputs):
-        if Path(entry).is_dir():
-            found = sorted(str(p) for p in Path(entry).rglob("*.f*ts*"))
-            found = [p for p in found if Path(p).is_file() and not is_result(p)]
-        elif Path(entry).exists() or not set("*?[") & set(entry):
-            found = [entry]
-        else:
-            start = Path(Path(entry).anchor)
-            found = sorted(str(p) for p in start.glob(str(Path(entry).relative_to(start))))
-        if not found:
-            raise FileNotFoundError(f"{entry} matches no file; check the path.")
-        paths += found
-    paths = list(dict.fromkeys(paths))
-    stems = Counter(map(file_stem, paths))
-    twice = next((path for path in paths if stems[file_stem(path)] > 1), None)
-    if twice is not None:
-        raise ValueError(
-            f"{stems[file_stem(twice)]} inputs are named {file_stem(twice)!r}; "
-            "run them into different folders."
-        )
-    return paths
+    record["state"] = "done" if computed else "kept"
 
 
 def read_report(path) -> dict[str, dict]:
     """
-    The last record of each file of a report.
+    Read the last record of each file in a report.
 
     Parameters
     ----------
     path : path-like
-        ``report.jsonl``, or the folder that it is in; a line that was cut is left out.
+        ``report.jsonl``, or the folder that holds it.  A line that was cut short is left out.
 
     Returns
     -------
@@ -213,92 +182,111 @@ def super_resolve_files(
     seed=0,
     device=None,
     dtype=None,
+    tile_size=None,
     lossless=False,
+    plot=False,
     overwrite=False,
     progress=True,
+    show=None,
 ) -> dict[str, dict]:
     """
-    Super-resolve many files, in parallel; what is done already is kept.
+    Super-resolve files, in parallel if asked, and keep what is done already.
 
-    Each result is two tiled, compressed FITS files that appear whole or not at all, and carry a
-    stamp of input, model and settings and a checksum: a run that was killed and is started again
-    computes what is missing or damaged, and nothing else.  A file that fails does not stop
-    the others.
+    Each result is two tiled, compressed FITS files.  They appear only when they are complete, and
+    carry a checksum and a stamp of input, model and settings.  A run that was killed and is
+    started again computes what is missing or damaged, and nothing else.  A file that fails does
+    not stop the others.
 
     Parameters
     ----------
-    inputs : path-like or iterable of path-like
-        Files, patterns, and folders that are searched for FITS files.
+    inputs : path-like, or iterable of path-like
+        Files, patterns, and folders that are searched for FITS files; or sources, as
+        `~sunpy_superres.batch.sources.find_sources` returns them.
     out_dir : path-like
         Folder of the results and of ``report.jsonl``.
     client : `distributed.Client`, optional
-        Of a cluster whose workers see the same files.
+        Client of a cluster whose workers see the same files.
     workers : int, optional
-        Processes on this machine, which share its threads; one, by default.
+        Number of processes on this machine, which share its threads; one by default.
     model : str or path-like
-        As in `~sunpy_superres.super_resolve`; loaded once by each worker, whose weights must be
-        those that this process finds.
+        As in `~sunpy_superres.super_resolve`.  Each worker loads it once, and must find the same
+        weights as this process.
     estimate, n_samples, num_steps, device, dtype
-        As there.
+        As in `~sunpy_superres.super_resolve`.
     seed : int
-        Of the batch; the seed of a frame follows from it and the frame (`frame_seed`).
+        Seed of the batch; `frame_seed` works out the seed of each frame, which its header holds
+        as SRSEED.
+    tile_size : int, optional
+        As in `~sunpy_superres.super_resolve`.  It changes no result by more than rounding, so a
+        result of another tile size is kept.
     lossless : bool
-        Keep each bit of the results; else they are quantised in steps of 0.5 G, and of 0.1 G
-        for the uncertainty.
+        Keep each bit of the results; by default the field is quantised in steps of 0.5 G and the
+        uncertainty in steps of 0.1 G.
+    plot : bool
+        Also draw a picture of each result, a PNG file with the same stamp.
     overwrite : bool
-        Replace results of other inputs, models or settings.
+        Replace any file that has the name of a result.  By default only a damaged result of the
+        same input, model and settings is replaced.
     progress : bool
-        Show a progress bar.
+        Show a progress bar: of the files, or of the computation where there is one file.
+    show : callable, optional
+        Called with the record of each input as soon as that is done.
 
     Returns
     -------
     dict
-        As of `read_report`, for these inputs.
+        Records of these inputs, as `read_report` returns them.
 
     Raises
     ------
     FileNotFoundError
-        If an input matches no file.
+        If a pattern or a folder gives no file.
     ValueError
         If two inputs have the same name, or an option is out of range.
     ModelError
         If the model cannot be loaded.
     """
-    paths = _found(inputs)
+    sources = find_sources(inputs)
+    check_options(estimate, n_samples, num_steps, tile_size=tile_size, seed=seed)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out_dir)
-    check_options(estimate, n_samples, num_steps, seed=seed)
-    model = (str(model), _model(str(model)).sha256)
     settings = {
         "estimate": estimate, "n_samples": n_samples, "num_steps": num_steps, "dtype": dtype,
-        "seed": seed, "device": device, "lossless": lossless, "overwrite": overwrite,
+        "seed": seed, "device": device, "tile_size": tile_size, "lossless": lossless,
+        "plot": plot, "overwrite": overwrite,
     }  # fmt: skip
-    task = functools.partial(
-        _file_record, folder=str(out_dir.resolve()), model=model, settings=settings
-    )
-    records, failures = {}, 0
-    with (
-        (out_dir / _REPORT).open("a", encoding="utf-8") as report,
-        open_client(client, workers) as chosen,
-        tqdm(total=len(paths), unit="file", desc="super-resolving", disable=not progress) as bar,
-    ):
+    records, failures, single = {}, 0, len(sources) == 1
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(clean_up_leftovers(out_dir))
+        model = (str(model), _model(str(model), progress=progress).sha256)
+        report = stack.enter_context((out_dir / _REPORT).open("a", encoding="utf-8"))
         if report.tell():
-            report.write("\n")  # ends a line that was cut
-        for path, record in unordered(task, paths, chosen):
-            if isinstance(record, BaseException):  # of dask: the worker was lost, again and again
-                record = _failed(path, record)
+            report.write("\n")  # ends a line that was cut short
+        client = stack.enter_context(open_client(client, workers))
+        hidden = single or not progress
+        bar = stack.enter_context(
+            tqdm(total=len(sources), unit="file", desc="super-resolving", disable=hidden)
+        )
+        settings["progress"] = progress and single and client is None
+        task = functools.partial(
+            _process, folder=str(out_dir.resolve()), model=model, settings=settings
+        )
+        for source, record in compute_unordered(task, sources, client):
+            if isinstance(record, BaseException):  # dask lost its workers again and again
+                record = _describe_failure(source, record)
             report.write(json.dumps(record) + "\n")
             report.flush()
-            records[path] = record
+            records[source.name] = record
             failures += record["state"] == "failed"
             bar.set_postfix(failed=failures, refresh=False)
             bar.update()
+            if show is not None:
+                show(record)
         os.fsync(report.fileno())
-    return {path: records[path] for path in paths}
+    return {source.name: records[source.name] for source in sources}
 
 
-def _map_result(mdi_map, model, seed, options):
+def _super_resolve_map(mdi_map, model, seed, options):
     with _ONE_AT_A_TIME:
         use_own_threads()
         return super_resolve(
@@ -313,78 +301,26 @@ def super_resolve_maps(maps, *, client=None, model="default", seed=0, progress=T
     Parameters
     ----------
     maps : iterable of `~sunpy.map.GenericMap`
-        A `~sunpy.map.MapSequence`, say; taken as needed, so it may be endless.
+        For example a `~sunpy.map.MapSequence`.  Maps are taken as they are needed, so the
+        iterable may be endless.
     client : `distributed.Client`, optional
-        Computes some frames ahead.
+        Client of a cluster that computes some frames ahead.
     model : str or path-like
+        As in `~sunpy_superres.super_resolve`.
     seed : int
-        Of the sequence; the seed of a frame follows from it and the frame (`frame_seed`).
+        Seed of the sequence; `frame_seed` works out the seed of each frame.
     progress : bool
         Show a progress bar.
     **options
-        Of `~sunpy_superres.super_resolve`.
+        Other options of `~sunpy_superres.super_resolve`.
 
     Yields
     ------
     SuperResolution or SuperResolutionSamples
-        Of each Map.
+        The result of each Map.
     """
     total = len(maps) if hasattr(maps, "__len__") else None
-    model = (str(model), _model(str(model)).sha256)
-    task = functools.partial(_map_result, model=model, seed=seed, options=options)
+    model = (str(model), _model(str(model), progress=progress).sha256)
+    task = functools.partial(_super_resolve_map, model=model, seed=seed, options=options)
     bar = tqdm(maps, total=total, unit="map", desc="super-resolving", disable=not progress)
-    yield from ordered(task, bar, client)
-
-
-def main(arguments=None):
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres batch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="file, pattern or folder")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster")
-    where.add_argument("--workers", type=int, metavar="N", help="processes on this machine")
-    add_draw_options(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the batch (0)")
-    parser.add_argument("--lossless", action="store_true", help="keep each bit of the results")
-    parser.add_argument("--overwrite", action="store_true", help="replace what differs")
-    parser.add_argument("--quiet", action="store_true", help="no progress, only failures")
-    options = parser.parse_args(arguments)
-    reuse_memory()
-    with contextlib.ExitStack() as stack:
-        client = None
-        if options.scheduler:
-            from distributed import Client
-
-            client = stack.enter_context(Client(options.scheduler, timeout="30s"))
-        stack.enter_context(clean_up_leftovers(options.output))
-        records = super_resolve_files(
-            options.inputs,
-            options.output,
-            client=client,
-            workers=options.workers,
-            model=options.model,
-            seed=options.seed,
-            lossless=options.lossless,
-            overwrite=options.overwrite,
-            progress=not options.quiet,
-            **draw_options(options),
-        )
-    for path, record in records.items():
-        if record["state"] == "failed":
-            print(f"failed: {path}: {record['reason']}", file=sys.stderr)
-    count = Counter(record["state"] for record in records.values())
-    print(
-        f"{count['done']} done, {count['kept']} kept, {count['failed']} failed; "
-        f"see {Path(options.output) / _REPORT}",
-        file=sys.stdout if not options.quiet else sys.stderr,
-    )
-    return 1 if count["failed"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    yield from compute_in_order(task, bar, client)

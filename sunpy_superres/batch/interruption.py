@@ -6,22 +6,23 @@ import contextlib
 import signal
 import threading
 
-__all__ = ["Terminated", "check", "orderly_end"]
+__all__ = ["Terminated", "end_orderly", "raise_lost_signal"]
 
 #: Exceptions of the signals that have come, the last one at the end.
 _CAME = []
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it: the end is as orderly as on Ctrl-C."""
+    """SIGTERM, as a batch system sends it; the command ends in order, as on Ctrl-C."""
 
 
 @contextlib.contextmanager
-def orderly_end():
+def end_orderly():
     """
-    Let SIGTERM raise `Terminated`, so that no half of a file is left behind.
+    Let SIGTERM raise `Terminated`, so that no half-written file is left behind.
 
-    SIGTERM and SIGINT are remembered as well, for `check`.  Handlers of somebody else stay.
+    SIGTERM and SIGINT are also remembered for `raise_lost_signal`.  A handler that another
+    library has installed stays in place.
     """
     ours = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
@@ -43,12 +44,12 @@ def orderly_end():
         _CAME.clear()
 
 
-def check():
+def raise_lost_signal():
     """
-    Raise again what a signal raised, if it was lost.
+    Raise the exception of a signal again, if it was lost.
 
-    An exception is, where it strikes in a callback of the interpreter, and becomes another one
-    where a library turns any into its own.
+    Python drops an exception that strikes in some callbacks of the interpreter, and some
+    libraries turn every exception into one of their own.
     """
     if _CAME:
         raise _CAME[-1]

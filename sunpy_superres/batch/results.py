@@ -17,31 +17,37 @@ import psutil
 import sunpy.map
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
+from PIL import Image
 
 from sunpy_superres.files import move_together, write_atomically
+from sunpy_superres.maps.plotting import plot_result
+from sunpy_superres.super_resolution import SuperResolution
 
 __all__ = [
     "Stamp",
-    "is_result",
-    "is_whole",
-    "output_paths",
-    "partial_folder",
-    "refuse_other",
     "clean_up_leftovers",
+    "has_result_name",
+    "is_intact",
+    "name_outputs",
+    "open_partial_folder",
+    "read_stamp",
+    "refuse_to_replace",
     "remove_leftovers",
+    "remove_suffixes",
+    "save_picture",
     "save_result",
 ]
 
-#: Gauss of one step of a compressed file: under a tenth of HMI's noise of 6 G and, for the
-#: uncertainty, which is smooth, a tenth of a Gauss.
+#: Quantisation step in Gauss of a compressed file: under a tenth of HMI's noise of 6 G for the
+#: field, and finer for the uncertainty, which is smooth.
 _STEPS = {"hmi_like": 0.5, "uncertainty": 0.1}
-#: Card that holds the stamp.
+#: FITS card, and text chunk of a PNG file, that hold the stamp.
 _CARD = "srstamp"
 _SUFFIXES = (".gz", ".fz", ".fits", ".fts", ".fit")
 
 
-def file_stem(path) -> str:
-    """Name of a file without its FITS suffixes."""
+def remove_suffixes(path) -> str:
+    """Return the name of a file without its folder and its FITS suffixes."""
     name = Path(path).name
     for suffix in _SUFFIXES:
         if name.lower().endswith(suffix):
@@ -49,31 +55,141 @@ def file_stem(path) -> str:
     return name
 
 
-def output_paths(folder, stem) -> dict[str, Path]:
-    """Paths of the two Maps of a result."""
-    return {kind: Path(folder) / f"{stem}_{kind}.fits" for kind in _STEPS}
+def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
+    """
+    Name the files of a result.
+
+    Parameters
+    ----------
+    folder : path-like
+    stem : str
+        Beginning of the names.
+    plot : bool
+        Whether there is a picture too.
+
+    Returns
+    -------
+    dict
+        Paths by kind: "hmi_like", "uncertainty" and, if asked for, "plot".
+    """
+    outputs = {kind: Path(folder) / f"{stem}_{kind}.fits" for kind in _STEPS}
+    return outputs | ({"plot": Path(folder) / f"{stem}.png"} if plot else {})
+
+
+def has_result_name(path) -> bool:
+    """Return whether a file has the name of a result, or is part of one being written."""
+    path = Path(path)
+    return any(remove_suffixes(path).endswith("_" + kind) for kind in _STEPS) or any(
+        parent.name.startswith(".part-") for parent in path.parents
+    )
 
 
 class Stamp(str):
-    """What a result follows from: input, model and settings, as one short hash."""
+    """One short hash of everything that decides a result: input, model and settings."""
 
     @classmethod
     def of(cls, source_sha256, model_sha256, settings) -> Stamp:
         """
-        The stamp of a result to be made.
+        Work out the stamp of a result.
 
         Parameters
         ----------
         source_sha256, model_sha256 : str
         settings : dict
-            Ready for JSON.
+            Its values can be written as JSON.
         """
         text = json.dumps([source_sha256, model_sha256, settings], sort_keys=True)
         return cls(hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
-def _compressed(kind, lossless, seed):
-    """Constructor of a tiled, compressed image."""
+def read_stamp(path):
+    """
+    Read the stamp of a result or of a picture, even if the rest of the file is damaged.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str or None
+        None if there is no stamp to be read: another program wrote the file, or its header is
+        damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if path.suffix == ".png":
+                with Image.open(path) as image:
+                    return image.info.get(_CARD)
+            with fits.open(path, disable_image_compression=True) as file:
+                return file[1].header.get(_CARD)
+    except Exception:  # a damaged file makes astropy and Pillow raise a dozen kinds
+        return None
+
+
+def is_intact(path, stamp=None) -> bool:
+    """
+    Return whether a file is a result, or its picture, and as it was written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    stamp : Stamp, optional
+        The stamp that it must carry; any, by default.
+    """
+    found = read_stamp(path)
+    if found is None or stamp not in (None, found):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyUserWarning)  # a checksum that is wrong
+            if path.suffix == ".png":
+                with Image.open(path) as image:
+                    image.verify()
+                return True
+            with fits.open(path, checksum=True, disable_image_compression=True) as file:
+                return "CHECKSUM" in file[1].header and file[1].data is not None
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError, Warning):
+        return False
+
+
+def refuse_to_replace(outputs, stamp):
+    """
+    Raise if a path of a result is taken by a file that does not carry its stamp.
+
+    Such a file may be of another program, or a result of another input, model or other settings.
+    A damaged file is refused too, unless its stamp can still be read and is the same.
+
+    Parameters
+    ----------
+    outputs : dict
+        From `name_outputs`.
+    stamp : Stamp
+
+    Raises
+    ------
+    FileExistsError
+    """
+    for path in outputs.values():
+        found = read_stamp(path)
+        if found == stamp or not os.path.lexists(path):
+            continue
+        reason = (
+            "is not a result of this package, or is too damaged to tell"
+            if found is None
+            else "was made from another input, model or settings"
+        )
+        raise FileExistsError(
+            f"{path} exists and {reason}; give --overwrite (overwrite=True in Python) to replace "
+            "it, or another folder."
+        )
+
+
+def _compressed_image(kind, lossless, seed):
+    """Return a constructor of a tiled, compressed image."""
     how = {"compression_type": "GZIP_2", "quantize_level": 0.0}
     if not lossless:
         how = {
@@ -85,78 +201,90 @@ def _compressed(kind, lossless, seed):
     return functools.partial(fits.CompImageHDU, **how)
 
 
-def is_result(path) -> bool:
-    """Whether a file is, by its name, a result or a part of one, and so no input."""
-    path = Path(path)
-    return any(file_stem(path).endswith("_" + kind) for kind in _STEPS) or any(
-        parent.name.startswith(".part-") for parent in path.parents
-    )
-
-
-def refuse_other(outputs, stamp):
-    """
-    Raise where a whole result of another input, model or settings would be replaced.
-
-    Parameters
-    ----------
-    outputs : dict
-        Of `output_paths`.
-    stamp : Stamp
-
-    Raises
-    ------
-    FileExistsError
-    """
-    for path in outputs.values():
-        if is_whole(path) and not is_whole(path, stamp):
-            raise FileExistsError(
-                f"{path} was made from another input, model or settings; "
-                "give overwrite, or another folder."
-            )
-
-
 def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
     """
-    Write both Maps of a result: each appears whole, the uncertainty last.
+    Write both Maps of a result; no reader ever finds half of a file.
+
+    The uncertainty appears last.
 
     Parameters
     ----------
     outputs : dict
-        Of `output_paths`.
+        From `name_outputs`.
     result : `~sunpy_superres.SuperResolution`
     stamp : Stamp
     lossless : bool
-        Keep each bit; else quantised in steps of 0.5 G, and of 0.1 G for the uncertainty.
+        Keep each bit; by default the field is quantised in steps of 0.5 G and the uncertainty in
+        steps of 0.1 G.
     overwrite : bool
-        Replace a result of another input, model or settings.
+        Replace any file at these paths.
 
     Raises
     ------
     FileExistsError
-        As `refuse_other`; another process may have written it meanwhile.
+        If `refuse_to_replace` does; another process may have written a file meanwhile.
     """
-    folder = outputs["hmi_like"].parent
-    with partial_folder(folder) as partial:
-        for kind, path in outputs.items():
-            smap = getattr(result, kind)
-            smap = sunpy.map.Map(smap.data, dict(smap.meta, **{_CARD: str(stamp)}))
-            hdu = _compressed(kind, lossless, int(smap.meta["srseed"]))
-            write_atomically(
-                partial / path.name,
-                lambda name, smap=smap, hdu=hdu: smap.save(
-                    name, hdu_type=hdu, checksum=True, overwrite=True
-                ),
-            )
+    writers = {}
+    for kind in _STEPS:
+        smap = getattr(result, kind)
+        smap = sunpy.map.Map(smap.data, dict(smap.meta, **{_CARD: str(stamp)}))
+        hdu_type = _compressed_image(kind, lossless, int(smap.meta["srseed"]))
+        writers[kind] = functools.partial(_save_with_checksums, smap, hdu_type)
+    _write_together({kind: outputs[kind] for kind in writers}, writers, stamp, overwrite)
+
+
+def _save_with_checksums(smap, hdu_type, name):
+    """Save a Map with the checksums of the FITS standard; the same Map gives the same bytes."""
+    smap.save(name, hdu_type=hdu_type, overwrite=True)
+    with fits.open(name, mode="update", disable_image_compression=True) as file:
+        for hdu in file:
+            # Instead of astropy's comment, which holds the time.
+            hdu.add_checksum(when="checksum")
+
+
+def save_picture(outputs, mdi_map, stamp, *, overwrite=False):
+    """
+    Draw a result, from its files, as a PNG file that carries the stamp in a text chunk.
+
+    Parameters
+    ----------
+    outputs : dict
+        From `name_outputs`, with "plot".
+    mdi_map : `~sunpy.map.GenericMap`
+        Input of the result.
+    stamp : Stamp
+    overwrite : bool
+        Replace any file at this path.
+
+    Raises
+    ------
+    FileExistsError
+        If `refuse_to_replace` does.
+    """
+    result = SuperResolution(*(sunpy.map.Map(outputs[kind]) for kind in _STEPS))
+    save = functools.partial(
+        plot_result(mdi_map, result).savefig, dpi=110, format="png", metadata={_CARD: str(stamp)}
+    )
+    _write_together({"plot": outputs["plot"]}, {"plot": save}, stamp, overwrite)
+
+
+def _write_together(outputs, writers, stamp, overwrite):
+    """Write files beside their final places, then move all of them there."""
+    folder = next(iter(outputs.values())).parent
+    with open_partial_folder(folder) as partial:
+        written = {kind: partial / path.name for kind, path in outputs.items()}
+        for kind, path in written.items():
+            write_atomically(path, writers[kind])
         move_together(
-            [partial / path.name for path in outputs.values()],
+            list(written.values()),
             list(outputs.values()),
-            check=None if overwrite else functools.partial(refuse_other, outputs, stamp),
+            check=None if overwrite else functools.partial(refuse_to_replace, outputs, stamp),
         )
         _sync(folder)
 
 
 def _sync(folder):
-    """Have the names of a folder's files on disk."""
+    """Make sure that the names of a folder's files are on disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -164,30 +292,9 @@ def _sync(folder):
         os.close(handle)
 
 
-def is_whole(path, stamp=None) -> bool:
-    """
-    Whether a file is a result that nothing has happened to since it was written.
-
-    Parameters
-    ----------
-    path : path-like
-    stamp : Stamp, optional
-        That it must carry.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", AstropyUserWarning)  # a checksum that is wrong
-            with fits.open(path, checksum=True, disable_image_compression=True) as file:
-                header = file[1].header
-                complete = "CHECKSUM" in header and file[1].data is not None
-    except (OSError, ValueError, TypeError, IndexError, Warning):
-        return False
-    return complete and (stamp is None or header.get(_CARD) == stamp)
-
-
 @contextlib.contextmanager
-def partial_folder(folder):
-    """A folder in another one that is gone at the end; `remove_leftovers` knows it by its name."""
+def open_partial_folder(folder):
+    """Make a folder for unfinished files, whose name `remove_leftovers` knows; remove it after."""
     prefix = f".part-{socket.gethostname()}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as partial:
         yield Path(partial)
@@ -196,13 +303,14 @@ def partial_folder(folder):
 @contextlib.contextmanager
 def clean_up_leftovers(folder):
     """
-    A command's work in a folder: no temporary folder is left, wherever a signal strikes.
+    Leave no temporary folder behind, wherever a signal strikes.
 
-    One may come while a temporary folder is being made or removed.
+    A signal may come while a temporary folder is being made or removed.
 
     Parameters
     ----------
     folder : path-like
+        Folder of the results.
     """
     remove_leftovers(folder)
     try:
@@ -214,13 +322,14 @@ def clean_up_leftovers(folder):
 
 def remove_leftovers(folder, own=False):
     """
-    Remove temporary folders of processes of this machine that are no more.
+    Remove temporary folders whose processes, on this machine, have ended.
 
     Parameters
     ----------
     folder : path-like
+        Folder of the results.
     own : bool
-        Of this process as well, which is about to end.
+        Remove those of this process as well, because it is about to end.
     """
     start = f".part-{socket.gethostname()}-"
     for path in Path(folder).glob(f"{start}*"):

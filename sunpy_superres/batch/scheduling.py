@@ -10,26 +10,32 @@ import os
 import sys
 from collections import deque
 
-__all__ = ["TILE_SIZE", "open_client", "ordered", "reuse_memory", "unordered", "use_own_threads"]
+__all__ = [
+    "TILE_SIZE",
+    "compute_in_order",
+    "compute_unordered",
+    "open_client",
+    "reuse_memory",
+    "use_own_threads",
+]
 
-#: MDI pixels along a side of a tile in a process whose memory is reused: larger than where it is
-#: not, so that less of the time goes into the margins.  Not for a batch, whose results must not
-#: depend, not even in rounding, on which of its workers reuse theirs.
+#: MDI pixels along a side of a tile in the commands, whose processes reuse their memory: larger
+#: than the default, so that less of the time goes into the margins.
 TILE_SIZE = 512
 
 #: Tasks under way for each worker: one that runs and two that wait.
 _AHEAD = 3
-#: Of malloc.h.
+#: Numbers of the options of ``mallopt``, from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def reuse_memory():
     """
-    Have the C library keep what is freed for the next layer of the network.
+    Let the C library keep freed memory for the next layer of the network.
 
-    By default it returns large blocks to the system, which clears them anew each time: a third
-    of the time of a full disk.  A setting of the whole process, so only for those that this
-    package starts.
+    By default it returns large blocks to the system, which clears them each time they are used
+    again; that takes a third of the time of a full disk.  The setting holds for the whole
+    process, so only a process that this package starts should call this function.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
@@ -38,19 +44,19 @@ def reuse_memory():
 
 
 def use_own_threads():
-    """Give the network the threads of the dask worker that this process is."""
+    """Let the network use as many threads as dask gave to this worker."""
     import torch
 
-    distributed = sys.modules.get("distributed")  # a worker has it
+    distributed = sys.modules.get("distributed")  # every worker has loaded it
     if distributed is None:
         return
-    with contextlib.suppress(ValueError):  # no worker: the threads are all of the machine
+    with contextlib.suppress(ValueError):  # not a worker: all threads of the machine
         torch.set_num_threads(distributed.get_worker().state.nthreads)
 
 
 @contextlib.contextmanager
 def open_client(client, workers):
-    """The given client, one of ``workers`` processes, or None for this process alone."""
+    """Yield the given client, a client of ``workers`` processes, or None for this process alone."""
     if client is not None or not workers or workers == 1:
         yield client
         return
@@ -64,7 +70,7 @@ def open_client(client, workers):
     threads = max(1, CPU_COUNT // workers)
     # No limit that pauses or kills a worker: the memory of a frame is bounded by its size.
     with (
-        _environment_kept(),
+        _keep_environment(),
         LocalCluster(
             workers, threads_per_worker=threads, memory_limit=0, dashboard_address=":0",
             silence_logs=logging.ERROR,
@@ -76,8 +82,8 @@ def open_client(client, workers):
 
 
 @contextlib.contextmanager
-def _environment_kept():
-    """Take back what dask sets for its workers: it would tell later programs to use one thread."""
+def _keep_environment():
+    """Undo what dask sets for its workers: later programs would use a single thread."""
     before = dict(os.environ)
     try:
         yield
@@ -86,8 +92,8 @@ def _environment_kept():
         os.environ.update(before)
 
 
-def unordered(function, items, client):
-    """``(item, result or exception)`` as they come; few at a time, so that memory is bounded."""
+def compute_unordered(function, items, client):
+    """Yield ``(item, result or exception)`` in any order; few are under way at a time."""
     if client is None:
         yield from ((item, function(item)) for item in items)
         return
@@ -113,8 +119,8 @@ def unordered(function, items, client):
             pool.add(new)
 
 
-def ordered(function, items, client):
-    """Results in the order of the items."""
+def compute_in_order(function, items, client):
+    """Yield results in the order of the items."""
     if client is None:
         yield from map(function, items)
         return

@@ -1,15 +1,8 @@
-"""
-One packed training file from a folder of HMI magnetograms.
-
-``sunpy-superres pack DATA OUT`` reads the MANIFEST.json of DATA; without one, the headers of all
-FITS files in it: SHARP patches, cut-outs and full disks.
-"""
+"""One packed training file from a folder of HMI magnetograms."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +22,7 @@ __all__ = [
     "thin_frames",
     "frames_of_manifest",
     "frames_of_maps",
-    "main",
+    "pack_folder",
 ]
 
 #: What the manifest calls line-of-sight fields at HMI's full resolution.
@@ -248,31 +241,36 @@ def thin_frames(frames, limit=64.0):
     return kept
 
 
-def main(arguments=None):
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres pack",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data")
-    parser.add_argument("out")
-    parser.add_argument(
-        "--limit", type=float, default=64.0, metavar="MIB", help="size of the file (64)"
-    )
-    options = parser.parse_args(arguments)
-    found = (Path(options.data) / "MANIFEST.json").exists()
-    frames = list((frames_of_manifest if found else frames_of_maps)(options.data))
-    frames = thin_frames(frames, options.limit)
-    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-    save_pack(frames, options.out)
-    for split in ("train", *SPLITS):
-        chosen = [frame for frame in frames if frame.split == split]
-        pixels = sum(frame.field.size for frame in chosen) / 1e6
-        regions = len({frame.region for frame in chosen})
-        print(f"{split}: {len(chosen)} frames, {regions} regions, {pixels:.1f} Mpixel")
-    return 0
+def pack_folder(data, path, limit=64.0, config=PackConfig()):
+    """
+    Write the frames of a folder into one packed file, thinned until they fit.
 
+    Parameters
+    ----------
+    data : path-like
+        Folder of HMI magnetograms, described by its MANIFEST.json or, without one, by the headers
+        of all FITS files in it.
+    path : path-like
+        File to write.
+    limit : float
+        Largest size of the file in MiB.
+    config : PackConfig
 
-if __name__ == "__main__":
-    sys.exit(main())
+    Returns
+    -------
+    list of Frame
+        The frames in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no FITS file.
+    ValueError
+        If one frame of each region is more than the limit.
+    """
+    described = (Path(data) / "MANIFEST.json").exists()
+    find = frames_of_manifest if described else frames_of_maps
+    frames = thin_frames(list(find(data, config)), limit)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_pack(frames, path)
+    return frames

@@ -1,15 +1,8 @@
-"""
-Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed.
-
-``sunpy-superres pairs OUT --mdi FILE... --hmi FILE...``
-"""
+"""Pairs of MDI and HMI Maps: matched in time, put on one grid, registered, and packed."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,8 +28,8 @@ from sunpy_superres.maps.regridding import resample_to
 __all__ = [
     "AlignedPair",
     "PairRecord",
+    "align_files",
     "align_pair",
-    "main",
     "match_pairs",
     "observation_time",
     "save_pairs",
@@ -290,6 +283,33 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     )
 
 
+def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
+    """
+    Match FITS files in time, and register each pair.
+
+    Parameters
+    ----------
+    mdi_files, hmi_files : sequence of path-like
+    largest_gap : `~astropy.units.Quantity`
+        Largest time between the two observations of a pair.
+
+    Yields
+    ------
+    time : `~astropy.time.Time`
+        When MDI observed.
+    pair : AlignedPair, TypeError or ValueError
+        The error of `align_pair` if it refuses the pair.
+    """
+    mdi_maps = [read_map(name) for name in mdi_files]
+    hmi_maps = [read_map(name, "HMI") for name in hmi_files]
+    for mdi_map, hmi_map in match_pairs(mdi_maps, hmi_maps, largest_gap):
+        try:
+            pair = align_pair(mdi_map, hmi_map, largest_gap=largest_gap)
+        except (TypeError, ValueError) as error:
+            pair = error
+        yield observation_time(mdi_map), pair
+
+
 def save_pairs(pairs, path):
     """
     Write pairs, with their records, into one safetensors file, whole or not at all.
@@ -307,41 +327,3 @@ def save_pairs(pairs, path):
         index.append(asdict(pair.record))
     content = save(tensors, {"pairs": json.dumps(index)})
     write_atomically(path, lambda name: Path(name).write_bytes(content))
-
-
-def main(arguments=None):
-    """Command line: pairs from FITS files; what is refused is said, and does not stop the rest."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres pairs",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("out")
-    parser.add_argument("--mdi", nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--hmi", nargs="+", required=True, metavar="FILE")
-    parser.add_argument("--largest-gap", type=float, default=6.0, metavar="MINUTES")
-    options = parser.parse_args(arguments)
-    gap = options.largest_gap * u.min
-    kept = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        files = {"MDI": options.mdi, "HMI": options.hmi}
-        groups = [[read_map(n, instrument) for n in names] for instrument, names in files.items()]
-        matched = match_pairs(*groups, largest_gap=gap)
-        for mdi_map, hmi_map in matched:
-            try:
-                pair = align_pair(mdi_map, hmi_map, largest_gap=gap)
-            except (TypeError, ValueError) as error:
-                print(f"left out: {observation_time(mdi_map).isot}: {error}", file=sys.stderr)
-                continue
-            kept.append(pair)
-            print(json.dumps(asdict(pair.record)))
-    print(f"{len(kept)} pairs of {len(options.mdi)} MDI files.")
-    if not kept:
-        raise ValueError("No pair is left; nothing was written.")
-    save_pairs(kept, options.out)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,26 +1,10 @@
-"""
-Measure models on HMI regions degraded to MDI, and on real pairs.
-
-``sunpy-superres evaluate DATA`` prints the table of the model card of the embedded model, and
-``sunpy-superres evaluate MODEL DATA`` that of another; ``sunpy-superres evaluate MODEL MODEL...
-DATA`` prints one table of all of them, beside calibrated bicubic interpolation;
-with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the plots
-of power and reliability, or the table and the pictures side by side.  DATA is a folder of HMI
-magnetograms, split by the MANIFEST.json in it or by the headers; the split "pairs" needs the
-project's own data folder.
-"""
+"""Measure models on HMI regions degraded to MDI, and on real pairs."""
 
 from __future__ import annotations
-
-import argparse
-import sys
-import warnings
-from pathlib import Path
 
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.datasets.splits import SPLITS
 from sunpy_superres.evaluation.cases import cases
 from sunpy_superres.evaluation.scores import Scores, score
 from sunpy_superres.maps.geometry import plate_scale
@@ -28,7 +12,7 @@ from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
 
-__all__ = ["evaluate", "interpolated_map", "main"]
+__all__ = ["evaluate", "interpolated_map"]
 
 
 def interpolated_map(mdi_map, model="default"):
@@ -125,70 +109,3 @@ def evaluate(
         if look is not None:
             look(case, baseline, result)
     return {**regions, "all": everything}
-
-
-def _side_by_side(options):
-    """The command line for more than one model."""
-    from sunpy_superres.evaluation.comparison import compare_models
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        comparison = compare_models(
-            options.data,
-            options.models,
-            options.split,
-            n_samples=options.samples,
-            num_steps=options.steps,
-            noise=options.noise,
-        )
-        if options.figures:
-            comparison.write(options.figures)
-    print("\n".join(comparison.table.pformat(max_lines=-1, max_width=-1)))
-    return 0
-
-
-def main(arguments=None):
-    """Command line: a table of scores, as text."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("models", nargs="*", metavar="MODEL", default=["default"])
-    parser.add_argument("data", metavar="DATA")
-    parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs", "example"])
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--noise", type=float, default=12.0)
-    parser.add_argument("--figures", type=Path, metavar="DIR", help="tables and plots as well")
-    options = parser.parse_args(arguments)
-    if len(options.models) > 1:
-        return _side_by_side(options)
-    gathered = None
-    if options.figures:
-        from sunpy_superres.evaluation.figures import Gathered
-
-        gathered = Gathered()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scores = evaluate(
-            options.data,
-            options.split,
-            options.models[0],
-            n_samples=options.samples,
-            num_steps=options.steps,
-            noise=options.noise,
-            look=gathered,
-        )
-        if gathered is not None:
-            gathered.write(options.figures, options.split)
-    for name, entry in scores.items():
-        print(f"== {name}")
-        for label, value in entry.table().items():
-            text = value if isinstance(value, str | int) else f"{float(value):.4f}"
-            print(f"{label:44} {text}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

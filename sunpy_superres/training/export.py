@@ -1,16 +1,9 @@
-"""
-A trained run as a model folder: calibration, configuration, half-precision weights, card.
-
-``sunpy-superres export RUN MODEL --data DATA``
-"""
+"""A trained run as a model folder: calibration, configuration, half-precision weights, card."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 from safetensors import safe_open
@@ -24,7 +17,7 @@ from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.recipe import Recipe
 
-__all__ = ["export", "main"]
+__all__ = ["export"]
 
 #: Calibration that changes nothing, with the regression's mean as the mean.
 _NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
@@ -137,36 +130,3 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     calibration = extend_calibration(*tables)
     save_model(folder, network, calibration=calibration, card=card, **common)
     return calibration
-
-
-def main(arguments=None):
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run", help="folder of a training, a model folder, or 'default'")
-    parser.add_argument("model")
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--revision", default="local")
-    parser.add_argument("--card", help="file with the text of the model card")
-    parser.add_argument("--samples", type=int, default=8)
-    options = parser.parse_args(arguments)
-    card = Path(options.card).read_text(encoding="utf-8") if options.card else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        calibration = export(
-            options.run,
-            options.model,
-            options.data,
-            revision=options.revision,
-            card=card,
-            n_samples=options.samples,
-        )
-    print(json.dumps(calibration))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,15 @@
 """
 Fine-tuning on real pairs with LoRA, as Ramunno et al. (2025) do; merged into the weights.
 
-``sunpy-superres finetune PAIRS OUT`` writes the tuned model as the folder OUT/model.
-
 The low-rank additions (Hu et al. 2022) are peft's, on the 3 x 3 convolutions of the residual
 blocks; everything else stays as it is.
 """
 
 from __future__ import annotations
 
-import argparse
+import copy
 import hashlib
 import json
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,10 +20,17 @@ from safetensors import safe_open
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
-from sunpy_superres.training.recipe import read_toml
+from sunpy_superres.training.progress import progress_bar
 from sunpy_superres.training.stages import diffusion_loss, regression_loss
 
-__all__ = ["FineTuning", "PairSampler", "finetune", "main", "merge_adapters", "add_adapters"]
+__all__ = [
+    "FineTuning",
+    "PairSampler",
+    "add_adapters",
+    "finetune",
+    "merge_adapters",
+    "tune_model",
+]
 
 #: Names, in both networks, of the convolutions that are adapted.
 _ADAPTED = r".*\.(conv1|conv2)"
@@ -255,49 +259,52 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     return model.eval()
 
 
-def main(arguments=None):
-    """Command line of `finetune`."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres finetune",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("pairs", help="file of 'sunpy-superres pairs'")
-    parser.add_argument("out")
-    parser.add_argument("--model", default="default")
-    parser.add_argument(
-        "--recipe", metavar="TOML", help="rank, size, batch, seed and [loop], as in FineTuning"
-    )
-    parser.add_argument("--revision", default="local")
-    options = parser.parse_args(arguments)
+def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", progress=True):
+    """
+    Fine-tune a model on real pairs, and write the tuned one with the same calibration.
 
+    Parameters
+    ----------
+    model : str, path-like or Model
+        As in `~sunpy_superres.super_resolve`.
+    pairs : path-like
+        File of `~sunpy_superres.datasets.pairs.save_pairs`.
+    out : path-like
+        Folder of the checkpoints, and of the tuned model as its subfolder "model".
+    recipe : FineTuning
+    revision : str
+        Name of this version of the weights.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        Folder of the tuned model.
+
+    Raises
+    ------
+    ValueError
+        If `finetune` does.
+    """
+    # The rest of this module needs no more than torch and peft.
     from sunpy_superres.models.loading import load_model, save_model
-    from sunpy_superres.training.progress import progress_bar
 
-    source = load_model(options.model)
-    recipe = FineTuning.from_dict(read_toml(options.recipe) if options.recipe else {})
-    with progress_bar(2 * recipe.loop.steps, "fine-tuning", True) as bar:
-        network = finetune(
-            source.network, options.pairs, options.out, recipe, lambda step, loss: bar.update(1)
-        )
-    with safe_open(options.pairs, framework="numpy") as file:
+    source = load_model(model, progress=progress)
+    network = copy.deepcopy(source.network)
+    with progress_bar(2 * recipe.loop.steps, "fine-tuning", progress) as bar:
+        finetune(network, pairs, out, recipe, lambda step, loss: bar.update(1))
+    with safe_open(str(pairs), framework="numpy") as file:
         records = json.loads(file.metadata()["pairs"])
     tuning = {"recipe": recipe.to_dict(), "pairs": records, "start": source.sha256}
+    folder = Path(out) / "model"
     save_model(
-        Path(options.out) / "model",
+        folder,
         network,
         architecture=source.config["architecture"],
         sampler=source.config["sampler"],
         calibration=source.config["calibration"],
         training=source.config["training"] | {"fine-tuning": tuning},
-        revision=options.revision,
+        revision=revision,
     )
-    print(
-        f"{options.out}/model has the calibration of {source.name}; 'sunpy-superres export "
-        f"{options.out}/model ANOTHER --data DATA' calibrates it anew."
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return folder

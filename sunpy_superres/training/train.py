@@ -1,14 +1,12 @@
 """
-Training by a recipe: ``sunpy-superres train PACK OUT --recipe NAME``.
+Training by a recipe.
 
-Imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
+This module imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -16,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from sunpy_superres.datasets.packed import CropSampler, load_pack
 from sunpy_superres.files import write_atomically
-from sunpy_superres.models.registry import ARCHITECTURES, build
+from sunpy_superres.models.registry import build
 from sunpy_superres.training.loop import check_settings, optimise
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
@@ -208,43 +206,3 @@ def _part_of(model, name, sampler, batches, device):
         "network": lambda: (model.network, network_loss),
     }[name]()
     return part, loss(model, batches, device)
-
-
-def main(arguments=None):
-    """Command line of `train`."""
-    parser = argparse.ArgumentParser(
-        prog="sunpy-superres train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("pack")
-    parser.add_argument("out")
-    parser.add_argument(
-        "--recipe", default="residual_ldm", help=f"TOML file, or one of {', '.join(ARCHITECTURES)}"
-    )
-    parser.add_argument("--stages", nargs="+", help="only these")
-    parser.add_argument(
-        "--steps", type=int, help="of all stages but the autoencoder's, shared as in the recipe"
-    )
-    parser.add_argument("--autocast", choices=("none", "bfloat16"), help="instead of the recipe's")
-    parser.add_argument("--start", help="model.safetensors to start from")
-    parser.add_argument("--seconds", type=float, help="time for each stage")
-    options = parser.parse_args(arguments)
-    recipe = load_recipe(options.recipe)
-    if options.steps is not None:
-        recipe = recipe.shortened(options.steps)
-    if options.autocast is not None:
-        recipe = recipe.in_precision(options.autocast)
-    train(
-        options.pack,
-        options.out,
-        recipe,
-        stages=options.stages,
-        start=options.start,
-        seconds=options.seconds,
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,39 @@
+"""``sunpy-superres pack``: gather HMI magnetograms for a training in one file."""
+
+from __future__ import annotations
+
+from sunpy_superres.cli.options import add_output_option, get_output
+
+__all__ = ["add_parser", "pack"]
+
+
+def add_parser(commands):
+    """Add the command to the sub-parsers of argparse."""
+    parser = commands.add_parser(
+        "pack",
+        help="gather HMI magnetograms for a training in one file",
+        description="Gather the HMI magnetograms of a folder in one file for a training. The "
+        "MANIFEST.json of the folder describes them; without one, the headers of all FITS files "
+        "do: SHARP patches, cut-outs and full disks. The file is lossy: it holds steps of 0.2 G.",
+    )
+    parser.add_argument("data", metavar="DATA", help="folder of HMI magnetograms")
+    add_output_option(parser, "PACK", "the file to write")
+    parser.add_argument(
+        "--limit", type=float, default=64.0, metavar="MIB", help="largest size of the file (64)"
+    )
+    parser.set_defaults(function=pack, error=parser.error)
+
+
+def pack(options) -> int:
+    """Pack a folder and print what each split holds."""
+    output = get_output(options)
+    from sunpy_superres.datasets.packing import pack_folder
+    from sunpy_superres.datasets.splits import SPLITS
+
+    frames = pack_folder(options.data, output, options.limit)
+    for split in ("train", *SPLITS):
+        chosen = [frame for frame in frames if frame.split == split]
+        pixels = sum(frame.field.size for frame in chosen) / 1e6
+        regions = len({frame.region for frame in chosen})
+        print(f"{split}: {len(chosen)} frames, {regions} regions, {pixels:.1f} Mpixel")
+    return 0
