@@ -20,7 +20,6 @@ import torch
 from safetensors.numpy import save
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
-from sunpy.time import parse_time
 
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_atomically
@@ -28,7 +27,7 @@ from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
 
@@ -38,7 +37,6 @@ __all__ = [
     "align_pair",
     "main",
     "match_pairs",
-    "observation_time",
     "save_pairs",
 ]
 
@@ -88,26 +86,6 @@ class AlignedPair:
     noise: np.ndarray
     target: np.ndarray
     record: PairRecord
-
-
-def observation_time(smap):
-    """
-    Middle of an observation: T_OBS where there is one, else the Map's date.
-
-    Parameters
-    ----------
-    smap : `~sunpy.map.GenericMap`
-
-    Returns
-    -------
-    `~astropy.time.Time`
-        UTC.
-    """
-    stamp = smap.meta.get("t_obs")
-    try:
-        return parse_time(stamp).utc if stamp else smap.date.utc
-    except ValueError:
-        return smap.date.utc
 
 
 def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):

@@ -20,6 +20,8 @@ from collections import Counter
 
 import numpy as np
 
+from sunpy_superres.instruments import FACTOR
+
 __all__ = ["convolution_peak", "main", "measure", "published_seconds", "benchmark_frame"]
 
 #: MDI pixels of a 1024 x 1024 crop of HMI pixels along a side.
@@ -220,7 +222,7 @@ def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
             both = _PUBLISHED_AUTOENCODER * 1e12 * part / convolution_peak(dtype)
         else:
             autoencoder = autoencoder.eval().to(memory_format=torch.channels_last)
-            field = torch.randn(1, 1, 4 * side, 4 * side)
+            field = torch.randn(1, 1, FACTOR * side, FACTOR * side)
             started = time.perf_counter()
             autoencoder(field)
             both = time.perf_counter() - started
@@ -252,8 +254,8 @@ def _row(label, found, peak):
 def _scaling(name, values, times):
     """Exponent of a power law through the largest two."""
     slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
-    told = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
-    print(f"{name:34} {told}; the last two as the power {slope:.2f}")
+    listed = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
+    print(f"{name:34} {listed}; the last two as the power {slope:.2f}")
 
 
 def main(arguments=None):

@@ -6,8 +6,8 @@ Measure models on HMI regions degraded to MDI, and on real pairs.
 DATA`` prints one table of all of them, beside calibrated bicubic interpolation;
 with ``--figures DIR`` it also writes the tables of `~sunpy_superres.metrics.compare` and the plots
 of power and reliability, or the table and the pictures side by side.  DATA is a folder of HMI
-magnetograms, split by the MANIFEST.json in it or by the headers; the split "pairs" needs the
-project's own data folder.
+magnetograms, split by the splits.json in it or by the names of the regions; the split "pairs" reads
+MDI and HMI files in its subfolder "pairs".
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import sys
 import warnings
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import sunpy.map
+from astropy.nddata import block_replicate
 
-from sunpy_superres.datasets.splits import SPLITS
-from sunpy_superres.evaluation.cases import cases
+from sunpy_superres.datasets.splits import HELD_OUT
 from sunpy_superres.evaluation.scores import Scores, score
+from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
@@ -33,14 +35,14 @@ __all__ = ["evaluate", "interpolated_map", "main"]
 
 def interpolated_map(mdi_map, model="default"):
     """
-    The baseline: calibrated bicubic interpolation, as a Map.
+    Interpolate an MDI Map: the baseline, calibrated and bicubic.
 
     Parameters
     ----------
     mdi_map : `~sunpy.map.GenericMap`
         In MDI Gauss.
     model : str, path-like or Model
-        Whose calibration is removed.
+        Model whose calibration is removed.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def interpolated_map(mdi_map, model="default"):
         filled = torch.from_numpy(np.nan_to_num(frame))[None, None]
         data = network.interpolate(filled)[0, 0].numpy()
     factor = network.factor
-    data[np.kron(~np.isfinite(frame), np.ones((factor, factor), bool))] = np.nan
+    data[block_replicate(~np.isfinite(frame), factor, conserve_sum=False)] = np.nan
     return sunpy.map.Map(data, rebin_meta(mdi_map.meta, data.shape, factor))
 
 
@@ -68,26 +70,26 @@ def evaluate(
     *,
     n_samples=8,
     num_steps=None,
-    noise=12.0,
+    noise=12 * u.G,
     seed=0,
     progress=True,
     look=None,
 ):
     """
-    Scores of a model on a split.
+    Score a model on a split.
 
     Parameters
     ----------
     data : path-like
         Folder of HMI magnetograms.
     split : {"test", "validation", "calibration", "pairs", "example"}
-        See `~sunpy_superres.evaluation.cases.cases`.
+        See `~sunpy_superres.evaluation.truth.frames_with_truth`.
     model, n_samples, num_steps, seed, progress
         As in `~sunpy_superres.super_resolve`.
-    noise : float
-        Of the simulated frames, in MDI Gauss.
+    noise : `~astropy.units.Quantity`
+        Noise of the simulated frames, in MDI Gauss.
     look : callable, optional
-        Called with each `~sunpy_superres.evaluation.cases.Case`, its baseline and its
+        Called with each `~sunpy_superres.evaluation.truth.FrameWithTruth`, its baseline and its
         result.
 
     Returns
@@ -97,9 +99,10 @@ def evaluate(
     """
     loaded = load_model(model)
     regions, everything = {}, Scores()
-    for number, case in enumerate(cases(data, split, noise=noise, seed=seed)):
+    frames = frames_with_truth(data, split, noise=noise, seed=seed)
+    for number, frame in enumerate(frames):
         result = super_resolve(
-            case.mdi_map,
+            frame.mdi_map,
             model=loaded,
             estimate="mean",
             n_samples=n_samples,
@@ -108,8 +111,8 @@ def evaluate(
             progress=progress,
             return_samples=True,
         )
-        baseline = interpolated_map(case.mdi_map, loaded)
-        truth, known = resample_to(result.hmi_like, case.hmi_map)
+        baseline = interpolated_map(frame.mdi_map, loaded)
+        truth, known = resample_to(result.hmi_like, frame.hmi_map)
         scores = score(
             np.where(known, truth, np.nan).astype(float),
             baseline.data,
@@ -119,11 +122,10 @@ def evaluate(
             result.hmi_like.meta["srchisq"],
             scale=float(plate_scale(result.hmi_like).value.mean()),
         )
-        name = case.name if split == "pairs" else case.region
-        regions.setdefault(name, Scores()).merge(scores)
+        regions.setdefault(frame.region, Scores()).merge(scores)
         everything.merge(scores)
         if look is not None:
-            look(case, baseline, result)
+            look(frame, baseline, result)
     return {**regions, "all": everything}
 
 
@@ -139,7 +141,7 @@ def _side_by_side(options):
             options.split,
             n_samples=options.samples,
             num_steps=options.steps,
-            noise=options.noise,
+            noise=options.noise * u.G,
         )
         if options.figures:
             comparison.write(options.figures)
@@ -156,7 +158,7 @@ def main(arguments=None):
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", default=["default"])
     parser.add_argument("data", metavar="DATA")
-    parser.add_argument("--split", default="test", choices=[*SPLITS, "pairs", "example"])
+    parser.add_argument("--split", default="test", choices=[*HELD_OUT, "pairs", "example"])
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--noise", type=float, default=12.0)
@@ -177,7 +179,7 @@ def main(arguments=None):
             options.models[0],
             n_samples=options.samples,
             num_steps=options.steps,
-            noise=options.noise,
+            noise=options.noise * u.G,
             look=gathered,
         )
         if gathered is not None:
@@ -185,7 +187,7 @@ def main(arguments=None):
     for name, entry in scores.items():
         print(f"== {name}")
         for label, value in entry.table().items():
-            text = value if isinstance(value, str | int) else f"{float(value):.4f}"
+            text = value if isinstance(value, int) else f"{value:.4f}"
             print(f"{label:44} {text}")
     return 0
 

@@ -1,12 +1,13 @@
-"""Header cards of a result: the same sky on other pixels, and statistics that follow the data."""
+"""Header cards: the same sky on other pixels, statistics that follow the data, the time."""
 
 from __future__ import annotations
 
 import numpy as np
+from sunpy.time import parse_time
 
 from sunpy_superres.maps.headers import is_finite_number
 
-__all__ = ["rebin_meta", "refresh_statistics"]
+__all__ = ["observation_time", "rebin_meta", "refresh_statistics"]
 
 #: Cards that describe the stored file or statistics of another array.
 _DROPPED = (
@@ -95,3 +96,23 @@ def refresh_statistics(meta: dict, data, expected) -> dict:
     if "missvals" in meta:
         meta["missvals"] = int(np.count_nonzero(expected & ~np.isfinite(data)))
     return meta
+
+
+def observation_time(smap):
+    """
+    Middle of an observation: T_OBS where there is one, else the Map's date.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        UTC.
+    """
+    stamp = smap.meta.get("t_obs")
+    try:
+        return parse_time(stamp).utc if stamp else smap.date.utc
+    except ValueError:
+        return smap.date.utc

@@ -20,7 +20,7 @@ _LIMIT = 70 * u.deg
 
 def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     """
-    Everything that tells a Map from a reference.
+    All metrics of a Map against a reference.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     TypeError
         If an argument is not a Map of a magnetic field.
     ValueError
-        If the Maps have nothing in common, or the region cannot be right.
+        If the Maps have nothing in common, or the region is not one of theirs.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _regions(rows, pair)
     _spectrum(rows, pair)
     if uncertainty is not None:
-        errors = probabilistic._Errors(smap, uncertainty, reference, region)
+        errors = probabilistic.Errors(smap, uncertainty, reference, region)
         for level, width, inside in probabilistic.measure_coverage(
             errors, (0.68269, 0.9545)
         ).iterrows():
@@ -114,16 +114,16 @@ class _Rows:
 
 
 def _image(rows, pair):
-    rows.add("RMSE", image._rmse(pair), 0.0)
-    rows.add("MAE", image._mae(pair), 0.0)
-    rows.add("PSNR", image._psnr(pair))
+    rows.add("RMSE", image.measure_rmse(pair), 0.0)
+    rows.add("MAE", image.measure_mae(pair), 0.0)
+    rows.add("PSNR", image.measure_psnr(pair))
     try:
-        rows.add("SSIM", image._ssim(pair), 1.0)
+        rows.add("SSIM", image.measure_ssim(pair), 1.0)
     except ValueError:  # nowhere 11 x 11 known pixels
         rows.add("SSIM", np.nan, 1.0)
-    rows.add("correlation", image._correlation(pair), 1.0)
+    rows.add("correlation", image.measure_correlation(pair), 1.0)
     try:
-        rows.add("gradient ratio", image._gradient_ratio(pair), 1.0)
+        rows.add("gradient ratio", image.measure_gradient_ratio(pair), 1.0)
     except ValueError:  # nowhere 3 x 3 known pixels
         rows.add("gradient ratio", np.nan, 1.0)
     rows.add("Wasserstein distance", physics.measure_wasserstein(pair), 0.0)

@@ -35,12 +35,12 @@ def rmse(smap, reference, *, region=None):
     TypeError
         If an argument is not a Map of a magnetic field.
     ValueError
-        If the Maps have nothing in common, or the region cannot be right.
+        If the Maps have nothing in common, or the region is not one of theirs.
     """
-    return _rmse(Pair(smap, reference, region))
+    return measure_rmse(Pair(smap, reference, region))
 
 
-def _rmse(pair):
+def measure_rmse(pair):
     a, b = pair.inside()
     return np.sqrt(np.mean(np.square(a - b), dtype=np.float64)) * u.G
 
@@ -54,10 +54,10 @@ def mae(smap, reference, *, region=None):
     `~astropy.units.Quantity`
         Gauss.
     """
-    return _mae(Pair(smap, reference, region))
+    return measure_mae(Pair(smap, reference, region))
 
 
-def _mae(pair):
+def measure_mae(pair):
     a, b = pair.inside()
     return np.mean(np.abs(a - b), dtype=np.float64) * u.G
 
@@ -72,7 +72,7 @@ def psnr(smap, reference, *, data_range=_RANGE, region=None):
         As `rmse`.
     data_range : `~astropy.units.Quantity`
         What counts as the peak; by default 6000 G, the range from -3000 to 3000 G of
-        Ramunno et al. (2025).  Figures with different ranges cannot be compared.
+        Ramunno et al. (2025).  Do not compare figures with different ranges.
 
     Returns
     -------
@@ -84,10 +84,10 @@ def psnr(smap, reference, *, data_range=_RANGE, region=None):
     TypeError, ValueError
         As `rmse`.
     """
-    return _psnr(Pair(smap, reference, region), data_range)
+    return measure_psnr(Pair(smap, reference, region), data_range)
 
 
-def _gauss(data_range):
+def check_data_range(data_range):
     quantity = u.Quantity(data_range)
     if quantity.shape or not quantity.unit.is_equivalent(u.G) or not quantity > 0:
         raise ValueError(
@@ -96,8 +96,8 @@ def _gauss(data_range):
     return quantity.to_value(u.G)
 
 
-def _psnr(pair, data_range=_RANGE):
-    peak, error = _gauss(data_range), _rmse(pair).value
+def measure_psnr(pair, data_range=_RANGE):
+    peak, error = check_data_range(data_range), measure_rmse(pair).value
     return (20 * np.log10(peak / error) if error else np.inf) * u.dB
 
 
@@ -125,14 +125,14 @@ def ssim(smap, reference, *, data_range=_RANGE, region=None):
     TypeError, ValueError
         As `rmse`; `ValueError` also if no neighbourhood is complete.
     """
-    return _ssim(Pair(smap, reference, region), data_range)
+    return measure_ssim(Pair(smap, reference, region), data_range)
 
 
-def _ssim(pair, data_range=_RANGE):
+def measure_ssim(pair, data_range=_RANGE):
     from scipy import ndimage
     from skimage.metrics import structural_similarity
 
-    rows, columns = _bounding_box(pair.mask)
+    rows, columns = find_bounding_box(pair.mask)
     mask = pair.mask[rows, columns]
     complete = ndimage.minimum_filter(mask, 11, mode="constant")
     if not complete.any():
@@ -140,7 +140,7 @@ def _ssim(pair, data_range=_RANGE):
     _, image = structural_similarity(
         pair.first.values[rows, columns],
         pair.second.values[rows, columns],
-        data_range=_gauss(data_range),
+        data_range=check_data_range(data_range),
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -149,7 +149,7 @@ def _ssim(pair, data_range=_RANGE):
     return float(image[complete].mean(dtype=np.float64))
 
 
-def _bounding_box(mask):
+def find_bounding_box(mask):
     """Rows and columns that hold all of a mask."""
     slices = []
     for axis in (1, 0):
@@ -167,10 +167,10 @@ def correlation(smap, reference, *, region=None):
     float
         NaN if either field is constant.
     """
-    return _correlation(Pair(smap, reference, region))
+    return measure_correlation(Pair(smap, reference, region))
 
 
-def _correlation(pair):
+def measure_correlation(pair):
     a, b = (values - values.mean(dtype=np.float64) for values in pair.inside())
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm else float("nan")
@@ -198,16 +198,38 @@ def gradient_ratio(smap, reference, *, region=None):
     TypeError, ValueError
         As `rmse`; `ValueError` also if no 3 x 3 pixels are known in both.
     """
-    return _gradient_ratio(Pair(smap, reference, region))
+    return measure_gradient_ratio(Pair(smap, reference, region))
 
 
-def _gradient_ratio(pair):
-    mask = pair.mask
-    known = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    if not known.any():
+def measure_gradient_ratio(pair):
+    sums = sum_gradients((pair.first.values, pair.second.values), pair.mask)
+    if sums is None:
         raise ValueError("No 3 x 3 pixels are known in both maps; the gradient needs more.")
-    sums = []
-    for values in (pair.first.values, pair.second.values):
-        size = np.hypot(values[2:, 1:-1] - values[:-2, 1:-1], values[1:-1, 2:] - values[1:-1, :-2])
-        sums.append(size[known].sum(dtype=np.float64))
     return float(sums[0] / sums[1]) if sums[1] else float("nan")
+
+
+def sum_gradients(fields, known):
+    """
+    Sum of the absolute gradient over the pixels whose four neighbours are known as well.
+
+    Parameters
+    ----------
+    fields : sequence of numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    known : numpy.ndarray of bool
+        Pixels that have a value in all of them.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Gauss per pixel, one sum for each field; None where no pixel has all its neighbours.
+    """
+    inner = known[1:-1, 1:-1] & known[:-2, 1:-1] & known[2:, 1:-1]
+    inner &= known[1:-1, :-2] & known[1:-1, 2:]
+    if not inner.any():
+        return None
+    sums = []
+    for values in fields:
+        size = np.hypot(values[2:, 1:-1] - values[:-2, 1:-1], values[1:-1, 2:] - values[1:-1, :-2])
+        sums.append(size[inner].sum(dtype=np.float64) / 2)
+    return np.array(sums)

@@ -7,7 +7,7 @@ import numpy as np
 import sunpy.map
 
 from sunpy_superres.metrics._fields import Field, Pair
-from sunpy_superres.metrics.image import _bounding_box, _gauss
+from sunpy_superres.metrics.image import check_data_range, find_bounding_box
 
 __all__ = ["fid", "frechet_distance", "lpips"]
 
@@ -78,7 +78,7 @@ def _moments(maps, features):
     samples = []
     for smap in maps:
         field = Field(smap)
-        rows, columns = _bounding_box(field.mask)
+        rows, columns = find_bounding_box(field.mask)
         found = np.asarray(features(field.values[rows, columns]), np.float64)
         if found.ndim != 2 or not np.isfinite(found).all():
             raise ValueError(
@@ -163,8 +163,8 @@ def lpips(smap, reference, *, network="alex", data_range=_RANGE, region=None):
 
     functional = _torchmetrics("torchmetrics.functional.image")
     pair = Pair(smap, reference, region)
-    box = _bounding_box(pair.mask)
-    half = _gauss(data_range) / 2
+    box = find_bounding_box(pair.mask)
+    half = check_data_range(data_range) / 2
     images = [
         torch.from_numpy(np.clip(field.values[box] / half, -1, 1).astype(np.float32))
         .expand(1, 3, -1, -1)
@@ -215,7 +215,7 @@ def fid(maps, references, *, network=2048, data_range=_RANGE, size=256):
     import torch
 
     module = _torchmetrics("torchmetrics.image.fid")
-    half = _gauss(data_range) / 2
+    half = check_data_range(data_range) / 2
     options = {"feature": network, "normalize": False}
     if not isinstance(network, int):
         options["input_img_size"] = (3, size, size)

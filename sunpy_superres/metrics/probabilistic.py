@@ -149,7 +149,7 @@ def rank_histogram(samples, reference, *, region=None):
     return histogram / histogram.sum()
 
 
-class _Errors:
+class Errors:
     """Error, uncertainty and field strength of the pixels of a Map against the truth."""
 
     def __init__(self, smap, uncertainty, reference, region):
@@ -204,7 +204,7 @@ def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545)
         As `~sunpy_superres.metrics.rmse`; `ValueError` also for levels outside of 0 to 1 and
         a negative uncertainty.
     """
-    return measure_coverage(_Errors(smap, uncertainty, reference, region), levels)
+    return measure_coverage(Errors(smap, uncertainty, reference, region), levels)
 
 
 def measure_coverage(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
@@ -249,7 +249,7 @@ def pit(smap, uncertainty, reference, *, bins=20, region=None):
     ----------
     Gneiting, Balabdaoui & Raftery (2007), Journal of the Royal Statistical Society B 69, 243.
     """
-    errors = _Errors(smap, uncertainty, reference, region)
+    errors = Errors(smap, uncertainty, reference, region)
     counts, _ = np.histogram(special.ndtr(errors.scaled), bins=bins, range=(0, 1))
     return counts / counts.sum()
 
@@ -281,7 +281,7 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
     TypeError, ValueError
         As `coverage`; `ValueError` also for an unknown ``by`` or wrong edges.
     """
-    errors = _Errors(smap, uncertainty, reference, region)
+    errors = Errors(smap, uncertainty, reference, region)
     return reliability_of(errors, by, bins)
 
 

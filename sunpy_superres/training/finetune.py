@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from astropy.nddata import block_reduce, block_replicate
 from safetensors import safe_open
 
+from sunpy_superres.instruments import FACTOR
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
 from sunpy_superres.training.recipe import read_toml
@@ -112,10 +114,9 @@ class PairSampler:
                         f"A pair of {frame.shape} MDI pixels is smaller than a crop of {size}; "
                         "give a smaller size."
                     )
-                holes = np.isnan(target)
-                blocks = holes.reshape(len(frame), 4, frame.shape[1], 4).any(axis=(1, 3))
-                good = (good > 0) & ~blocks
-                target = np.where(np.kron(good, np.ones((4, 4), bool)), target, 0)
+                good = (good > 0) & block_reduce(np.isfinite(target), FACTOR, np.all)
+                fine = block_replicate(good, FACTOR, conserve_sum=False)
+                target = np.where(fine, target, 0)
                 self._pairs.append((frame * good, good, noise, target))
 
     def __call__(self, step):
@@ -141,7 +142,7 @@ class PairSampler:
         y, x = (int(rng.integers(n - self.size + 1)) for n in pair[0].shape)
         turns, mirrored, sign = int(rng.integers(4)), rng.random() < 0.5, rng.choice([-1.0, 1.0])
         crops = []
-        for values, factor, signed in zip(pair, (1, 1, 1, 4), (1, 0, 0, 1), strict=True):
+        for values, factor, signed in zip(pair, (1, 1, 1, FACTOR), (1, 0, 0, 1), strict=True):
             window = (slice(start * factor, (start + self.size) * factor) for start in (y, x))
             crop = np.rot90(values[tuple(window)], turns)
             crop = crop[:, ::-1] if mirrored else crop
