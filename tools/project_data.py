@@ -20,9 +20,9 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 from astropy.io import fits
-from interpolated_frames import recover_native_frame, register_pixels
 from sunpy.coordinates import sun
 
+from interpolated_frames import recover_native_frame, register_pixels
 from sunpy_superres.datasets.packed import Frame, save_pack
 from sunpy_superres.datasets.packing import PackConfig, thin_frames, view_region
 from sunpy_superres.datasets.splits import HELD_OUT, PAIRS, SPLITS_FILE, read_splits
