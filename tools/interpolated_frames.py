@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, optimize, signal
+from scipy import linalg, ndimage, optimize, signal, sparse
 
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.instruments import MDI
@@ -13,7 +13,7 @@ __all__ = ["PERIODS", "recover_native_frame", "register_pixels"]
 #: Fine pixels for each MDI pixel, between which the period is looked for.
 PERIODS = (1.05, 8.0)
 #: Peaks of the spectrum that are tried, and phases of each; starts that are refined.
-_PEAKS, _PHASES, _STARTS = 8, 12, 8
+_PEAKS, _PHASES, _STARTS = 5, 10, 5
 #: Part of a fine pixel's value that a node must contribute somewhere to be recovered.
 _SMALLEST_WEIGHT = 0.02
 #: Misfit over second differences above which a frame was not interpolated linearly.
@@ -43,6 +43,24 @@ def _linear_interpolation(size, period, phase, smallest=0.0):
     return matrix[:, seen], phase + (first + seen[0]) * period
 
 
+def _residual(image, period, phase):
+    """What nodes ``period`` pixels apart do not explain of an image, by least squares."""
+    position = (np.arange(len(image)) - phase) / period
+    node = np.floor(position).astype(int)
+    fraction, node = position - node, node - node[0]
+    # The normal equations couple each node with the next one only; empty nodes stay 0.
+    normal = np.zeros((2, node[-1] + 2))
+    normal[1, :-1] = np.bincount(node, (1 - fraction) ** 2)
+    normal[1, 1:] += np.bincount(node, fraction**2)
+    normal[1] += 1e-10
+    normal[0, 1:] = np.bincount(node, fraction * (1 - fraction))
+    rows = np.arange(len(image))
+    matrix = sparse.csr_array(
+        (np.append(1 - fraction, fraction), (np.append(rows, rows), np.append(node, node + 1)))
+    )
+    return image - matrix @ linalg.solveh_banded(normal, matrix.T @ image)
+
+
 def _possible_frequencies(image):
     """
     Frequencies, per row, that the nodes may have.
@@ -69,16 +87,14 @@ def _possible_frequencies(image):
 
 def _native_axis(image):
     """Period and phase, in rows, of the grid that ``image`` was linearly interpolated from."""
-    size, few = len(image), image[:, ::4]
+    size, few = len(image), image[:, :: max(1, image.shape[1] // 32)]
 
     def unexplained(parameters, image=few):
         """Root mean square residual, for each degree of freedom that the nodes leave."""
         if not PERIODS[0] <= parameters[0] <= PERIODS[1]:
             return np.inf
-        matrix, _ = _linear_interpolation(size, *parameters)
-        basis, _ = np.linalg.qr(matrix)
-        residual = image - basis @ (basis.T @ image)
-        left = max(size - matrix.shape[1], 1) * image.shape[1]
+        residual = _residual(image, *parameters)
+        left = max(size - size / parameters[0], 1) * image.shape[1]
         return np.sqrt(np.square(residual).sum() / left)
 
     def refine(start, image=few):
@@ -143,8 +159,7 @@ def recover_native_frame(image):
     for axis in (image, image.T):
         step, phase = _native_axis(axis)
         matrix, first = _linear_interpolation(len(axis), step, phase, _SMALLEST_WEIGHT)
-        basis, _ = np.linalg.qr(matrix)
-        misfits.append(np.sqrt(np.mean((axis - basis @ (basis.T @ axis)) ** 2)))
+        misfits.append(np.sqrt(np.mean(_residual(axis, step, phase) ** 2)))
         matrices.append(np.linalg.pinv(matrix, rcond=1e-2))
         period.append(step)
         origin.append(first)
