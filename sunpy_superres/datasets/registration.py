@@ -9,14 +9,14 @@ from sunpy_superres.instruments import MDI
 
 __all__ = ["register_grid"]
 
-#: Gauss above which fields count by their logarithm: spots would rule the fit otherwise.
+#: Gauss above which fields count by their logarithm: spots would decide alone otherwise.
 _COMPRESSED = 50.0
-#: Rotation, scale and shear that two pointings are expected to differ by (0.01 is 0.6 degrees).
+#: Rotation, scale and shear by which two pointings may be expected to differ (0.01: 0.6 degrees).
 _DEFORMATION = 0.01
 
-#: Shift that is expected to be left, in MDI pixels.
+#: Shift that may be expected to be left, in MDI pixels.
 _SHIFT = 1.0
-#: Pixels that a fit looks at, at most and at least.
+#: Pixels that are compared, at most and at least.
 _ENOUGH, _TOO_FEW = 200_000, 64
 
 
@@ -24,8 +24,9 @@ def register_grid(frame, good, image, matrix, origin):
     """
     Where the pixels of an MDI frame lie on a finer image, to a few hundredths of a pixel.
 
-    MDI's roll and plate scale, as its headers have them, differ from HMI's by about 0.2 degrees and
-    half a per cent: a shift alone leaves the corners of an active region off by 0.4 MDI pixels.
+    Two pointings may differ in roll and scale: in two real pairs a shift alone leaves the corners
+    of an active region off by 0.4 MDI pixels.  (Published values of MDI's roll error are about 0.2
+    degrees.  The scale that these pairs show comes from how their source had resized them.)
     The affine grid is found by least squares on compressed fields, with the gain and the zero
     level free and a normal prior on shift and deformation, which keeps frames that show nothing
     nearly as they are.
