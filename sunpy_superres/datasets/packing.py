@@ -175,13 +175,13 @@ def frames_of_maps(source, config=PackConfig()):
 
 def thin_frames(frames, limit=64.0):
     """
-    Frames that fit into a packed file: of the region with most pixels, every second one goes.
+    Leave out every second frame of the largest region until the file is small enough.
 
     Parameters
     ----------
     frames : list of Frame
     limit : float
-        MiB.
+        Size of the packed file, MiB.
 
     Returns
     -------

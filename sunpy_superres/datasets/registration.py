@@ -58,12 +58,12 @@ def register_grid(frame, good, image, matrix, origin):
     chosen = np.flatnonzero(good)
     if len(chosen) < _TOO_FEW:
         raise ValueError(
-            f"{len(chosen)} good pixels do not say where a frame lies; give at least {_TOO_FEW}."
+            f"{len(chosen)} good pixels do not suffice to place a frame; give at least {_TOO_FEW}."
         )
     if not (np.isfinite(image).all() and np.isfinite(frame.flat[chosen]).all()):
         raise ValueError(
-            "The image, or the frame where it is good, is not finite; fill what is missing, say "
-            "with 0, and mark it as not good."
+            "The image, or the frame where it is good, is not finite; fill what is missing with "
+            "0 and mark it as not good."
         )
     chosen = chosen[:: len(chosen) // _ENOUGH + 1]
     index = np.array(np.unravel_index(chosen, frame.shape), float)
@@ -80,10 +80,10 @@ def register_grid(frame, good, image, matrix, origin):
     def misfit(parameters):
         deformed, centre = grid(parameters)
         where = centre + deformed @ (index - middle)
-        there = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
-        there = _compressed(there)
-        there = there - there.mean()
-        return seen - there * (seen @ there) / max(there @ there, 1e-9)
+        hmi = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
+        hmi = _compressed(hmi)
+        hmi = hmi - hmi.mean()
+        return seen - hmi * (seen @ hmi) / max(hmi @ hmi, 1e-9)
 
     noise = max(misfit(np.zeros(6)).std(), 1e-6)
 

@@ -29,7 +29,7 @@ _CROP = 256
 #: Steps of the published sampler, and the work of its autoencoder on such a crop: encoding and
 #: decoding, TFLOP.
 _PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
-#: Of this module, whatever it is run as.
+#: Name of this module, however it is run.
 _NAME = "sunpy_superres.evaluation.benchmark"
 #: The stage of the denoiser, or of a deterministic network.
 _NETWORK = "network"
@@ -39,7 +39,7 @@ _SCALING = (64, 128, 256, 512)
 
 def benchmark_frame(side):
     """
-    A simulated MDI frame: the embedded example, repeated; a whole disk at 1024 pixels.
+    A simulated MDI frame: the embedded example, repeated; a full disk at 1024 pixels.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
     Parameters
     ----------
     dtype : str
-        Of torch.
+        Name of a torch dtype.
     seconds : float
-        For how long it is tried; the best time counts.
+        How long it is tried; the best time counts.
     """
     import torch
 

@@ -28,7 +28,7 @@ def read_members(samples):
     -------
     members : numpy.ndarray
         Gauss, ``(n, ny, nx)``.
-    there : numpy.ndarray of bool
+    known : numpy.ndarray of bool
         Where all members are finite and none is masked.
     grid : `~sunpy.map.GenericMap`
         The first member, in Gauss.
@@ -56,8 +56,8 @@ def read_members(samples):
     if not all(same_grid(maps[0], other) for other in maps[1:]):
         raise ValueError("The members of an ensemble must have the same grid; reproject them.")
     members = np.stack([to_gauss(member) for member in maps])
-    there = np.all([known_pixels(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
-    return members, there, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
+    known = np.all([known_pixels(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
+    return members, known, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
 
 
 _NO_ENSEMBLE = (
@@ -79,17 +79,17 @@ def _members_of_cube(cube):
     if cube.unit is not None and cube.unit != u.G:
         members = members * cube.unit.to(u.G)
     grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
-    there = np.all([known_pixels(grid, member) for member in members], axis=0)
+    known = np.all([known_pixels(grid, member) for member in members], axis=0)
     if cube.mask is not None:
-        there &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
-    return members, there, grid
+        known &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
+    return members, known, grid
 
 
 def pair_members(samples, reference, region):
     """Members and truth as ``(n, pixels)`` and ``(pixels,)``."""
-    members, there, grid = read_members(samples)
+    members, known, grid = read_members(samples)
     pair = Pair(grid, reference, region)
-    mask = pair.mask & there
+    mask = pair.mask & known
     if not mask.any():
         raise ValueError("No pixel is known in all members and in the reference.")
     return members[:, mask], pair.second.values[mask]

@@ -81,8 +81,8 @@ class Pair:
 
     def __init__(self, smap, reference, region=None):
         self.first = Field(smap, region)
-        values, there = resample_to(self.first.grid.map, check_field_map(reference))
-        self.mask = self.first.mask & there
+        values, known = resample_to(self.first.grid.map, check_field_map(reference))
+        self.mask = self.first.mask & known
         if not self.mask.any():
             raise ValueError(
                 "The two maps have no usable pixel in common; check their coordinates."

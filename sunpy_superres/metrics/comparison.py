@@ -29,7 +29,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
         another grid is brought to the Map's with `reproject` (once, for all rows): cubic
         splines, or averaged where its pixels are clearly smaller.
     uncertainty : `~sunpy.map.GenericMap`, optional
-        Of the Map; adds how often it covers.
+        Uncertainty of the Map; adds how often it covers.
     samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`, optional
         The ensemble; adds its scores.
     region : numpy.ndarray of bool or two `~astropy.coordinates.SkyCoord`, optional

@@ -52,23 +52,23 @@ def split_scales(smap, scale=2 * u.arcsec):
     sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
     data = np.asarray(smap.data)
     data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
-    there = np.isfinite(data)
+    known = np.isfinite(data)
     if smap.mask is not None:
-        there &= ~np.asarray(smap.mask, bool)
-    if not there.any():
+        known &= ~np.asarray(smap.mask, bool)
+    if not known.any():
         raise ValueError("No pixel of the map is finite; there is nothing to split.")
-    filled = np.where(there, data, data.dtype.type(0))
+    filled = np.where(known, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
-    if not there.all():
-        weight = ndimage.gaussian_filter(there.astype(data.dtype), sigma)
+    if not known.all():
+        weight = ndimage.gaussian_filter(known.astype(data.dtype), sigma)
         smooth /= np.maximum(weight, data.dtype.type(1e-6))
-    smooth = np.where(there, smooth, np.nan).astype(data.dtype)
+    smooth = np.where(known, smooth, np.nan).astype(data.dtype)
     parts = []
     for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
         meta = copy.deepcopy(smap.meta)
         before = str(meta.get("history", "")).strip()
         line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
         meta["history"] = f"{before}\n{line}" if before else line
-        refresh_statistics(meta, values, there)
+        refresh_statistics(meta, values, known)
         parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
     return tuple(parts)

@@ -38,7 +38,7 @@ class Spectrum:
     modes : numpy.ndarray of int
         Fourier modes in the ring; few make an uncertain value.
     name : str
-        Of the quantity, for plots.
+        Name of the quantity, for plots.
     """
 
     scale: u.Quantity
@@ -329,7 +329,7 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     reference : `~sunpy.map.GenericMap`, optional
         Not with an ensemble.
     level : float
-        Of the coherence.
+        Coherence at the scale that is returned.
     bins, region
         As `power_spectrum`.
 
@@ -349,9 +349,9 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
         raise ValueError("Give a Map and a reference, or an ensemble without a reference.")
     if not ensemble:
         return find_crossing(coherence(smap, reference, bins=bins, region=region), level)
-    members, there, grid = read_members(smap)
+    members, known, grid = read_members(smap)
     field = Field(grid, region)
-    mask = field.mask & there
+    mask = field.mask & known
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
     mean = np.mean(
