@@ -1,12 +1,13 @@
-"""Calibration from scores, and the recovery and registration of real pairs."""
+"""Calibration from scores, and registration."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from sunpy_superres.datasets.native_pixels import recover_native_frame, register_pixels
+from interpolated_frames import register_pixels
 from sunpy_superres.datasets.registration import register_grid
-from sunpy_superres.evaluation.scores import Scores, calibrate
+from sunpy_superres.evaluation.calibration import calibrate
+from sunpy_superres.evaluation.scores import Scores
 from sunpy_superres.training.export import extend_calibration
 
 
@@ -44,26 +45,6 @@ def test_calibrated_mean_weight_has_the_least_error():
     assert table["mean_weight"] == pytest.approx(0.8)
     expected = np.sqrt(0.8 / (1 + 0.2**2 / 8))
     assert table["factor"] == [pytest.approx(expected, abs=1e-4)]
-
-
-def interpolate(frame, size, period, phase):
-    """Bilinear interpolation of ``frame`` to finer pixels."""
-    where = [(np.arange(size) - phase[axis]) / period for axis in (0, 1)]
-    return ndimage.map_coordinates(frame, np.meshgrid(*where, indexing="ij"), order=1)
-
-
-def test_native_pixels_are_recovered_from_an_interpolated_frame():
-    rng = np.random.default_rng(0)
-    frame = rng.normal(0, 30, (60, 60))
-    fine = interpolate(frame, 120, 2.7317, (-1.2, -0.4))
-    found, period, origin, misfit = recover_native_frame(fine)
-    np.testing.assert_allclose(period, 2.7317, atol=1e-4)
-    assert misfit < 1e-2
-    # Pixel 0 of the result is some pixel of the frame: the first one that is seen.
-    first = np.round((origin - (-1.2, -0.4)) / period).astype(int)
-    inner = found[3:-3, 3:-3]
-    rows, columns = (slice(f + 3, f + 3 + n) for f, n in zip(first, inner.shape, strict=True))
-    np.testing.assert_allclose(inner, frame[rows, columns], atol=0.5)
 
 
 def observed(hmi, matrix, origin, size=70):

@@ -2,6 +2,7 @@
 
 import json
 
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
@@ -9,10 +10,13 @@ import sunpy.map
 from sunpy_superres import load_model, metrics
 from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.datasets.splits import SPLITS, split_region
-from sunpy_superres.evaluation.cases import cases
-from sunpy_superres.evaluation.evaluate import interpolated_map
+from sunpy_superres.datasets.splits import HELD_OUT, read_splits, split_region
+from sunpy_superres.evaluation.evaluate import evaluate, interpolated_map
+from sunpy_superres.evaluation.scores import score
+from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.training.export import export
+
+TEST, VALIDATION = 50001, 50002
 
 
 @pytest.fixture(scope="module")
@@ -20,47 +24,138 @@ def data(tmp_path_factory):
     """Frames of a test, a validation and a training region; sides no multiples of 4."""
     folder = tmp_path_factory.mktemp("data")
     truth = example_hmi_map()
-    records = []
     for number, (harp, first) in enumerate(
-        ((SPLITS["test"][0], 130), (SPLITS["validation"][0], 160), (98, 190), (98, 90))
+        ((TEST, 130), (VALIDATION, 160), (98, 190), (98, 90), (TEST, 100))
     ):
         part = truth.data[first : first + 201, 120:322]
-        meta = dict(truth.meta, crpix1=truth.meta["crpix1"] - 120)
+        cards = {"harpnum": harp, "lon_fwt": 10.0 + number, "t_obs": f"2010-10-15T0{number}:00:00"}
+        meta = dict(truth.meta, crpix1=truth.meta["crpix1"] - 120, **cards)
         meta["crpix2"] -= first
-        name = f"frame{number}.fits"
-        sunpy.map.Map(part, meta).save(folder / name)
-        records.append({"file": name, "harpnum": harp, "kind": "HMI los", "lon_fwt": 10.0 + number})
-    (folder / "MANIFEST.json").write_text(json.dumps(records))
+        sunpy.map.Map(part, meta).save(folder / f"frame{9 - number}.fits")
+    splits = {"test": [f"harp{TEST}"], "validation": [f"harp{VALIDATION}"]}
+    (folder / "splits.json").write_text(json.dumps(splits))
     return folder
 
 
-def test_cases_are_frames_of_their_split(data):
-    (case,) = cases(data, "test")
-    assert case.region == f"HARP {SPLITS['test'][0]}"
-    assert case.hmi_map.data.shape == (200, 200)
-    assert case.mdi_map.data.shape == (50, 50)
-    assert [c.region for c in cases(data, "validation")] == [f"HARP {SPLITS['validation'][0]}"]
-    # Of a training region, the frame nearest to the central meridian.
-    assert [c.name for c in cases(data, "calibration")] == ["frame2"]
+def names_of(data, split):
+    return [(frame.name, frame.region) for frame in frames_with_truth(data, split)]
+
+
+def test_frames_are_those_of_their_split_in_the_order_of_time(data):
+    frame, _ = frames_with_truth(data, "test")
+    assert frame.hmi_map.data.shape == (200, 200)
+    assert frame.mdi_map.data.shape == (50, 50)
+    assert names_of(data, "test") == [("frame9", f"HARP {TEST}"), ("frame5", f"HARP {TEST}")]
+    assert names_of(data, "validation") == [("frame8", f"HARP {VALIDATION}")]
+    # The frame of a training region that is nearest to the central meridian.
+    assert names_of(data, "calibration") == [("frame7", "HARP 98")]
 
 
 def test_the_example_needs_no_data(tmp_path):
-    (case,) = cases(tmp_path, "example")
-    assert case.hmi_map.data.shape == tuple(4 * n for n in case.mdi_map.data.shape)
-    assert "not an observation" in case.mdi_map.meta["content"]
+    (frame,) = frames_with_truth(tmp_path, "example")
+    assert frame.hmi_map.data.shape == tuple(4 * n for n in frame.mdi_map.data.shape)
+    assert "not an observation" in frame.mdi_map.meta["content"]
 
 
-def test_cases_without_a_manifest_are_split_by_their_headers(data, tmp_path):
-    for record in json.loads((data / "MANIFEST.json").read_text()):
-        smap = sunpy.map.Map(data / record["file"])
-        cards = {"harpnum": record["harpnum"], "lon_fwt": record["lon_fwt"]}
-        sunpy.map.Map(smap.data, dict(smap.meta, **cards)).save(tmp_path / record["file"])
-    for split in ("test", "validation"):
-        (one,), (other,) = cases(data, split), cases(tmp_path, split)
-        assert (one.name, one.region) == (other.name, other.region)
-        np.testing.assert_array_equal(one.mdi_map.data, other.mdi_map.data)
+def test_noise_is_a_quantity(data):
+    frame, _ = frames_with_truth(data, "test", noise=2.4 * u.mT)
+    assert frame.mdi_map.meta["interval"] == 30.0
+    again, _ = frames_with_truth(data, "test", noise=24 * u.G)
+    np.testing.assert_allclose(frame.mdi_map.data, again.mdi_map.data)
+    for wrong in (12.0, 3 * u.s):
+        with pytest.raises(ValueError, match="noise must be"):
+            evaluate(data, noise=wrong)
+
+
+def test_frames_without_a_list_are_split_by_their_region(data, tmp_path):
+    """The regions that the embedded model was not trained on stay held out."""
+    known = read_splits()
+    numbers = {split: next(int(r[4:]) for r in known if known[r] == split) for split in HELD_OUT}
+    for name, harp in (("frame9", numbers["test"]), ("frame8", numbers["validation"]),
+                       ("frame7", 98), ("frame6", 98)):  # fmt: skip
+        smap = sunpy.map.Map(data / f"{name}.fits")
+        sunpy.map.Map(smap.data, dict(smap.meta, harpnum=harp)).save(tmp_path / f"{name}.fits")
+    (one, _), (other,) = frames_with_truth(data, "test"), frames_with_truth(tmp_path, "test")
+    assert (other.name, other.region) == (one.name, f"HARP {numbers['test']}")
+    np.testing.assert_array_equal(one.mdi_map.data, other.mdi_map.data)
+    assert names_of(tmp_path, "validation") == [("frame8", f"HARP {numbers['validation']}")]
     assert split_region("harp98") == "train"
-    assert [c.name for c in cases(tmp_path, "calibration")] == ["frame2"]
+    assert names_of(tmp_path, "calibration") == [("frame7", "HARP 98")]
+
+
+def test_the_list_of_a_folder_counts_whatever_the_quality(data, tmp_path):
+    smap = sunpy.map.Map(data / "frame9.fits")
+    sunpy.map.Map(smap.data, dict(smap.meta, quality="0x00010400")).save(tmp_path / "a.fits")
+    (tmp_path / "splits.json").write_text(f'{{"test": ["harp{TEST}"]}}')
+    assert names_of(tmp_path, "test") == [("a", f"HARP {TEST}")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not JSON"), ('{"exam": []}', "must hold lists"), ('{"test": [1449]}', "must hold"),
+     ('["harp1"]', "must hold"), ('{"test": ["harp1"], "validation": ["harp1"]}', "two splits")],
+)  # fmt: skip
+def test_a_damaged_list_of_splits_is_refused(tmp_path, content, message):
+    (tmp_path / "splits.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_splits(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """A folder of a pair whose HMI header is off by three HMI pixels."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "pairs").mkdir()
+    truth = example_hmi_map()
+    cards = {"instrume": "HMI_COMBINED", "telescop": "SDO/HMI", "crpix1": truth.meta["crpix1"] + 3}
+    meta = {k: v for k, v in truth.meta.items() if k not in ("camera", "siminst")} | cards
+    sunpy.map.Map(truth.data, meta).save(folder / "pairs" / "hmi.fits")
+    example_mdi_map().save(folder / "pairs" / "mdi.fits")
+    return folder
+
+
+def test_pairs_are_registered_unless_their_header_says_they_are(pairs, tmp_path):
+    (frame,) = frames_with_truth(pairs, "pairs")
+    assert (frame.name, frame.region) == ("mdi", "mdi")
+    truth = example_hmi_map()
+    assert frame.hmi_map.data.shape == truth.data.shape
+    inner = (slice(40, -40), slice(40, -40))
+    assert np.corrcoef(frame.hmi_map.data[inner].ravel(), truth.data[inner].ravel())[0, 1] > 0.97
+    smap = sunpy.map.Map(pairs / "pairs" / "hmi.fits")
+    (tmp_path / "pairs").mkdir()
+    sunpy.map.Map(smap.data, smap.meta | {"registrd": True}).save(tmp_path / "pairs" / "hmi.fits")
+    with pytest.raises(FileNotFoundError, match="no MDI and HMI files"):
+        names_of(tmp_path, "pairs")
+    frame.mdi_map.save(tmp_path / "pairs" / "mdi.fits")
+    (frame,) = frames_with_truth(tmp_path, "pairs")
+    np.testing.assert_array_equal(frame.hmi_map.data, smap.data)
+    assert frame.hmi_map.meta["crpix1"] == smap.meta["crpix1"]
+
+
+def test_scores_of_a_pair(pairs):
+    table = evaluate(pairs, "pairs", n_samples=2, num_steps=3, progress=False)["mdi"].table()
+    assert table["RMSE mean (G)"] < table["RMSE bicubic (G)"]
+    assert table["correlation mean"] > 0.97
+
+
+def test_scores_measure_gradients_and_power_as_the_metrics_do():
+    truth, baseline = example_hmi_map(), interpolated_map(example_mdi_map())
+    data, known = baseline.data, np.zeros(truth.data.shape, bool)
+    known[8:-8, 8:-8] = True
+    noisy = data + np.random.default_rng(0).normal(0, 9, data.shape)
+    arguments = (truth.data, data, noisy, np.full(data.shape, 9.0), np.stack([noisy, data]), 1.0)
+    scale = float(np.mean([baseline.scale[0].value, baseline.scale[1].value]))
+    table = score(*arguments, scale=scale).table()
+    assert all(isinstance(value, int | float) for value in table.values())
+    expected = metrics.gradient_ratio(baseline, truth, region=known)
+    assert table["gradient ratio bicubic"] == pytest.approx(expected, rel=1e-5)
+    for low, high in ((1.2, 2), (2, 3), (12, 20)):
+        bins = [low, high] * u.arcsec
+        for name, values in (("bicubic", data), ("sample", noisy)):
+            smap = sunpy.map.Map(values.astype("f4"), baseline.meta)
+            (expected,) = metrics.power_ratio(smap, truth, bins=bins, region=known).value
+            found = table[f'power ratio {name}, {low:g}-{high:g}"']
+            assert found == pytest.approx(expected.value, rel=1e-4)
 
 
 def test_the_baseline_lies_where_the_frame_does():
@@ -81,7 +176,7 @@ def test_evaluation_prints_scores_and_writes_tables_and_plots(data, tmp_path, ca
     options = [str(data), "--n-samples", "3", "--num-steps", "3", "-o", str(folder)]
     assert main(["evaluate", *options]) == 0
     out = capsys.readouterr().out
-    assert f"== HARP {SPLITS['test'][0]}" in out
+    assert f"== HARP {TEST}" in out
     assert "RMSE mean / bicubic" in out
     assert "reliability of sample" in out
     assert sorted(p.name for p in folder.iterdir()) == ["test_metrics.csv", "test_metrics.png"]

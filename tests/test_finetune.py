@@ -18,7 +18,6 @@ from sunpy_superres.datasets.pairs import (
     observation_time,
     save_pairs,
 )
-from sunpy_superres.evaluation.cases import _pair_header
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.residual_ldm import ResidualLDM
 from sunpy_superres.training.finetune import (
@@ -116,19 +115,6 @@ def test_moved_grid_is_what_the_header_says_elsewhere(mdi_map, header):
     # Longitudes may differ by a turn.
     off = (np.array(found) - expected + 180) % 360 - 180
     np.testing.assert_allclose(off, 0, atol=1e-9)
-
-
-def test_headers_of_a_pair_put_hmi_where_the_frame_lies():
-    matrix, origin = np.array([[2.74, 0.02], [-0.01, 2.71]]), np.array([4.0, -3.0])
-    middle = np.array([9.5, 14.5])
-    mdi = sunpy.map.Map(np.zeros((20, 30)), _pair_header((20, 30), middle, "2010-10-15"))
-    steps = np.linalg.inv(matrix)
-    header = _pair_header((60, 90), origin + matrix @ middle, "2010-10-15", steps)
-    hmi = sunpy.map.Map(np.zeros((60, 90)), header)
-    index = np.array([[0, 3, 19], [2, 25, 11]])
-    row, column = origin[:, None] + matrix @ index
-    expected = mdi.wcs.pixel_to_world_values(index[1], index[0])
-    np.testing.assert_allclose(hmi.wcs.pixel_to_world_values(column, row), expected, atol=1e-10)
 
 
 def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):

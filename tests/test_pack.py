@@ -1,6 +1,5 @@
-"""The packed training file: what is taken from a folder, by a manifest or by headers."""
+"""The packed training file: what is taken from a folder, by the headers."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,13 @@ from test_training import field
 
 from sunpy_superres.cli import main
 from sunpy_superres.datasets.packed import Frame, load_pack, save_pack
-from sunpy_superres.datasets.packing import PackConfig, as_seen_on_ccd, frames_of_manifest
+from sunpy_superres.datasets.packing import PackConfig, frames_of_maps, squeeze_to_ccd
 
 
 def test_squeezing_follows_foreshortening():
     wide = field(shape=(60, 200))
     wide[:5] = np.nan
-    squeezed = as_seen_on_ccd(wide, 60.0, 0.0)
+    squeezed = squeeze_to_ccd(wide, 60.0, 0.0)
     assert squeezed.shape == (60, 100)
     assert np.isnan(squeezed[:5]).all()
     assert np.nanmean(squeezed) == pytest.approx(np.nanmean(wide), abs=2.0)
@@ -36,34 +35,26 @@ def sharp_header(longitude, latitude=10.0):
     )  # fmt: skip
 
 
-def test_frames_of_a_manifest(tmp_path, capsys):
-    records = []
+def test_frames_of_a_folder_with_splits(tmp_path, capsys):
     for number, (harp, longitude, noise) in enumerate(
         [
             (377, 0, 7),
             (377, 1, 7),
-            (1449, -20, 9),
-            (1425, 69, 9),
+            (21, -20, 9),
+            (22, 69, 9),
             (9, 50, 9),
             (10, 80, 9),
             (11, 0, 50),
         ]
     ):
-        name = f"frame{number}.fits"
-        fits.writeto(tmp_path / name, field(number, (60, 80)), sharp_header(longitude))
-        records.append(
-            {
-                "file": name,
-                "kind": "hmi_sharp_cea_los",
-                "harpnum": harp,
-                "lon_fwt": longitude,
-                "lat_fwt": 10.0,
-                "mad_sigma": noise,
-            }
-        )
-    records.append({"file": "missing.fits", "kind": "mdi_fulldisk"})
-    (tmp_path / "MANIFEST.json").write_text(json.dumps(records))
-    frames = list(frames_of_manifest(tmp_path))
+        header = sharp_header(longitude)
+        header.update({"harpnum": harp, "lon_fwt": longitude, "lat_fwt": 10.0})
+        values = np.random.default_rng(number).normal(0, noise, (60, 80)).astype(np.float32)
+        fits.writeto(tmp_path / f"frame{number}.fits", values, header)
+    (tmp_path / "pairs").mkdir()
+    fits.writeto(tmp_path / "pairs" / "hmi.fits", values, header)
+    (tmp_path / "splits.json").write_text('{"test": ["harp21"], "validation": ["harp22"]}')
+    frames = list(frames_of_maps(tmp_path, PackConfig(thinning=((377, 2),))))
     assert [(f.name, f.split) for f in frames] == [
         ("frame1.fits", "train"),
         ("frame2.fits", "test"),
@@ -79,20 +70,19 @@ def test_frames_of_a_manifest(tmp_path, capsys):
     along_x, along_y = sides["frame4.fits"][:, 1, 1]
     assert along_x == pytest.approx(np.cos(np.radians(50)), abs=0.01)
     assert along_y == pytest.approx(1, abs=0.02)
-    few = list(frames_of_manifest(tmp_path, PackConfig(oversampled_from=40.0)))
+    few = list(frames_of_maps(tmp_path, PackConfig(oversampled_from=40.0)))
     assert [f.name for f in few][-1:] == ["frame4.fits#ccd"]
     assert "frame4.fits" not in [f.name for f in few]
     assert main(["pack", str(tmp_path), "-o", str(tmp_path / "out" / "p.safetensors")]) == 0
-    assert "train: 3 frames, 2 regions" in capsys.readouterr().out
-    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 3
+    assert "train: 4 frames, 2 regions" in capsys.readouterr().out
+    assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 4
 
 
-def test_frames_of_a_folder_without_a_manifest(tmp_path):
+def test_frames_of_a_folder_without_splits(tmp_path):
     """Regions by HARPNUM, disks by rotation; what is no HMI magnetogram is said and left out."""
     import sunpy.map
 
     from sunpy_superres.data import example_hmi_map, example_mdi_map
-    from sunpy_superres.datasets.packing import PackConfig, frames_of_maps
     from sunpy_superres.exceptions import SuperResWarning
 
     hmi_map = example_hmi_map()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import sunpy.map
 
+import project_data
 from sunpy_superres import SuperResWarning, read_map, super_resolve
-from sunpy_superres.datasets import splits
 from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.magnetogram import read_magnetogram
 
@@ -80,10 +81,34 @@ def test_odd_files_that_are_refused(real_data, name):
         super_resolve(read_map(path), **QUICK)
 
 
-def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def prepared(real_data, tmp_path_factory):
+    """The project's files as the commands read them, made by the tool."""
+    folder = tmp_path_factory.mktemp("prepared")
+    project_data.prepare(real_data, folder)
+    return folder
+
+
+#: Held-out frames of the published figures, by their HARP, in the order of time.
+HELD_OUT_FRAMES = {
+    "test": [71, 1449, 1449, 1449, 1455, 1449, 1455, 1449, 1455, 13171, 13561],
+    "validation": [1425, 13866],
+}
+
+
+def test_held_out_frames_are_those_of_the_published_figures(prepared):
+    for split, numbers in HELD_OUT_FRAMES.items():
+        found = [frame.region for frame in frames_with_truth(prepared, split)]
+        assert found == [f"HARP {number}" for number in numbers]
+
+
+def test_better_than_bicubic_on_a_held_out_region(prepared, tmp_path):
     """The smallest test regions, one frame each; the full table is in the docs."""
-    monkeypatch.setitem(splits.SPLITS, "test", (13561, 71))
-    table = evaluate(real_data, n_samples=4, progress=False)["all"].table()
+    for number in (13561, 71):
+        (file,) = prepared.rglob(f"*720s.{number}.*")
+        (tmp_path / file.name).symlink_to(file.resolve())
+    (tmp_path / "splits.json").write_text('{"test": ["harp13561", "harp71"]}')
+    table = evaluate(tmp_path, n_samples=4, progress=False)["all"].table()
     assert table["RMSE mean / bicubic"] < 0.85
     assert table["RMSE sample (G)"] < 1.15 * table["RMSE bicubic (G)"]
     assert 0.75 < table["gradient ratio sample"] < 1.3
@@ -97,8 +122,8 @@ def test_better_than_bicubic_on_a_held_out_region(real_data, tmp_path, monkeypat
 
 # One frame shows less noise than MDI has, since its source had resampled it.
 @pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
-def test_better_than_bicubic_on_real_pairs(real_data):
-    table = evaluate(real_data, "pairs", n_samples=4, progress=False)["all"].table()
+def test_better_than_bicubic_on_real_pairs(prepared):
+    table = evaluate(prepared, "pairs", n_samples=4, progress=False)["all"].table()
     # Registered by a shift alone it would be 0.88, and 0.0045.
     assert table["RMSE mean (G)"] < 0.85 * table["RMSE bicubic (G)"]
     assert table["correlation mean"] > table["correlation bicubic"] + 0.006

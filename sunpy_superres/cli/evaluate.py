@@ -52,6 +52,8 @@ def evaluate(options) -> int:
 
 
 def _evaluate_one(options):
+    import astropy.units as u
+
     from sunpy_superres.evaluation.evaluate import evaluate as evaluate_model
     from sunpy_superres.evaluation.figures import Gathered
 
@@ -62,7 +64,7 @@ def _evaluate_one(options):
         options.models[0],
         n_samples=options.n_samples,
         num_steps=options.num_steps,
-        noise=options.noise,
+        noise=options.noise * u.G,
         progress=not options.quiet,
         look=gathered,
     )
@@ -71,12 +73,14 @@ def _evaluate_one(options):
     for name, entry in scores.items():
         print(f"== {name}")
         for label, value in entry.table().items():
-            text = value if isinstance(value, str | int) else f"{float(value):.4f}"
+            text = value if isinstance(value, int) else f"{value:.4f}"
             print(f"{label:44} {text}")
     return 0
 
 
 def _compare(options):
+    import astropy.units as u
+
     from sunpy_superres.evaluation.comparison import compare_models
 
     comparison = compare_models(
@@ -85,7 +89,7 @@ def _compare(options):
         options.split,
         n_samples=options.n_samples,
         num_steps=options.num_steps,
-        noise=options.noise,
+        noise=options.noise * u.G,
         progress=not options.quiet,
     )
     if options.output:

@@ -28,10 +28,10 @@ def pack(options) -> int:
     """Pack a folder and print what each split holds."""
     output = get_output(options)
     from sunpy_superres.datasets.packing import pack_folder
-    from sunpy_superres.datasets.splits import SPLITS
+    from sunpy_superres.datasets.splits import HELD_OUT
 
     frames = pack_folder(options.data, output, options.limit)
-    for split in ("train", *SPLITS):
+    for split in ("train", *HELD_OUT):
         chosen = [frame for frame in frames if frame.split == split]
         pixels = sum(frame.field.size for frame in chosen) / 1e6
         regions = len({frame.region for frame in chosen})

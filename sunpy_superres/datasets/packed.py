@@ -55,7 +55,7 @@ class Crops(NamedTuple):
     fields : torch.Tensor
         Gauss, ``(n, 1, size, size)``.
     rng : torch.Generator
-        For all further draws of the step.
+        Generator for all further draws of the step.
     foreshortening : torch.Tensor
         Lengths of the pixels' sides in the middle of each crop, ``(n, 2, 1, 1)``.
     """

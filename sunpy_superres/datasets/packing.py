@@ -1,39 +1,39 @@
-"""One packed training file from a folder of HMI magnetograms."""
+"""
+One packed training file from a folder of HMI magnetograms.
+
+The headers of all FITS files in the folder are read (SHARP patches, cut-outs and full disks), and
+its splits.json if it has one.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
+from astropy.stats import mad_std
 from scipy import ndimage
 
 from sunpy_superres.datasets.packed import NODE, Frame, save_pack
-from sunpy_superres.datasets.splits import BUFFER, SHARES, SPLITS, assign_split, find_hmi_maps
+from sunpy_superres.datasets.splits import (
+    BUFFER,
+    SHARES,
+    assign_split,
+    find_hmi_maps,
+    read_splits,
+)
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening
-from sunpy_superres.maps.reading import read_map
 
 __all__ = [
     "PackConfig",
-    "as_seen_on_ccd",
-    "thin_frames",
-    "frames_of_manifest",
     "frames_of_maps",
     "pack_folder",
+    "squeeze_to_ccd",
+    "thin_frames",
+    "view_region",
 ]
-
-#: What the manifest calls line-of-sight fields at HMI's full resolution.
-_KINDS = (
-    "hmi_sharp_cea_los",
-    "hmi_sharp_ccd_los",
-    "hmi_ccd_cutout_los",
-    "hmi_ccd_cutout_mucorr",
-)
-#: NOAA regions that are HARP 377 under another name.
-_HARP_377 = "hmi_ccd_cutout_los"
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,21 @@ class PackConfig:
     largest_noise : float
         Robust noise in Gauss above which a frame is left out.
     largest_longitude : float
-        Distance from the central meridian, in degrees, likewise.
+        Distance from the central meridian, in degrees, above which a frame is left out.
     foreshortened_from : float
         Distance from the central meridian from which a CEA frame is also taken as it
         looked on the CCD.
     oversampled_from : float
         Distance from which a CEA frame of a training region is taken only as it looked on the
-        CCD: its own pixels are finer than what HMI resolved, and a model that learnt from them
-        without being told (``foreshortening``) would draw too little of the finest structure
-        everywhere.
-    thinning : dict
-        HARP number to the step in its series, for long series of near copies.
-    shares : tuple
-        Of a folder without a manifest: split and its share of the regions; the rest is
-        "train".  The regions held out by the project stay held out.
+        CCD: its own pixels are finer than what HMI resolved.  A model that does not know how the
+        pixels are foreshortened learns from them to draw too little of the finest structure.
+    thinning : tuple of tuple
+        Pairs of a HARP number and a step n, for long series of near copies: every n-th frame of
+        the series is taken.
+    shares : tuple of tuple
+        Split and its share of the regions, for a folder without ``splits.json``; the rest is
+        "train".  Regions that the embedded model was not trained on keep the split that they
+        have there.
     buffer : float
         Days.  Frames without a region's number (full disks, say) are split by solar rotation;
         those as near as this to a rotation of another split are left out.
@@ -69,12 +70,12 @@ class PackConfig:
     largest_longitude: float = 68.0
     foreshortened_from: float = 25.0
     oversampled_from: float = 90.0
-    thinning: tuple[tuple[int, int], ...] = ((377, 2),)
+    thinning: tuple[tuple[int, int], ...] = ()
     shares: tuple[tuple[str, float], ...] = SHARES
     buffer: float = BUFFER
 
 
-def as_seen_on_ccd(field, longitude, latitude):
+def squeeze_to_ccd(field, longitude, latitude):
     """
     Squeeze a CEA field as foreshortening squeezes it on the detector.
 
@@ -86,7 +87,7 @@ def as_seen_on_ccd(field, longitude, latitude):
     field : numpy.ndarray
         Gauss, NaN where missing.
     longitude, latitude : float
-        Of its centre, from disk centre, in degrees.
+        Distance of its centre from disk centre, in degrees.
     """
     factors = np.cos(np.radians([latitude, longitude]))
     missing = np.isnan(field)
@@ -97,7 +98,35 @@ def as_seen_on_ccd(field, longitude, latitude):
     return np.where(hole, np.nan, squeezed).astype(np.float32)
 
 
-def _nodes(smap):
+def view_region(name, region, split, field, smap, config=PackConfig()):
+    """
+    Frames of one magnetogram: as it is, and as it looked on the CCD if it was remapped.
+
+    Parameters
+    ----------
+    name, region, split : str
+        See `~sunpy_superres.datasets.packed.Frame`.
+    field : numpy.ndarray
+        Gauss, NaN where missing.
+    smap : `~sunpy.map.GenericMap`
+        Where the field lies; LON_FWT and LAT_FWT are the place of the region.
+    config : PackConfig
+
+    Yields
+    ------
+    Frame
+    """
+    remapped = "CRLN" in str(smap.meta.get("ctype1", "")).upper()
+    longitude, latitude = (float(smap.meta.get(n) or 0.0) for n in ("lon_fwt", "lat_fwt"))
+    distance = abs(longitude) if remapped else 0.0
+    if split != "train" or distance <= config.oversampled_from:
+        yield Frame(name, region, split, field, _foreshortening_at_nodes(smap))
+    if distance > config.foreshortened_from:
+        squeezed = squeeze_to_ccd(field, longitude, latitude)
+        yield Frame(f"{name}#ccd", region, split, squeezed)
+
+
+def _foreshortening_at_nodes(smap):
     """`Frame.foreshortening` of a Map."""
     if is_helioprojective(smap):
         return None
@@ -105,68 +134,18 @@ def _nodes(smap):
     return measure_foreshortening(smap, x[None, :], y[:, None]).astype(np.float32)
 
 
-def _region(record):
-    if record.get("harpnum"):
-        return f"harp{record['harpnum']}"
-    if record["kind"] == _HARP_377:
-        return "harp377"
-    return Path(record["file"]).name.split(".")[2]
-
-
-def frames_of_manifest(data, config=PackConfig()):
-    """
-    Frames for all splits, in the order of the manifest.
-
-    Parameters
-    ----------
-    data : path-like
-        Folder with MANIFEST.json.
-    config : PackConfig
-
-    Yields
-    ------
-    Frame
-    """
-    data, thinning, seen = Path(data), dict(config.thinning), {}
-    held_out = {number: split for split, numbers in SPLITS.items() for number in numbers}
-    for record in json.loads((data / "MANIFEST.json").read_text()):
-        if record.get("kind") not in _KINDS:
-            continue
-        harp, longitude = record.get("harpnum"), record.get("lon_fwt")
-        seen[harp] = seen.get(harp, 0) + 1
-        if harp in thinning and seen[harp] % thinning[harp]:
-            continue
-        split = held_out.get(harp, "train")
-        if split == "train" and (
-            (record.get("mad_sigma") or np.inf) > config.largest_noise
-            or abs(longitude or 0.0) > config.largest_longitude
-        ):
-            continue
-        with fits.open(data / record["file"]) as file:
-            image = next(hdu for hdu in file if hdu.data is not None)
-            field = np.asarray(image.data, np.float32)
-        region = _region(record)
-        remapped = "cea" in record["kind"]
-        distance = abs(longitude or 0.0) if remapped else 0.0
-        if split != "train" or distance <= config.oversampled_from:
-            nodes = _nodes(read_map(data / record["file"], "HMI")) if remapped else None
-            yield Frame(record["file"], region, split, field, nodes)
-        if distance > config.foreshortened_from:
-            squeezed = as_seen_on_ccd(field, longitude, record.get("lat_fwt") or 0.0)
-            yield Frame(record["file"] + "#ccd", region, split, squeezed)
-
-
 def frames_of_maps(source, config=PackConfig()):
     """
     Frames of HMI magnetograms, by their headers.
 
-    What `~sunpy_superres.datasets.splits.find_hmi_maps` finds unfit is left out with a warning;
-    frames of the training split also if they are noisy or near the limb, as `PackConfig` says.
+    A warning names what `~sunpy_superres.datasets.splits.find_hmi_maps` leaves out.  Frames of
+    the training split are also left out, silently, if they are noisy or near the limb, as
+    `PackConfig` says.
 
     Parameters
     ----------
     source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
-        A folder of FITS files, or files and Maps.
+        A folder of FITS files, with or without ``splits.json``; or files and Maps.
     config : PackConfig
 
     Yields
@@ -177,39 +156,36 @@ def frames_of_maps(source, config=PackConfig()):
     ------
     FileNotFoundError
         If a folder holds no FITS file.
+    ValueError
+        If its ``splits.json`` is damaged.
     """
     thinning, seen = dict(config.thinning), {}
+    splits = read_splits(source) if isinstance(source, str | os.PathLike) else None
     for name, smap in find_hmi_maps(source):
-        region, split = assign_split(smap, config.shares, config.buffer)
+        region, split = assign_split(smap, config.shares, config.buffer, splits)
         number = smap.meta.get("harpnum")
         seen[number] = seen.get(number, 0) + 1
         if split is None or (number in thinning and seen[number] % thinning[number]):
             continue
         values = to_gauss(smap)
         field = np.where(known_pixels(smap, values), values, np.nan).astype(np.float32)
-        longitude = abs(float(smap.meta.get("lon_fwt") or 0.0))
         if split == "train" and (
-            1.4826 * np.nanmedian(np.abs(field - np.nanmedian(field))) > config.largest_noise
-            or longitude > config.largest_longitude
+            mad_std(field, ignore_nan=True) > config.largest_noise
+            or abs(float(smap.meta.get("lon_fwt") or 0.0)) > config.largest_longitude
         ):
             continue
-        remapped = "CRLN" in str(smap.meta.get("ctype1", "")).upper()
-        if split != "train" or not remapped or longitude <= config.oversampled_from:
-            yield Frame(name, region, split, field, _nodes(smap))
-        if remapped and longitude > config.foreshortened_from:
-            squeezed = as_seen_on_ccd(field, longitude, float(smap.meta.get("lat_fwt") or 0.0))
-            yield Frame(name + "#ccd", region, split, squeezed)
+        yield from view_region(name, region, split, field, smap, config)
 
 
 def thin_frames(frames, limit=64.0):
     """
-    Frames that fit into a packed file: of the region with most pixels, every second one goes.
+    Leave out every second frame of the largest region until the file is small enough.
 
     Parameters
     ----------
     frames : list of Frame
     limit : float
-        MiB.
+        Size of the packed file, MiB.
 
     Returns
     -------
@@ -248,8 +224,7 @@ def pack_folder(data, path, limit=64.0, config=PackConfig()):
     Parameters
     ----------
     data : path-like
-        Folder of HMI magnetograms, described by its MANIFEST.json or, without one, by the headers
-        of all FITS files in it.
+        Folder of HMI magnetograms.
     path : path-like
         File to write.
     limit : float
@@ -268,9 +243,7 @@ def pack_folder(data, path, limit=64.0, config=PackConfig()):
     ValueError
         If one frame of each region is more than the limit.
     """
-    described = (Path(data) / "MANIFEST.json").exists()
-    find = frames_of_manifest if described else frames_of_maps
-    frames = thin_frames(list(find(data, config)), limit)
+    frames = thin_frames(list(frames_of_maps(data, config)), limit)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_pack(frames, path)
     return frames

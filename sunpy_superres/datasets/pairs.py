@@ -13,7 +13,6 @@ import torch
 from safetensors.numpy import save
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
-from sunpy.time import parse_time
 
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_atomically
@@ -21,7 +20,7 @@ from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
 
@@ -31,7 +30,6 @@ __all__ = [
     "align_files",
     "align_pair",
     "match_pairs",
-    "observation_time",
     "save_pairs",
 ]
 
@@ -44,15 +42,15 @@ class PairRecord:
     Parameters
     ----------
     mdi_time, hmi_time : str
-        Of the observations, UTC.
+        Times of the observations, UTC.
     shift : tuple of float
-        By how much, in MDI pixels along rows and columns, HMI's coordinates were off MDI's in the
-        middle of the frame; it has been taken out.
+        Distance of HMI's coordinates from MDI's in the middle of the frame, in MDI pixels along
+        rows and columns; it has been taken out.
     deformation : tuple of float
-        The same for rotation, scale and shear: movement of rows and of columns for each row, then
-        for each column.
+        The same for rotation, scale and shear: movement of rows and of columns per row, then per
+        column.
     correlation : float
-        Of the MDI frame with HMI observed through MDI, afterwards.
+        Correlation of the MDI frame with HMI observed through MDI, after the registration.
     """
 
     mdi_time: str
@@ -70,7 +68,7 @@ class AlignedPair:
     Parameters
     ----------
     frame, good, noise : numpy.ndarray
-        As `~sunpy_superres.maps.magnetogram.Magnetogram`, ``(ny, nx)``.
+        See `~sunpy_superres.maps.magnetogram.Magnetogram`; ``(ny, nx)``.
     target : numpy.ndarray
         HMI Gauss, ``(4 ny, 4 nx)``; NaN where HMI saw nothing.
     record : PairRecord
@@ -83,29 +81,9 @@ class AlignedPair:
     record: PairRecord
 
 
-def observation_time(smap):
-    """
-    Middle of an observation: T_OBS where there is one, else the Map's date.
-
-    Parameters
-    ----------
-    smap : `~sunpy.map.GenericMap`
-
-    Returns
-    -------
-    `~astropy.time.Time`
-        UTC.
-    """
-    stamp = smap.meta.get("t_obs")
-    try:
-        return parse_time(stamp).utc if stamp else smap.date.utc
-    except ValueError:
-        return smap.date.utc
-
-
 def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
     """
-    Each MDI Map with the HMI Map that is nearest in time.
+    Match each MDI Map with the HMI Map that is nearest in time.
 
     Parameters
     ----------
@@ -135,7 +113,7 @@ _REGULAR = (FACTOR * np.eye(2), np.full(2, _FIRST))
 
 def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
     """
-    An empty Map of four times the pixels.
+    An empty Map with `FACTOR` times the pixels along each side.
 
     Its coordinates are those that the header says for the fine pixel ``origin + matrix @ i`` where
     the frame has its pixel ``i`` (row, column).
@@ -161,9 +139,9 @@ def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
 
 def _through_mdi(field, known, scale):
     """HMI's field as MDI reads it, and where that rests on known pixels."""
-    there = torch.from_numpy(known.astype(np.float32))[None, None]
+    known_part = torch.from_numpy(known.astype(np.float32))[None, None]
     values = torch.from_numpy(np.where(known, field, 0).astype(np.float32))[None, None]
-    visible_fraction = blurred_mean(there, MDI, scale)
+    visible_fraction = blurred_mean(known_part, MDI, scale)
     reading = observe(values, MDI, scale, visible_fraction)[0, 0].numpy()
     return reading, visible_fraction[0, 0].numpy() > 0.9
 
@@ -192,7 +170,9 @@ def _registered(magnetogram, hmi_map, scale):
         _, _, reading, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
         used = sure & magnetogram.good
         if used.sum() < 256:
-            raise ValueError("The Maps have less than 256 MDI pixels in common; give others.")
+            raise ValueError(
+                "The Maps have fewer than 256 MDI pixels in common; give Maps of the same field."
+            )
         found, _, _ = phase_cross_correlation(
             np.where(used, magnetogram.frame, 0),
             np.where(used, reading, 0),
@@ -214,12 +194,12 @@ def _registered(magnetogram, hmi_map, scale):
 
 def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
     """
-    HMI's field on the grid of an MDI Map, four times finer and registered.
+    Register HMI's field on the grid of an MDI Map, four times finer.
 
     HMI is reprojected to the grid, observed through MDI, and its shift against the frame found
     by cross-correlation; then
-    `~sunpy_superres.datasets.registration.register_grid` finds what rotation and scale the
-    headers are off by.  The coordinates are moved and HMI reprojected once more, so that it is
+    `~sunpy_superres.datasets.registration.register_grid` finds by which rotation and scale the
+    headers differ.  The coordinates are moved and HMI reprojected once more, so that it is
     interpolated only once.
 
     Parameters
@@ -227,9 +207,9 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     mdi_map, hmi_map : `~sunpy.map.GenericMap`
         Line-of-sight magnetograms.
     largest_gap : `~astropy.units.Quantity`
-        Between the observations.
+        Longest time between the observations.
     largest_shift : float
-        In MDI pixels, in the middle of the frame.
+        Largest shift that is accepted, in MDI pixels, in the middle of the frame.
     correlation : float
         Least correlation of the frame with HMI observed through MDI.
 
@@ -259,8 +239,8 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     moved = (origin + matrix @ middle - _REGULAR[1]) / FACTOR - middle
     if np.abs(moved).max() > largest_shift:
         raise ValueError(
-            f"HMI is {moved[0]:+.1f}, {moved[1]:+.1f} MDI pixels off, more than {largest_shift}; "
-            "check the coordinates of both Maps, or give a larger largest_shift."
+            f"HMI is {moved[0]:+.1f}, {moved[1]:+.1f} MDI pixels off, which is more than "
+            f"{largest_shift}; check the coordinates of both Maps, or give a larger largest_shift."
         )
     field, known, reading, covered = _seen(source, hmi_map, matrix, origin, scale)
     used = covered & magnetogram.good
@@ -268,7 +248,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     if not together >= correlation:
         raise ValueError(
             f"HMI observed through MDI has a correlation of {together:.2f} with the frame, less "
-            f"than {correlation}: these are not the same field, or the Sun has changed between."
+            f"than {correlation}: these are not the same field, or the Sun has changed in between."
         )
     deformation = matrix / FACTOR - np.eye(2)
     record = PairRecord(
@@ -312,7 +292,7 @@ def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
 
 def save_pairs(pairs, path):
     """
-    Write pairs, with their records, into one safetensors file, whole or not at all.
+    Write pairs, with their records, into one safetensors file, completely or not at all.
 
     Parameters
     ----------

@@ -9,14 +9,14 @@ from sunpy_superres.instruments import MDI
 
 __all__ = ["register_grid"]
 
-#: Gauss above which fields count by their logarithm: spots would rule the fit otherwise.
+#: Gauss above which fields count by their logarithm: spots would decide alone otherwise.
 _COMPRESSED = 50.0
-#: Rotation, scale and shear that two pointings are expected to differ by (0.01 is 0.6 degrees).
+#: Rotation, scale and shear by which two pointings may be expected to differ (0.01: 0.6 degrees).
 _DEFORMATION = 0.01
 
-#: Shift that is expected to be left, in MDI pixels.
+#: Shift that may be expected to be left, in MDI pixels.
 _SHIFT = 1.0
-#: Pixels that a fit looks at, at most and at least.
+#: Pixels that are compared, at most and at least.
 _ENOUGH, _TOO_FEW = 200_000, 64
 
 
@@ -24,8 +24,9 @@ def register_grid(frame, good, image, matrix, origin):
     """
     Where the pixels of an MDI frame lie on a finer image, to a few hundredths of a pixel.
 
-    MDI's roll and plate scale, as its headers have them, differ from HMI's by about 0.2 degrees and
-    half a per cent: a shift alone leaves the corners of an active region off by 0.4 MDI pixels.
+    Two pointings may differ in roll and scale: in two real pairs a shift alone leaves the corners
+    of an active region off by 0.4 MDI pixels.  (Published values of MDI's roll error are about 0.2
+    degrees.  The scale that these pairs show comes from how their source had resized them.)
     The affine grid is found by least squares on compressed fields, with the gain and the zero
     level free and a normal prior on shift and deformation, which keeps frames that show nothing
     nearly as they are.
@@ -57,12 +58,12 @@ def register_grid(frame, good, image, matrix, origin):
     chosen = np.flatnonzero(good)
     if len(chosen) < _TOO_FEW:
         raise ValueError(
-            f"{len(chosen)} good pixels do not say where a frame lies; give at least {_TOO_FEW}."
+            f"{len(chosen)} good pixels do not suffice to place a frame; give at least {_TOO_FEW}."
         )
     if not (np.isfinite(image).all() and np.isfinite(frame.flat[chosen]).all()):
         raise ValueError(
-            "The image, or the frame where it is good, is not finite; fill what is missing, say "
-            "with 0, and mark it as not good."
+            "The image, or the frame where it is good, is not finite; fill what is missing with "
+            "0 and mark it as not good."
         )
     chosen = chosen[:: len(chosen) // _ENOUGH + 1]
     index = np.array(np.unravel_index(chosen, frame.shape), float)
@@ -79,10 +80,10 @@ def register_grid(frame, good, image, matrix, origin):
     def misfit(parameters):
         deformed, centre = grid(parameters)
         where = centre + deformed @ (index - middle)
-        there = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
-        there = _compressed(there)
-        there = there - there.mean()
-        return seen - there * (seen @ there) / max(there @ there, 1e-9)
+        hmi = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
+        hmi = _compressed(hmi)
+        hmi = hmi - hmi.mean()
+        return seen - hmi * (seen @ hmi) / max(hmi @ hmi, 1e-9)
 
     noise = max(misfit(np.zeros(6)).std(), 1e-6)
 

@@ -2,46 +2,117 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import os
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.datasets.pairs import observation_time
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
+from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
 
 __all__ = [
     "ANY_QUALITY",
     "BUFFER",
+    "HELD_OUT",
     "LARGEST_QUALITY",
+    "PAIRS",
     "SHARES",
-    "SPLITS",
-    "find_hmi_maps",
+    "SPLITS_FILE",
     "assign_split",
+    "find_hmi_maps",
+    "read_splits",
     "split_region",
 ]
 
-#: Regions held out; the same everywhere in the project.
-SPLITS = {"test": (1449, 13171, 13561, 1455, 71), "validation": (1425, 13866)}
-#: Shares of the other regions; the rest is "train".
+#: Splits that no model is trained on.
+HELD_OUT = ("test", "validation")
+#: File, in a folder of magnetograms, that names the regions of these splits.
+SPLITS_FILE = "splits.json"
+#: Subfolder of MDI/HMI pairs, which are no magnetograms to train on.
+PAIRS = "pairs"
+#: Shares of the regions that a folder without such a file holds out; the rest is "train".
 SHARES = (("test", 0.2), ("validation", 0.1))
 #: Days in which frames without a region's number are one region: a solar rotation.
 _BLOCK = 27.2753
 #: Days; frames as near as this to a rotation of another split belong to none.
 BUFFER = 3.0
-#: Largest QUALITY of an HMI magnetogram that is fit; lower bits are notes.
+#: Largest QUALITY of an HMI magnetogram that can be used; lower bits are notes.
 LARGEST_QUALITY = 0xFFFF
-#: For frames that have been chosen already.
+#: The limit for frames that have been chosen by hand.
 ANY_QUALITY = 0xFFFFFFFF
+
+
+def read_splits(folder=None):
+    """
+    Regions that are held out, and the split of each.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Folder with a ``splits.json`` such as ``{"test": ["harp1449"], "validation": []}``.  All
+        other regions of the folder are "train".  Without a folder, the regions that the embedded
+        default model was not trained on.
+
+    Returns
+    -------
+    dict or None
+        Name of the region to its split; None if the folder has no such file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a list of names for "test", "validation" or both, or a region is in
+        two splits.
+    """
+    if folder is None:
+        return dict(_regions_of_default_model())
+    path = Path(folder) / SPLITS_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if (
+        not isinstance(content, dict)
+        or not set(content) <= set(HELD_OUT)
+        or not all(isinstance(names, list) for names in content.values())
+        or not all(isinstance(name, str) for names in content.values() for name in names)
+    ):
+        raise ValueError(
+            f"{path} must hold lists of regions for {' and '.join(HELD_OUT)}, such as "
+            '{"test": ["harp1449"], "validation": ["harp1425"]}.'
+        )
+    splits = {}
+    for split, names in content.items():
+        for name in names:
+            if splits.setdefault(name, split) != split:
+                raise ValueError(f"{path} has {name} in two splits; leave it in one.")
+    return splits
+
+
+@functools.cache
+def _regions_of_default_model():
+    """The same of the embedded model; its configuration has HARP numbers or names of regions."""
+    text = (files("sunpy_superres") / "weights" / "config.json").read_text(encoding="utf-8")
+    held_out = json.loads(text)["training"]["held out"]
+    return {
+        f"harp{region}" if isinstance(region, int) else region: split
+        for split, regions in held_out.items()
+        for region in regions
+    }
 
 
 def split_region(region, shares=SHARES):
@@ -53,11 +124,12 @@ def split_region(region, shares=SHARES):
     region : str
         "harp" and its number, say.
     shares : sequence of tuple
-        Split and its share of the regions.
+        Split and its share of the regions.  Regions that the embedded model was not trained on
+        keep the split that they have there.
     """
-    for split, numbers in SPLITS.items():
-        if region in {f"harp{number}" for number in numbers}:
-            return split
+    known = _regions_of_default_model()
+    if region in known:
+        return known[region]
     digest = hashlib.sha256(region.encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     for split, share in shares:
@@ -67,7 +139,7 @@ def split_region(region, shares=SHARES):
     return "train"
 
 
-def assign_split(smap, shares=SHARES, buffer=BUFFER):
+def assign_split(smap, shares=SHARES, buffer=BUFFER, splits=None):
     """
     Region of a Map and its split; None for the latter in the buffer between two.
 
@@ -76,29 +148,38 @@ def assign_split(smap, shares=SHARES, buffer=BUFFER):
     smap : `~sunpy.map.GenericMap`
         Frames without HARPNUM belong to the region of their solar rotation.
     shares : sequence of tuple
+        See `split_region`.
     buffer : float
         Days.
+    splits : dict, optional
+        From `read_splits`, for a folder that names its regions; shares and buffer do not count
+        then.
     """
     number = smap.meta.get("harpnum")
-    if number:
-        region = f"harp{int(number)}"
-        return region, split_region(region, shares)
-    day = observation_time(smap).jd
-    names = [f"rotation{int(d // _BLOCK)}" for d in (day, day - buffer, day + buffer)]
-    splits = [split_region(name, shares) for name in names]
-    return names[0], splits[0] if len(set(splits)) == 1 else None
+    day = None if number else observation_time(smap).jd
+    region = f"harp{int(number)}" if number else _rotation(day)
+    if splits is not None:
+        return region, splits.get(region, "train")
+    names = [region] if number else [_rotation(d) for d in (day, day - buffer, day + buffer)]
+    found = {split_region(name, shares) for name in names}
+    return region, found.pop() if len(found) == 1 else None
+
+
+def _rotation(day):
+    return f"rotation{int(day // _BLOCK)}"
 
 
 def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     """
     HMI magnetograms of a folder, or of an iterable of files and Maps.
 
-    What is no magnetogram in Gauss at HMI's plate scale, or has a QUALITY bit that makes it
-    unfit, is left out with a warning.
+    A warning names what is left out: what is no magnetogram in Gauss at HMI's plate scale, or
+    has a QUALITY bit that says not to use it.
 
     Parameters
     ----------
     source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
+        Of a folder, the subfolder ``pairs`` does not count.
     largest_quality : int
 
     Yields
@@ -115,7 +196,11 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     folder = None
     if isinstance(source, str | os.PathLike):
         folder = Path(source)
-        source = sorted(p for p in folder.rglob("*.f*ts*") if p.is_file())
+        source = sorted(
+            path
+            for path in folder.rglob("*.f*ts*")
+            if path.is_file() and path.relative_to(folder).parts[0] != PAIRS
+        )
         if not source:
             raise FileNotFoundError(f"{folder} has no FITS file; check the path.")
     for number, item in enumerate(source):
@@ -124,7 +209,8 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                smap = _fit(item if given else read_map(item, "HMI"), largest_quality)
+                smap = item if given else read_map(item, "HMI")
+                smap = _check_usable(smap, largest_quality)
         except (OSError, TypeError, ValueError, LookupError) as error:
             warnings.warn(f"{name} is left out: {error}", SuperResWarning, stacklevel=2)
             continue
@@ -135,8 +221,8 @@ def _within(path, folder):
     return str(path if folder is None else Path(path).relative_to(folder))
 
 
-def _fit(smap, largest_quality):
-    """The Map, with its unit told; or a sentence about what makes it unfit."""
+def _check_usable(smap, largest_quality):
+    """The Map, with a unit; raises a sentence about why it cannot be used."""
     if field_unit(smap) is None:  # SHARP series leave BUNIT out of some files
         smap = sunpy.map.Map(smap.data, dict(smap.meta, bunit="Gauss"))
     scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
@@ -144,5 +230,5 @@ def _fit(smap, largest_quality):
         raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
     bits = quality_bits(smap.meta)
     if bits > largest_quality:
-        raise ValueError(f"QUALITY = {bits:#010x} marks it as unfit.")
+        raise ValueError(f"QUALITY = {bits:#010x} says not to use it.")
     return smap

@@ -19,6 +19,8 @@ import time
 
 import numpy as np
 
+from sunpy_superres.instruments import FACTOR
+
 __all__ = [
     "convolution_peak",
     "count_work",
@@ -33,7 +35,7 @@ _CROP = 256
 #: Steps of the published sampler, and the work of its autoencoder on such a crop: encoding and
 #: decoding, TFLOP.
 _PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
-#: Of this module, whatever it is run as.
+#: Name of this module, however it is run.
 _NAME = "sunpy_superres.evaluation.benchmark"
 #: The stages that the networks and the sampler record; the core of a network is one of them.
 _STAGES = ("encode", "network", "decode", "consistency")
@@ -44,7 +46,7 @@ _SCALING = (64, 128, 256, 512)
 
 def benchmark_frame(side):
     """
-    A simulated MDI frame: the embedded example, repeated; a whole disk at 1024 pixels.
+    A simulated MDI frame: the embedded example, repeated; a full disk at 1024 pixels.
 
     Parameters
     ----------
@@ -77,9 +79,9 @@ def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
     Parameters
     ----------
     dtype : str
-        Of torch.
+        Name of a torch dtype.
     seconds : float
-        For how long it is tried; the best time counts.
+        How long it is tried; the best time counts.
     """
     import torch
 
@@ -251,7 +253,7 @@ def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
             both = _PUBLISHED_AUTOENCODER * 1e12 * part / convolution_peak(dtype)
         else:
             autoencoder = autoencoder.eval().to(memory_format=torch.channels_last)
-            field = torch.randn(1, 1, 4 * side, 4 * side)
+            field = torch.randn(1, 1, FACTOR * side, FACTOR * side)
             started = time.perf_counter()
             autoencoder(field)
             both = time.perf_counter() - started
@@ -283,8 +285,8 @@ def _row(label, found, peak):
 def _scaling(name, values, times):
     """Exponent of a power law through the largest two."""
     slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
-    told = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
-    print(f"{name:34} {told}; the last two as the power {slope:.2f}")
+    listed = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
+    print(f"{name:34} {listed}; the last two as the power {slope:.2f}")
 
 
 def main(arguments=None):

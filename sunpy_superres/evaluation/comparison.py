@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from sunpy_superres import metrics
 from sunpy_superres.evaluation.benchmark import benchmark_frame, count_work
 from sunpy_superres.evaluation.evaluate import evaluate
 from sunpy_superres.evaluation.figures import Gathered, first_member
 from sunpy_superres.files import write_atomically
+from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
@@ -21,7 +23,7 @@ __all__ = ["Comparison", "compare_models", "seconds_of_full_disk", "work_of_full
 #: MDI pixels on the disk of a 1024 x 1024 frame.
 _DISK_PIXELS = 7.6e5
 #: Rows of the scores, pooled over pixels, and of the means over frames.
-_SCORES = ("RMSE", "correlation", "gradient ratio", "unsigned flux ratio", "spread", "within")
+_SCORES = ("RMSE", "correlation", "gradient ratio", "unsigned flux ratio", "power ratio", "within")
 _MEANS = ("PSNR", "SSIM", "active-region area, relative error", "resolved scale", "CRPS")
 #: HMI pixels along a side of the pictures, and Gauss at which they are white.
 _SIDE, _WHITE = 160, 800.0
@@ -66,28 +68,29 @@ def seconds_of_full_disk(model, side=256) -> float:
 
 
 class _Look:
-    """Gathers comparisons and, of the case with most field, the maps for the picture."""
+    """Gathers comparisons, and the maps from which the picture is chosen."""
 
     def __init__(self):
         self.gathered = Gathered()
         self.samples, self.truths = [], []
 
-    def __call__(self, case, baseline, result):
-        self.gathered(case, baseline, result)
+    def __call__(self, frame, baseline, result):
+        self.gathered(frame, baseline, result)
         self.samples.append(first_member(result).hmi_like)
-        self.truths.append((case, baseline))
+        self.truths.append((frame, baseline))
 
 
 class Comparison:
     """
-    What `compare_models` found.
+    Result of `compare_models`.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A row for each score, a column for the baseline and for each model.
+        A row for each score, a column for the baseline and for each model; masked where a score
+        does not apply.
     looks : dict of str to _Look
-        By the name of the model.
+        What was gathered of each model, by its name.
     split : str
     """
 
@@ -106,16 +109,16 @@ class Comparison:
 
         looks = list(self._looks.values())
         truths = looks[0].truths
-        strength = [np.nansum(np.abs(case.hmi_map.data) > 200) for case, _ in truths]
+        strength = [np.nansum(np.abs(frame.hmi_map.data) > 200) for frame, _ in truths]
         chosen = int(np.argmax(strength))
-        case, baseline = truths[chosen]
+        frame, baseline = truths[chosen]
         # Real pairs have HMI on a grid of its own.
-        hmi, known = resample_to(looks[0].samples[chosen], case.hmi_map)
+        hmi, known = resample_to(looks[0].samples[chosen], frame.hmi_map)
         hmi = np.where(known, hmi, np.nan)
         rows, columns = _strongest(hmi, _SIDE)
-        coarse = tuple(slice(s.start // 4, s.stop // 4) for s in (rows, columns))
+        coarse = tuple(slice(s.start // FACTOR, s.stop // FACTOR) for s in (rows, columns))
         truth = "truth (simulated)" if self._split == "example" else "HMI"
-        panels = {"MDI": case.mdi_map.data[coarse], truth: hmi[rows, columns]}
+        panels = {"MDI": frame.mdi_map.data[coarse], truth: hmi[rows, columns]}
         panels["bicubic"] = baseline.data[rows, columns]
         for name, look in self._looks.items():
             panels[name] = look.samples[chosen].data[rows, columns]
@@ -159,11 +162,11 @@ class Comparison:
 
 def _strongest(field, side):
     """Slices of the window, on whole MDI pixels, that holds most unsigned field."""
-    side = [min(side, n // 4 * 4) for n in field.shape]
+    side = [min(side, n // FACTOR * FACTOR) for n in field.shape]
     strength = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     best, where = -1.0, (0, 0)
-    for y in range(0, field.shape[0] - side[0] + 1, 4):
-        for x in range(0, field.shape[1] - side[1] + 1, 4):
+    for y in range(0, field.shape[0] - side[0] + 1, FACTOR):
+        for x in range(0, field.shape[1] - side[1] + 1, FACTOR):
             inside = (
                 strength[y + side[0], x + side[1]] - strength[y, x + side[1]]
                 - strength[y + side[0], x] + strength[y, x]
@@ -175,7 +178,7 @@ def _strongest(field, side):
 
 def compare_models(data, models, split="test", *, n_samples=8, progress=True, **options):
     """
-    Scores of several models on the same frames, beside those of calibrated bicubic.
+    Score several models on the same frames, and calibrated bicubic interpolation beside them.
 
     Parameters
     ----------
@@ -186,7 +189,7 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
     split, n_samples, progress
         As in `~sunpy_superres.evaluation.evaluate.evaluate`.
     **options
-        Of the same.
+        Passed on to it, such as ``noise=24 * u.G``.
 
     Returns
     -------
@@ -212,20 +215,17 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
         if not columns:
             columns["bicubic"] = _column(scores, look, "bicubic")
         columns[model.name] = _column(scores, look, "sample") | {
-            "RMSE of the mean": float(scores.table()["RMSE mean (G)"]),
+            "RMSE of the mean": scores.table()["RMSE mean (G)"],
             "parameters (M)": sum(p.numel() for p in model.network.parameters()) / 1e6,
             "TFLOP, one draw of a full disk": work_of_full_disk(model) / 1e12,
             "seconds, one draw of a full disk": seconds_of_full_disk(model),
         }
     labels = list(dict.fromkeys(label for column in columns.values() for label in column))
-    rows = [[label, *(_text(column.get(label)) for column in columns.values())] for label in labels]
-    return Comparison(Table(rows=rows, names=["score", *columns]), looks, split)
-
-
-def _text(value):
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.4g}"
+    table = Table({"score": labels})
+    for name, column in columns.items():
+        values = [column.get(label, np.nan) for label in labels]
+        table[name] = MaskedColumn(values, mask=np.isnan(values), format=".4g")
+    return Comparison(table, looks, split)
 
 
 def _column(scores, look, kind):
@@ -233,21 +233,17 @@ def _column(scores, look, kind):
     column, table = {}, scores.table()
     for label, value in table.items():
         if label.startswith(_SCORES) and kind in label and "/" not in label:
-            column[label.replace(kind, "").replace("  ", " ").rstrip(" ,")] = float(value)
-        if label.startswith("power ratio"):
-            sample, flat = value.rstrip(")").split(" (")
-            name = label.replace(" sample (bicubic)", "")
-            column[name] = float(flat if kind == "bicubic" else sample)
+            column[re.sub(f" {kind},|,? {kind}", "", label)] = value
     for row in look.gathered.summary():
-        if row["metric"].startswith(_MEANS) and row[kind]:
+        if row["metric"].startswith(_MEANS) and row[kind] is not np.ma.masked:
             unit = f" ({row['unit']})" if row["unit"] else ""
-            column[row["metric"] + unit] = float(row[kind])
-    maps = [b for _, b in look.truths] if kind == "bicubic" else look.samples
+            column[row["metric"] + unit] = row[kind]
+    maps = [baseline for _, baseline in look.truths] if kind == "bicubic" else look.samples
     try:
-        truths = [case.hmi_map for case, _ in look.truths]
+        truths = [frame.hmi_map for frame, _ in look.truths]
         column["Frechet distance"] = float(metrics.frechet_distance(maps, truths))
     except ValueError:
         pass  # too few pixels for it
     if kind == "sample" and scores.sums["members"] > scores.sums["maps"]:
-        column["spread / skill"] = float(table["spread / skill of mean"])
+        column["spread / skill"] = table["spread / skill of mean"]
     return column

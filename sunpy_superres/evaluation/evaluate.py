@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import astropy.units as u
 import numpy as np
 import sunpy.map
+from astropy.nddata import block_replicate
 
-from sunpy_superres.evaluation.cases import cases
 from sunpy_superres.evaluation.scores import Scores, score
+from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
@@ -17,14 +19,14 @@ __all__ = ["evaluate", "interpolated_map"]
 
 def interpolated_map(mdi_map, model="default"):
     """
-    The baseline: calibrated bicubic interpolation, as a Map.
+    Interpolate an MDI Map: the baseline, calibrated and bicubic.
 
     Parameters
     ----------
     mdi_map : `~sunpy.map.GenericMap`
         In MDI Gauss.
     model : str, path-like or Model
-        Whose calibration is removed.
+        Model whose calibration is removed.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def interpolated_map(mdi_map, model="default"):
         filled = torch.from_numpy(np.nan_to_num(frame))[None, None]
         data = network.interpolate(filled)[0, 0].numpy()
     factor = network.factor
-    data[np.kron(~np.isfinite(frame), np.ones((factor, factor), bool))] = np.nan
+    data[block_replicate(~np.isfinite(frame), factor, conserve_sum=False)] = np.nan
     return sunpy.map.Map(data, rebin_meta(mdi_map.meta, data.shape, factor))
 
 
@@ -52,26 +54,26 @@ def evaluate(
     *,
     n_samples=8,
     num_steps=None,
-    noise=12.0,
+    noise=12 * u.G,
     seed=0,
     progress=True,
     look=None,
 ):
     """
-    Scores of a model on a split.
+    Score a model on a split.
 
     Parameters
     ----------
     data : path-like
         Folder of HMI magnetograms.
     split : {"test", "validation", "calibration", "pairs", "example"}
-        See `~sunpy_superres.evaluation.cases.cases`.
+        See `~sunpy_superres.evaluation.truth.frames_with_truth`.
     model, n_samples, num_steps, seed, progress
         As in `~sunpy_superres.super_resolve`.
-    noise : float
-        Of the simulated frames, in MDI Gauss.
+    noise : `~astropy.units.Quantity`
+        Noise of the simulated frames, in MDI Gauss.
     look : callable, optional
-        Called with each `~sunpy_superres.evaluation.cases.Case`, its baseline and its
+        Called with each `~sunpy_superres.evaluation.truth.FrameWithTruth`, its baseline and its
         result.
 
     Returns
@@ -81,9 +83,10 @@ def evaluate(
     """
     loaded = load_model(model)
     regions, everything = {}, Scores()
-    for number, case in enumerate(cases(data, split, noise=noise, seed=seed)):
+    frames = frames_with_truth(data, split, noise=noise, seed=seed)
+    for number, frame in enumerate(frames):
         result = super_resolve(
-            case.mdi_map,
+            frame.mdi_map,
             model=loaded,
             estimate="mean",
             n_samples=n_samples,
@@ -92,8 +95,8 @@ def evaluate(
             progress=progress,
             return_samples=True,
         )
-        baseline = interpolated_map(case.mdi_map, loaded)
-        truth, known = resample_to(result.hmi_like, case.hmi_map)
+        baseline = interpolated_map(frame.mdi_map, loaded)
+        truth, known = resample_to(result.hmi_like, frame.hmi_map)
         scores = score(
             np.where(known, truth, np.nan).astype(float),
             baseline.data,
@@ -103,9 +106,8 @@ def evaluate(
             result.hmi_like.meta["srchisq"],
             scale=float(plate_scale(result.hmi_like).value.mean()),
         )
-        name = case.name if split == "pairs" else case.region
-        regions.setdefault(name, Scores()).merge(scores)
+        regions.setdefault(frame.region, Scores()).merge(scores)
         everything.merge(scores)
         if look is not None:
-            look(case, baseline, result)
+            look(frame, baseline, result)
     return {**regions, "all": everything}

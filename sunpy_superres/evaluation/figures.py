@@ -5,7 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 
 from sunpy_superres import metrics
 from sunpy_superres.files import write_atomically
@@ -30,9 +30,18 @@ def first_member(result):
     return SuperResolution(member, sunpy.map.Map(sigma, mean.meta))
 
 
+def _mean_of_each(lists):
+    """Mean of the finite values of each list; masked where there is none."""
+    finite = [[v for v in values if np.isfinite(v)] for values in lists]
+    return MaskedColumn(
+        [np.mean(values) if values else np.nan for values in finite],
+        mask=[not values for values in finite],
+    )
+
+
 class Gathered:
     """
-    What `evaluate` calls for each case: comparisons, spectra and reliabilities, gathered.
+    Comparisons, spectra and reliabilities of all frames; `evaluate` calls it with each.
 
     The baseline has neither an uncertainty nor an ensemble.
     """
@@ -43,29 +52,29 @@ class Gathered:
         self.reliabilities = {"mean": [], "sample": []}
         self.names = []
 
-    def __call__(self, case, baseline, result):
-        """Add a case; arguments as ``look`` of `evaluate`."""
+    def __call__(self, frame, baseline, result):
+        """Add a frame; the arguments are those of ``look`` of `evaluate`."""
         maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": first_member(result)}
         for name, (smap, uncertainty) in maps.items():
-            # One draw, as of a deterministic network, is no ensemble.
+            # The one draw of a deterministic network is no ensemble.
             several = uncertainty is not None and len(result.samples.data) > 1
             samples = result.samples if several else None
             self.tables[name].append(
-                metrics.compare(smap, case.hmi_map, uncertainty=uncertainty, samples=samples)
+                metrics.compare(smap, frame.hmi_map, uncertainty=uncertainty, samples=samples)
             )
-            self.ratios[name].append(metrics.power_ratio(smap, case.hmi_map, bins=_SCALES))
+            self.ratios[name].append(metrics.power_ratio(smap, frame.hmi_map, bins=_SCALES))
             if uncertainty is not None:
                 self.reliabilities[name].append(
-                    metrics.reliability(smap, uncertainty, case.hmi_map)
+                    metrics.reliability(smap, uncertainty, frame.hmi_map)
                 )
-        self.names.append(case.name)
+        self.names.append(frame.name)
 
     def summary(self) -> Table:
         """
-        Means over the cases.
+        Means over the frames.
 
-        Of scores, ratios and distances the mean value; of fluxes, areas and lengths the mean
-        absolute relative error, in per cent.
+        The mean value of scores, ratios and distances; the mean absolute relative error, in per
+        cent, of fluxes, areas and lengths.  Masked where no frame has a value.
         """
         labels = {}
         for name, tables in self.tables.items():
@@ -78,20 +87,15 @@ class Gathered:
                     label = row["metric"] if plain else f"{row['metric']}, relative error"
                     unit = row["unit"] if plain else "%"
                     labels.setdefault((label, unit), {}).setdefault(name, []).append(value)
-        rows = []
-        for (label, unit), values in labels.items():
-            means = []
-            for name in self.tables:
-                finite = [v for v in values.get(name, []) if np.isfinite(v)]
-                means.append(np.mean(finite) if finite else np.nan)
-            rows.append((label, *means, unit))
-        table = Table(rows=rows, names=("metric", *self.tables, "unit"))
+        table = Table({"metric": [label for label, _ in labels]})
         for name in self.tables:
-            table[name] = [f"{v:.4g}" if np.isfinite(v) else "" for v in table[name]]
+            table[name] = _mean_of_each(v.get(name, []) for v in labels.values())
+            table[name].info.format = ".4g"
+        table["unit"] = [unit for _, unit in labels]
         return table
 
     def mean_ratio(self, name):
-        """Power ratio over all cases: the geometric mean, ring by ring."""
+        """Power ratio over all frames: the geometric mean, ring by ring."""
         ratios = self.ratios[name]
         finest = max(r.scale.value.min() for r in ratios)
         coarsest = min(r.scale.value.max() for r in ratios)
@@ -102,7 +106,7 @@ class Gathered:
         )
 
     def pooled_reliability(self, name):
-        """Reliability over all cases: means of the squares, weighted by pixels."""
+        """Reliability over all frames: means of the squares, weighted by pixels."""
         rows = {}
         for table in self.reliabilities[name]:
             for row in table:
@@ -138,7 +142,7 @@ class Gathered:
         ----------
         folder : `pathlib.Path`
         split : str
-            First part of the names.
+            First part of the files' names.
         """
         from matplotlib.figure import Figure
 

@@ -1,14 +1,15 @@
-"""Header cards of a result: the same sky on other pixels, and statistics that follow the data."""
+"""Header cards: the same sky on other pixels, statistics that follow the data, the time."""
 
 from __future__ import annotations
 
 import textwrap
 
 import numpy as np
+from sunpy.time import parse_time
 
 from sunpy_superres.maps.headers import is_finite_number
 
-__all__ = ["add_provenance", "rebin_meta", "refresh_statistics"]
+__all__ = ["add_provenance", "observation_time", "rebin_meta", "refresh_statistics"]
 
 #: Cards that describe the stored file or statistics of another array.
 _DROPPED = (
@@ -131,3 +132,23 @@ def add_provenance(meta, cards, steps) -> dict:
 
 def _to_ascii(text):
     return text.encode("ascii", "backslashreplace").decode()
+
+
+def observation_time(smap):
+    """
+    Middle of an observation: T_OBS where there is one, else the Map's date.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.time.Time`
+        UTC.
+    """
+    stamp = smap.meta.get("t_obs")
+    try:
+        return parse_time(stamp).utc if stamp else smap.date.utc
+    except ValueError:
+        return smap.date.utc

@@ -210,14 +210,34 @@ def gradient_ratio(smap, reference, *, region=None):
 
 
 def measure_gradient_ratio(pair):
-    mask = pair.mask
-    complete = (
-        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    )
-    if not complete.any():
+    sums = sum_gradients((pair.first.values, pair.second.values), pair.mask)
+    if sums is None:
         raise ValueError("No 3 x 3 pixels are known in both maps; the gradient needs more.")
-    sums = []
-    for values in (pair.first.values, pair.second.values):
-        size = np.hypot(values[2:, 1:-1] - values[:-2, 1:-1], values[1:-1, 2:] - values[1:-1, :-2])
-        sums.append(size[complete].sum(dtype=np.float64))
     return float(sums[0] / sums[1]) if sums[1] else float("nan")
+
+
+def sum_gradients(fields, known):
+    """
+    Sum of the absolute gradient over the pixels whose four neighbours are known as well.
+
+    Parameters
+    ----------
+    fields : sequence of numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    known : numpy.ndarray of bool
+        Pixels that have a value in all of them.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Gauss per pixel, one sum for each field; None where no pixel has all its neighbours.
+    """
+    inner = known[1:-1, 1:-1] & known[:-2, 1:-1] & known[2:, 1:-1]
+    inner &= known[1:-1, :-2] & known[1:-1, 2:]
+    if not inner.any():
+        return None
+    sums = []
+    for values in fields:
+        size = np.hypot(values[2:, 1:-1] - values[:-2, 1:-1], values[1:-1, 2:] - values[1:-1, :-2])
+        sums.append(size[inner].sum(dtype=np.float64) / 2)
+    return np.array(sums)

@@ -54,7 +54,7 @@ def split_scales(smap, scale=2 * u.arcsec):
     if smap.mask is not None:
         known &= ~np.asarray(smap.mask, bool)
     if not known.any():
-        raise ValueError("No pixel of the map is finite; known is nothing to split.")
+        raise ValueError("No pixel of the map is finite; there is nothing to split.")
     filled = np.where(known, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
     if not known.all():

@@ -125,6 +125,19 @@ class _Transform:
         mean = (values * self.window).sum(dtype=np.float64) / self.window.sum(dtype=np.float64)
         return scipy.fft.rfft2((values - np.float32(mean)) * self.window, workers=-1)
 
+    def sum_bands(self, transform, edges):
+        """Sum of the squared modes between the scales of ``edges``, in arcsec, ascending."""
+        squared = np.square(np.abs(transform)) * self.weight
+        return np.array(
+            [
+                squared.sum(
+                    where=(self.frequency > 1 / high) & (self.frequency <= 1 / low),
+                    dtype=np.float64,
+                )
+                for low, high in zip(edges[:-1], edges[1:], strict=True)
+            ]
+        )
+
     def power(self, transform):
         """Mean power of the rings, G^2 arcsec^2."""
         squared = np.square(transform.real) + np.square(transform.imag)
@@ -223,13 +236,36 @@ def measure_power_ratio(pair, bins=None, transforms=None):
 def band_ratio(transforms, low, high):
     """Ratio of powers between two scales; NaN if no mode lies between them."""
     transform, first, second = transforms
-    low, high = low.to_value(u.arcsec), high.to_value(u.arcsec)
-    chosen = (transform.frequency > 1 / high) & (transform.frequency <= 1 / low)
-    sums = [
-        float((np.square(np.abs(t)) * transform.weight).sum(where=chosen, dtype=np.float64))
-        for t in (first, second)
-    ]
-    return sums[0] / sums[1] if sums[1] else np.nan
+    edges = [low.to_value(u.arcsec), high.to_value(u.arcsec)]
+    powers = [float(transform.sum_bands(field, edges)[0]) for field in (first, second)]
+    return powers[0] / powers[1] if powers[1] else np.nan
+
+
+def sum_band_powers(fields, known, pixel_scale, edges):
+    """
+    Power of fields between spatial scales, as sums over the Fourier modes.
+
+    The transform is that of `power_ratio`: the field less its mean, under a Hann window over the
+    bounding box of what is known; missing pixels are zero.
+
+    Parameters
+    ----------
+    fields : sequence of numpy.ndarray
+        Gauss, ``(ny, nx)``; 0 or any finite value where they are not known.
+    known : numpy.ndarray of bool
+        Pixels that have a value in all of them.
+    pixel_scale : float
+        Arcsec.
+    edges : array-like
+        Scales in arcsec, ascending, between which the bands lie.
+
+    Returns
+    -------
+    numpy.ndarray
+        G^2, ``(fields, bands)``.
+    """
+    transform = _Transform(known, pixel_scale)
+    return np.array([transform.sum_bands(transform(values), edges) for values in fields])
 
 
 @fill_docstring

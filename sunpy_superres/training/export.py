@@ -6,12 +6,14 @@ import json
 import tempfile
 from pathlib import Path
 
+import astropy.units as u
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sunpy_superres.datasets.splits import SPLITS
+from sunpy_superres.datasets.splits import HELD_OUT, read_splits
+from sunpy_superres.evaluation.calibration import calibrate
 from sunpy_superres.evaluation.evaluate import evaluate
-from sunpy_superres.evaluation.scores import Scores, calibrate
+from sunpy_superres.evaluation.scores import Scores
 from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
@@ -22,7 +24,7 @@ __all__ = ["export"]
 #: Calibration that changes nothing, with the regression's mean as the mean.
 _NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
 #: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
-_NOISE = (12.0, 24.0)
+_NOISE = (12.0, 24.0) * u.G
 
 
 def _scores(data, split, model, n_samples, progress):
@@ -41,8 +43,8 @@ def extend_calibration(held_out, trained) -> dict:
     Parameters
     ----------
     held_out, trained : dict
-        Calibrations of `~sunpy_superres.evaluation.scores.calibrate`, on validation and on training
-        regions.
+        Calibrations of `~sunpy_superres.evaluation.calibration.calibrate`, on validation and on
+        training regions.
     """
     end = 1.5 * held_out["field"][-1]
     beyond = [i for i, field in enumerate(trained["field"]) if field > end]
@@ -51,7 +53,7 @@ def extend_calibration(held_out, trained) -> dict:
     }
 
 
-def _trained(source):
+def _trained(source, data):
     """Network, architecture, sampler and training record of a run, or of a model."""
     source = Path(source)
     if (source / "config.json").exists() or str(source) == "default":
@@ -74,11 +76,12 @@ def _trained(source):
         )
     recipe = Recipe.from_dict(json.loads(record["recipe"]))
     steps = record["steps"]
+    held_out = read_splits(data) or read_splits()
     network = build(recipe.config)
     network.load_state_dict(load_file(weights))
     training = {
         "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
-        "held out": {name: list(numbers) for name, numbers in SPLITS.items()},
+        "held out": {name: [r for r in held_out if held_out[r] == name] for name in HELD_OUT},
         "steps of the last stage": int(steps),
         "calibration": "validation regions; above their strongest bin, one frame of each "
         "training region within 60 deg",
@@ -118,7 +121,7 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     dict
         The calibration.
     """
-    network, architecture, sampler, training = _trained(source)
+    network, architecture, sampler, training = _trained(source, data)
     common = {"architecture": architecture, "sampler": sampler, "training": training}
     common["revision"] = revision
     with tempfile.TemporaryDirectory() as raw:

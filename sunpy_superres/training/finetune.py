@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from astropy.nddata import block_reduce, block_replicate
 from safetensors import safe_open
 
 from sunpy_superres.instruments import FACTOR
@@ -117,11 +118,9 @@ class PairSampler:
                         f"A pair of {frame.shape} MDI pixels is smaller than a crop of {size}; "
                         "give a smaller size."
                     )
-                holes = np.isnan(target)
-                ny, nx = frame.shape
-                blocks = holes.reshape(ny, FACTOR, nx, FACTOR).any(axis=(1, 3))
-                good = (good > 0) & ~blocks
-                target = np.where(good.repeat(FACTOR, 0).repeat(FACTOR, 1), target, 0)
+                good = (good > 0) & block_reduce(np.isfinite(target), FACTOR, np.all)
+                fine = block_replicate(good, FACTOR, conserve_sum=False)
+                target = np.where(fine, target, 0)
                 self._pairs.append((frame * good, good, noise, target))
 
     def __call__(self, step):

@@ -1,0 +1,183 @@
+"""Frames whose truth is known: HMI regions seen through a simulated MDI, and real pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import astropy.units as u
+import sunpy.map
+
+from sunpy_superres.datasets.pairs import align_pair, match_pairs
+from sunpy_superres.datasets.splits import (
+    ANY_QUALITY,
+    LARGEST_QUALITY,
+    PAIRS,
+    assign_split,
+    find_hmi_maps,
+    read_splits,
+)
+from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map
+from sunpy_superres.maps.metadata import observation_time, rebin_meta
+from sunpy_superres.maps.reading import read_map
+from sunpy_superres.maps.simulation import simulate_mdi
+from sunpy_superres.maps.units import quantity_in
+
+__all__ = ["FrameWithTruth", "frames_with_truth", "read_pairs", "simulate_frames"]
+
+#: MDI's noise, in Gauss, up to which a simulated frame has an INTERVAL of 300 s, else 30 s.
+_LONG_INTERVAL = 18.0
+#: Frames for the calibration lie within this distance from the central meridian, in degrees.
+_LARGEST_LONGITUDE = 60.0
+#: Card of an HMI header that has been registered on its MDI frame.
+_REGISTERED = "registrd"
+
+
+@dataclass(frozen=True)
+class FrameWithTruth:
+    """
+    One MDI frame and what HMI saw.
+
+    Parameters
+    ----------
+    name : str
+        Name of the frame.
+    region : str
+        Frames of one region are near copies: their scores are gathered.
+    mdi_map, hmi_map : `~sunpy.map.GenericMap`
+    """
+
+    name: str
+    region: str
+    mdi_map: sunpy.map.GenericMap
+    hmi_map: sunpy.map.GenericMap
+
+
+def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
+    """
+    The frames of a split, with what HMI saw.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder of HMI magnetograms, which `~sunpy_superres.datasets.splits.assign_split` assigns
+        to splits; and, for "pairs", its subfolder ``pairs``, see `read_pairs`.
+    split : {"test", "validation", "calibration", "pairs", "example"}
+        "calibration" is the frame of each training region that is nearest to the central
+        meridian.  "example" is the embedded one: it needs no data and, being simulated, it is no
+        test of a model.
+    noise : `~astropy.units.Quantity`
+        Noise of simulated frames, in MDI Gauss.
+    seed : int
+        Seed of this noise.
+
+    Yields
+    ------
+    FrameWithTruth
+    """
+    if split == "example":
+        yield FrameWithTruth("example", "simulated", example_mdi_map(), example_hmi_map())
+    elif split == "pairs":
+        yield from read_pairs(data)
+    else:
+        yield from simulate_frames(data, split, noise=noise, seed=seed)
+
+
+def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
+    """
+    HMI regions of a folder through `~sunpy_superres.simulate_mdi`, in the order of time.
+
+    Parameters
+    ----------
+    data, split, noise, seed
+        See `frames_with_truth`.  In a folder with ``splits.json`` all frames count, whatever
+        their QUALITY: they have been chosen by hand.
+
+    Yields
+    ------
+    FrameWithTruth
+    """
+    noise = quantity_in("noise", noise, u.G)
+    interval = 300.0 if noise <= _LONG_INTERVAL else 30.0
+    quality = LARGEST_QUALITY if read_splits(data) is None else ANY_QUALITY
+    for number, (name, region) in enumerate(_names_of_split(data, split, quality)):
+        for _, hmi_map in find_hmi_maps([Path(data) / name], quality):
+            # Only whole MDI pixels, so that the result has the same grid.
+            ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
+            size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}
+            hmi_map = hmi_map.submap([0, 0] * u.pix, **size)
+            mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
+            region_name = region.replace("harp", "HARP ")
+            yield FrameWithTruth(Path(name).stem, region_name, mdi_map, hmi_map)
+
+
+def _names_of_split(data, split, quality):
+    """Files of a split and their regions, in the order of time."""
+    splits, found = read_splits(data), []
+    for name, smap in find_hmi_maps(data, quality):
+        region, own = assign_split(smap, splits=splits)
+        longitude = abs(float(smap.meta.get("lon_fwt") or 0.0))
+        found.append((observation_time(smap).isot, name, region, own, longitude))
+    found.sort()
+    if split != "calibration":
+        return [(name, region) for _, name, region, own, _ in found if own == split]
+    nearest = {}
+    for _, name, region, own, longitude in found:
+        if own == "train" and longitude < nearest.get(region, (_LARGEST_LONGITUDE,))[0]:
+            nearest[region] = (longitude, name)
+    return [(name, region) for region, (_, name) in nearest.items()]
+
+
+def read_pairs(data):
+    """
+    Real MDI/HMI pairs: FITS files in the subfolder ``pairs``, matched by time.
+
+    Both headers place their frame on the Sun.  `~sunpy_superres.datasets.pairs.align_pair` takes
+    out by how much they differ, unless the card REGISTRD = T of HMI's says that this has been
+    done.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder with the subfolder.
+
+    Yields
+    ------
+    FrameWithTruth
+
+    Raises
+    ------
+    FileNotFoundError
+        If the subfolder holds no pair.
+    """
+    folder = Path(data) / PAIRS
+    names, maps = {}, {"MDI": [], "HMI": []}
+    for path in sorted(folder.glob("*.f*ts*")):
+        instrument, smap = _read_either(path)
+        maps[instrument].append(smap)
+        names[id(smap)] = path.stem
+    matched = match_pairs(maps["MDI"], maps["HMI"])
+    if not matched:
+        raise FileNotFoundError(
+            f"{folder} holds no MDI and HMI files of the same time; 'pairs' needs some."
+        )
+    for mdi_map, hmi_map in matched:
+        name = names[id(mdi_map)]
+        yield FrameWithTruth(name, name, mdi_map, _register(mdi_map, hmi_map))
+
+
+def _read_either(path):
+    """A Map of a file, and the instrument that it is from."""
+    try:
+        return "MDI", read_map(path)
+    except TypeError:
+        return "HMI", read_map(path, "HMI")
+
+
+def _register(mdi_map, hmi_map):
+    """HMI's Map with coordinates that agree with those of the MDI frame."""
+    if hmi_map.meta.get(_REGISTERED):
+        return hmi_map
+    target = align_pair(mdi_map, hmi_map).target
+    return sunpy.map.Map(target, rebin_meta(mdi_map.meta, target.shape, FACTOR))
