@@ -114,8 +114,9 @@ def shared(tmp_path_factory):
     (folder / "MANIFEST.json").write_text(json.dumps(records))
     hmi = example_hmi_map().data[150:290, 150:290]
     seen = ndimage.uniform_filter(ndimage.gaussian_filter(hmi, 1.7), 3)
-    native = np.mgrid[:50, :50] * 2.75 + 1.0
-    fine = interpolate(1.4 * ndimage.map_coordinates(seen, native), 140, 2.75, (1.0, 1.0))
+    native = np.mgrid[:53, :53] * 2.75 - 1.0
+    native = 1.4 * ndimage.map_coordinates(seen, native, mode="nearest")
+    fine = interpolate(native, 140, 2.75, (-1.0, -1.0))
     (folder / "pairs").mkdir()
     fits.writeto(folder / "pairs" / "mdi_20101027_222400_AR11117.fits", fine)
     fits.writeto(folder / "pairs" / "hmi.b_720s.20101027_222400_TAI.los.fits", hmi)

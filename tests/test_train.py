@@ -134,8 +134,9 @@ def test_from_training_to_a_map(name, pack, tmp_path, mdi_cutout):
     again = train(pack, out, recipe, device="cpu", progress=False)
     for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
-    network, architecture, sampler, record = _trained(out)
+    network, architecture, sampler, record = _trained(out, {"harp5": "test"})
     assert architecture == recipe.architecture
+    assert record["held out"] == {"test": ["harp5"], "validation": []}
     assert record["recipe"] == recipe.to_dict() == json.loads(json.dumps(recipe.to_dict()))
     save_model(
         tmp_path / "model", network, architecture=architecture, sampler=sampler, revision="r",

@@ -53,7 +53,7 @@ def extend_calibration(held_out, trained) -> dict:
     }
 
 
-def _trained(source, data):
+def _trained(source, held_out=None):
     """Network, architecture, sampler and training record of a run, or of a model."""
     source = Path(source)
     if (source / "config.json").exists() or str(source) == "default":
@@ -76,7 +76,7 @@ def _trained(source, data):
         )
     recipe = Recipe.from_dict(json.loads(record["recipe"]))
     steps = record["steps"]
-    held_out = read_splits(data) or read_splits()
+    held_out = read_splits() if held_out is None else held_out
     network = build(recipe.config)
     network.load_state_dict(load_file(weights))
     training = {
@@ -107,7 +107,8 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     folder : path-like
         Where the model goes.
     data : path-like
-        Folder of HMI magnetograms; its test regions are not used.
+        Folder of HMI magnetograms; its test regions are not used, and its ``splits.json`` is
+        recorded as what was held out.
     revision : str
         Name of this version of the weights.
     card : str, optional
@@ -121,7 +122,7 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     dict
         The calibration.
     """
-    network, architecture, sampler, training = _trained(source, data)
+    network, architecture, sampler, training = _trained(source, read_splits(data))
     common = {"architecture": architecture, "sampler": sampler, "training": training}
     common["revision"] = revision
     with tempfile.TemporaryDirectory() as raw:
