@@ -55,9 +55,9 @@ def prepare(data, out):
     """
     Make a folder that ``evaluate`` and ``export`` read: magnetograms, splits.json and pairs.
 
-    Of the HMI line-of-sight files only those with a HARP number and a WCS are linked, so that scores
-    can be compared with those of earlier versions.  The source of the pairs kept no headers and had
-    interpolated MDI bilinearly onto HMI's grid: the MDI pixels are recovered and registered.
+    The HMI line-of-sight files that have a HARP number and a WCS are linked, and no others, so that
+    scores can be compared with those of earlier versions.  The source of the pairs kept no headers
+    and had interpolated MDI bilinearly onto HMI's grid: the MDI pixels are recovered and registered.
     Their places on the Sun are those of the source's coordinate files, whose convention for the
     edges of a box is not certain to half a pixel (0.4 arcsec).
 
