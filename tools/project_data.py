@@ -57,7 +57,7 @@ def prepare(data, out):
 
     The HMI line-of-sight files that have a HARP number and a WCS are linked, and no others, so that
     scores can be compared with those of earlier versions.  The source of the pairs kept no headers
-    and had interpolated MDI bilinearly onto HMI's grid: the MDI pixels are recovered and registered.
+    and had interpolated MDI bilinearly onto HMI's grid; MDI's pixels are recovered and registered.
     Their places on the Sun are those of the source's coordinate files, whose convention for the
     edges of a box is not certain to half a pixel (0.4 arcsec).
 
