@@ -172,7 +172,7 @@ def read_pairs(data):
 def _read_either(path):
     """A Map of a file, and the instrument that it is from."""
     try:
-        return "MDI", read_map(path)
+        return "MDI", read_map(path, "MDI")
     except TypeError:
         return "HMI", read_map(path, "HMI")
 
