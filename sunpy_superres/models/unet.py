@@ -1,8 +1,8 @@
 """
 The convolutional network behind the regression and the denoiser.
 
-No layer looks at statistics of the whole image, so that a tile with a margin of
-the receptive field gives the same numbers as the full disk.
+No layer uses statistics of the whole image, so that a tile with a margin of the
+receptive radius gives the same numbers as the full disk.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def _pixel_norm(x):
 
 class ResidualBlock(nn.Module):
     """
-    Two 3 x 3 convolutions beside an identity; starts as the identity.
+    Two 3 x 3 convolutions whose output is added to their input; before training, the identity.
 
     Parameters
     ----------
     width : int
         Channels in and out.
     embedding : int
-        Length of the vector that scales and shifts the inner activation; 0 for none.
+        Length of the vector that sets scale and shift between the two; 0 for none.
     """
 
     def __init__(self, width: int, embedding: int = 0):
@@ -52,18 +52,18 @@ class ResidualBlock(nn.Module):
 
 class UNet(nn.Module):
     """
-    A two-level U-Net: fine blocks, coarse blocks at half the grid, fine blocks.
+    A U-Net of two levels: fine blocks, coarse blocks on a grid of half the size, fine blocks.
 
     Parameters
     ----------
     channels_in, channels_out : int
-        Channels at the two ends; ``channels_out=0`` returns the last features.
+        Channels of input and output; with ``channels_out=0`` the output is the last features.
     widths : tuple of int
         Channels of the fine and of the coarse level.
     blocks : tuple of int
         Residual blocks before, at, and after the coarse level.
     embedding : int
-        Length of the modulating vector; 0 for none.
+        Length of the vector that modulates the blocks; 0 for none.
     """
 
     def __init__(self, channels_in, channels_out, widths, blocks, embedding=0):
