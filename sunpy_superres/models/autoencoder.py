@@ -77,7 +77,12 @@ class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig = AutoencoderConfig()):
         super().__init__()
         self.config = config
-        pixels, latent = config.factor**2, config.latent_channels
+        #: Pixels of the magnetogram along one side of a latent pixel, and channels of the latent.
+        self.factor, self.latent_channels = config.factor, config.latent_channels
+        #: Receptive radii of `encode` and of `decode`, in latent pixels.
+        self.encoder_halo = 2 + 2 * config.encoder_blocks
+        self.decoder_halo = 2 + 2 * config.decoder_blocks
+        pixels, latent = self.factor**2, self.latent_channels
         self.to_latent = nn.Conv2d(pixels, latent, 1, bias=False)
         self.from_latent = nn.Conv2d(latent, pixels, 1, bias=False)
         self.encoder = _Refinement(pixels, latent, config.width, config.encoder_blocks)
@@ -85,26 +90,6 @@ class Autoencoder(nn.Module):
         nn.init.orthogonal_(self.to_latent.weight)
         with torch.no_grad():
             self.from_latent.weight.copy_(self.to_latent.weight.transpose(0, 1))
-
-    @property
-    def factor(self) -> int:
-        """Pixels of the magnetogram along one side of a latent pixel."""
-        return self.config.factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Numbers that describe each block."""
-        return self.config.latent_channels
-
-    @property
-    def encoder_halo(self) -> int:
-        """Receptive radius of `encode`, in latent pixels."""
-        return 2 + 2 * self.config.encoder_blocks
-
-    @property
-    def decoder_halo(self) -> int:
-        """Receptive radius of `decode`, in latent pixels."""
-        return 2 + 2 * self.config.decoder_blocks
 
     @torch.no_grad()
     def set_linear_basis(self, fields):
@@ -116,29 +101,29 @@ class Autoencoder(nn.Module):
         fields : torch.Tensor
             Shape ``(n, 1, factor * ny, factor * nx)``.
         """
-        blocks = F.pixel_unshuffle(fields.double(), self.config.factor)
-        blocks = blocks.movedim(1, -1).reshape(-1, self.config.factor**2)
+        blocks = F.pixel_unshuffle(fields.double(), self.factor)
+        blocks = blocks.movedim(1, -1).reshape(-1, self.factor**2)
         _, vectors = torch.linalg.eigh(blocks.T @ blocks / len(blocks))
-        basis = vectors.flip(1)[:, : self.config.latent_channels].T
+        basis = vectors.flip(1)[:, : self.latent_channels].T
         basis = basis * torch.where(basis.sum(1, keepdim=True) < 0, -1.0, 1.0)
         self.to_latent.weight.copy_(basis[:, :, None, None])
         self.from_latent.weight.copy_(basis.T[:, :, None, None])
 
     def encode(self, field):
         """Turn a field into a latent, ``(n, 1, 4 ny, 4 nx)`` to ``(n, c, ny, nx)``."""
-        blocks = F.pixel_unshuffle(field, self.config.factor)
+        blocks = F.pixel_unshuffle(field, self.factor)
         return _in_full_precision(self.to_latent, blocks) + self.encoder(blocks)
 
     def decode(self, latent):
         """Turn a latent into a field, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
-        return F.pixel_shuffle(blocks, self.config.factor)
+        return F.pixel_shuffle(blocks, self.factor)
 
     def decoded_std(self, std):
         """Compute the field's standard deviation from the latent's, by the linear map alone."""
         with torch.autocast(std.device.type, enabled=False):
             variance = F.conv2d(std.square(), self.from_latent.weight.square())
-        return F.pixel_shuffle(variance.sqrt(), self.config.factor)
+        return F.pixel_shuffle(variance.sqrt(), self.factor)
 
     def forward(self, field):
         return self.decode(self.encode(field))
@@ -161,12 +146,7 @@ class PixelSpace(nn.Module):
 
     def __init__(self, factor: int = FACTOR):
         super().__init__()
-        self.factor = factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Pixels of a block."""
-        return self.factor**2
+        self.factor, self.latent_channels = factor, factor**2
 
     def encode(self, field):
         """Turn a field into blocks, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 16, ny, nx)``."""

@@ -76,11 +76,8 @@ class Denoiser(nn.Module):
         self.embed = nn.Sequential(nn.Linear(n, n), nn.SiLU(), nn.Linear(n, n), nn.SiLU())
         self.condition = nn.Conv2d(condition_channels, config.widths[0], 3, padding=1)
         self.unet = UNet(channels, channels, config.widths, config.blocks, n)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in latent pixels."""
-        return self.unet.halo
+        #: Receptive radius in latent pixels.
+        self.halo = self.unet.halo
 
     def prepare(self, condition):
         """Compute the first features of a condition, which are the same at every step."""

@@ -201,11 +201,8 @@ class Deterministic(BaseNetwork):
         self.config = config
         network = {"enhance": Enhance, "progressive": Progressive}[config.kind]
         self.network = network(self.pixel_channel_count, config.width, config.multipliers)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius of `predict`, in MDI pixels (even)."""
-        return self.network.halo
+        #: Receptive radius of `predict`, in MDI pixels (even).
+        self.halo = self.network.halo
 
     def predict(self, frame, mask, noise, foreshortening=None):
         """

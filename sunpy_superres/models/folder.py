@@ -265,7 +265,5 @@ def write_folder(folder, network, config, card=None):
         write_atomically(folder / CARD, lambda path: Path(path).write_text(card, encoding="utf-8"))
     digest = file_sha256(folder / WEIGHTS)
     written = {"format": FORMAT, "package_version": __version__, "files": {WEIGHTS: digest}}
-    text = json.dumps({"format": FORMAT} | config | written, indent=1)
-    write_atomically(
-        folder / CONFIG, lambda path: Path(path).write_text(text + "\n", encoding="utf-8")
-    )
+    text = json.dumps({"format": FORMAT} | config | written, indent=1) + "\n"
+    write_atomically(folder / CONFIG, lambda path: Path(path).write_text(text, encoding="utf-8"))

@@ -146,12 +146,8 @@ def load_model(model="default", *, progress=True) -> Model:
     folder = Path(model)
     if folder.is_dir():
         return _load_folder(folder, folder.name, "local")
-    name, revision = _parse_hub_id(
-        model,
-        f"There is no model folder {str(model)!r}; give 'default', a folder, or "
-        "'owner/name@revision'.",
-    )
-    return _load_from_hub(name, revision, progress=progress)[1]
+    complaint = "There is no model folder {!r}; give 'default', a folder, or 'owner/name@revision'."
+    return _load_from_hub(model, complaint, progress=progress)[1]
 
 
 def download_model(model, *, force=False, progress=True) -> Path:
@@ -177,29 +173,23 @@ def download_model(model, *, force=False, progress=True) -> Path:
     ModelError
         As in `load_model`.
     """
-    name, revision = _parse_hub_id(
-        model, f"{str(model)!r} is no name of a model on the Hub; give 'owner/name@revision'."
-    )
-    return _load_from_hub(name, revision, refresh=True, force=force, progress=progress)[0]
+    complaint = "{!r} is no name of a model on the Hub; give 'owner/name@revision'."
+    return _load_from_hub(model, complaint, refresh=True, force=force, progress=progress)[0]
 
 
-def _parse_hub_id(text, complaint):
-    match = _HUB_ID.fullmatch(str(text))
-    if not match:
-        raise ModelError(complaint)
-    return match["name"], match["revision"]
-
-
-def _load_from_hub(name, revision, **options):
+def _load_from_hub(model, complaint, **options):
+    """Fetch a Hub model and load it; return its folder too."""
     from sunpy_superres.models.hub import fetch
 
-    folder = fetch(name, revision, **options)
-    asked = f"{name}@{revision}" if revision else name
+    match = _HUB_ID.fullmatch(str(model))
+    if not match:
+        raise ModelError(complaint.format(str(model)))
+    folder = fetch(match["name"], match["revision"], **options)
     remedy = (
-        f"fetch it again with 'sunpy-superres download {asked} --force', and take another revision "
+        f"fetch it again with 'sunpy-superres download {model} --force', and take another revision "
         "if that does not help"
     )
-    return folder, _load_folder(folder, name, folder.name, remedy)
+    return folder, _load_folder(folder, match["name"], folder.name, remedy)
 
 
 def _load_folder(folder, name, revision=None, remedy="download the model again"):

@@ -59,16 +59,8 @@ class Regression(nn.Module):
         with torch.no_grad():
             self.head.bias.zero_()
             self.head.bias[channels:] = -1.5
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in latent pixels."""
-        return self.unet.halo + 2
-
-    @property
-    def feature_channels(self) -> int:
-        """Channels of the returned features."""
-        return self.config.widths[0]
+        #: Receptive radius in latent pixels, and channels of the returned features.
+        self.halo, self.feature_channels = self.unet.halo + 2, config.widths[0]
 
     def forward(self, condition, latent_lr):
         """

@@ -139,7 +139,10 @@ class ResidualLDM(BaseNetwork):
             )
         else:
             self.autoencoder = Autoencoder(config.autoencoder)
-        channels = self.latent_channels
+        #: HMI-like pixels along one side of an MDI pixel.
+        self.factor = self.autoencoder.factor
+        #: Channels of the latent, and so of the noise from which a member is drawn.
+        self.latent_channels = self.noise_channels = channels = self.autoencoder.latent_channels
         condition = channels + self.pixel_channel_count
         self.regression = None
         if config.base == "regression":
@@ -149,29 +152,11 @@ class ResidualLDM(BaseNetwork):
             self.register_buffer("residual_std", torch.ones(channels))
         self.denoiser = EDMPreconditioner(build_denoiser(channels, condition, config.denoiser))
         self.register_buffer("latent_std", torch.ones(channels))
-
-    @property
-    def factor(self) -> int:
-        """HMI-like pixels along one side of an MDI pixel."""
-        return self.autoencoder.factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of the latent."""
-        return self.autoencoder.latent_channels
-
-    @property
-    def condition_halo(self) -> int:
-        """Receptive radius of `condition`, in MDI pixels (even)."""
         halo = 2 + self.autoencoder.encoder_halo
         if self.regression is not None:
             halo += self.regression.halo
-        return halo + halo % 2
-
-    @property
-    def denoiser_halo(self) -> int:
-        """Receptive radius of one denoiser evaluation, in MDI pixels (even)."""
-        return self.denoiser.network.halo
+        #: Receptive radii of `condition` and of one denoiser evaluation, in MDI pixels (even).
+        self.condition_halo, self.denoiser_halo = halo + halo % 2, self.denoiser.network.halo
 
     def condition(self, frame, mask, noise, foreshortening=None) -> Condition:
         """
@@ -199,11 +184,6 @@ class ResidualLDM(BaseNetwork):
     def core(self):
         """The denoiser, evaluated once per step."""
         return self.denoiser
-
-    @property
-    def noise_channels(self) -> int:
-        """Channels of the noise from which a member is drawn: those of the latent."""
-        return self.latent_channels
 
     def count_evaluations(self, n_samples, num_steps):
         """Count condition and denoiser, and the decoder; see `BaseNetwork.count_evaluations`."""

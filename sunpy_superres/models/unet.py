@@ -70,7 +70,9 @@ class UNet(nn.Module):
         super().__init__()
         fine, coarse = widths
         before, middle, after = blocks
-        self.blocks = tuple(blocks)
+        radius = 2 + 2 * before + 4 * middle + 2 * after + 1
+        #: Receptive radius in pixels of the fine level, rounded up to even.
+        self.halo = radius + radius % 2
         self.stem = nn.Conv2d(channels_in, fine, 3, padding=1)
         self.before = nn.ModuleList(ResidualBlock(fine, embedding) for _ in range(before))
         self.down = nn.Conv2d(fine, coarse, 2, stride=2)
@@ -81,13 +83,6 @@ class UNet(nn.Module):
         if channels_out:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in pixels of the fine level, rounded up to even."""
-        before, middle, after = self.blocks
-        radius = 2 + 2 * before + 4 * middle + 2 * after + 1
-        return radius + radius % 2
 
     def forward(self, x, embedding=None, added=None):
         """
