@@ -1,5 +1,5 @@
 """
-HMI-like magnetograms, with their uncertainty, from SOHO/MDI ones.
+Make HMI-like magnetograms, with their uncertainty, from those of SOHO/MDI.
 
 Importing this package loads neither torch nor the network.
 """
@@ -18,7 +18,7 @@ _HOMES = {
     "simulate_mdi": "maps.simulation",
     "super_resolve": "super_resolution",
 }
-#: Sub-packages that are attributes of the package without being imported by hand.
+#: Sub-packages and modules that are imported when they are first used as attributes.
 _ROOMS = ("batch", "data", "datasets", "evaluation", "instruments", "metrics", "training")
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of _HOMES

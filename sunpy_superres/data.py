@@ -1,4 +1,4 @@
-"""Magnetograms to try the package on: one simulated in code, and real ones by Fido."""
+"""Magnetograms to try the package on: a simulated one, and real ones that Fido downloads."""
 
 from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map, fetch_mdi
 

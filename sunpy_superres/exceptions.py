@@ -4,7 +4,7 @@ __all__ = ["ModelError", "SuperResWarning"]  # noqa: F822 - the second is in __g
 
 
 class ModelError(ValueError):
-    """A model folder or a Hub model that cannot be loaded; the message names the fix."""
+    """A model fails to load, to run or to be published; the message says what to do."""
 
 
 def __getattr__(name):

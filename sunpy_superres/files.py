@@ -1,5 +1,5 @@
 """
-Files that no reader ever finds half written, and their checksums.
+Write and move files so that no reader ever finds half of one; compute their checksums.
 
 This module needs only the standard library, because a training on a bare GPU machine imports it.
 """
@@ -25,11 +25,11 @@ def write_atomically(path, write, *, only_writer=False):
     ----------
     path : path-like
     write : callable
-        Called as ``write(temporary_path)``.  It should write through Python's own files, whose
-        errors say what is wrong; libraries that write by name raise errors of their own kinds.
+        Called as ``write(temporary_path)``.  It should write through `open` or `pathlib.Path`, so
+        that a failure is an `OSError`; libraries that open files themselves raise their own errors.
     only_writer : bool
-        Say that no other process writes ``path``.  The temporary file then has a fixed name,
-        ``path`` with ".part", so that the next process overwrites what a killed one has left.
+        Whether this is the only process that writes ``path``.  The temporary file then has a fixed
+        name, ``path`` with ".part", so that the next process overwrites what a killed one left.
     """
     path = Path(path)
     if only_writer:
@@ -53,7 +53,7 @@ def write_atomically(path, write, *, only_writer=False):
 
 def check_regular(path):
     """
-    Refuse anything but a file on a disk; reading from a pipe may never end.
+    Refuse anything but a regular file; reading from a pipe may never end.
 
     Parameters
     ----------
@@ -96,10 +96,10 @@ def move_together(sources, targets, check=None):
     Parameters
     ----------
     sources, targets : sequence of pathlib.Path
-        All targets are in one folder.
+        The targets are all in one folder.
     check : callable, optional
-        ``check()`` raises if the targets must not be replaced.  No other process that uses this
-        function moves anything there between the check and the move.
+        ``check()`` raises an error if the targets must not be replaced.  While it and the move
+        run, no other process can move files there with this function.
     """
     with _locked(targets[0].parent):
         if check is not None:

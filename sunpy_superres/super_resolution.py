@@ -1,4 +1,4 @@
-"""The front door: an MDI Map in, an HMI-like Map and its uncertainty Map out."""
+"""Super-resolve an MDI Map: an HMI-like Map and the Map of its uncertainty come out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class SuperResolution(NamedTuple):
     hmi_like : `~sunpy.map.GenericMap`
         Line-of-sight field in Gauss on HMI's scale.
     uncertainty : `~sunpy.map.GenericMap`
-        Its standard error in Gauss, that of the ratio between the instruments included.
+        Standard error of that field in Gauss.  It includes the uncertainty of the ratio between
+        the instruments.
     """
 
     hmi_like: sunpy.map.GenericMap
@@ -47,7 +48,7 @@ class SuperResolutionSamples(NamedTuple):
     Parameters
     ----------
     hmi_like, uncertainty : `~sunpy.map.GenericMap`
-        As `SuperResolution`.
+        As in `SuperResolution`.
     samples : `~ndcube.NDCube`
         The ensemble, in Gauss, ``(n_samples, ny, nx)``.
     """
@@ -74,7 +75,7 @@ def super_resolve(
     return_samples=False,
 ):
     """
-    HMI-like magnetogram, and its uncertainty, from an MDI one.
+    Make an HMI-like magnetogram, and a map of its uncertainty, from an MDI one.
 
     Parameters
     ----------
@@ -88,13 +89,13 @@ def super_resolve(
         right for flux, areas and spectra.  "mean" and "median" have the lowest error per pixel and
         are smoother.
     n_samples : int
-        Members of the ensemble; with 1 the uncertainty is the one that the network predicts.  The
-        ensemble of a deterministic model has one member.
+        Members of the ensemble.  With 1, the network predicts the uncertainty itself.  The
+        ensemble of a deterministic model always has one member.
     num_steps : int, optional
         Steps of the solver; the model's own number by default.
     seed : int, optional
-        The same seed, model and machine give the same bytes.  By default one is drawn, and
-        written to the header.
+        The same seed, model and machine give the same bytes.  By default a seed is drawn.  The
+        header records it.
     target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional
         Put the result on this grid (resampled by adaptive anti-aliasing, which keeps the mean
         field and so the flux).  The ensemble is resampled before its spread is taken.
@@ -102,11 +103,12 @@ def super_resolve(
         Device and number format of torch.  By default a GPU if there is one, and "bfloat16" where
         it is fast.
     tile_size : int, optional
-        MDI pixels along a side of a tile; changes memory and speed, not the result.
+        MDI pixels along a side of a tile, at least 16.  It changes memory and speed, and the
+        result by no more than rounding.
     batch_size : int, optional
         Members computed at once.
     progress : bool
-        Show progress bars of the sampling and of a download.
+        Show progress bars for the sampling and for a download.
     return_samples : bool
         Also return the ensemble.
 
@@ -125,11 +127,11 @@ def super_resolve(
         If the input is not a Map or not an MDI line-of-sight magnetogram, or ``target_wcs`` is
         neither a WCS nor a header.
     ValueError
-        If the input's unit or geometry cannot be right or no pixel of it is usable, an option is
-        out of range, the device or the number format cannot be used, or ``target_wcs`` has no
-        shape or no pixel of the disk in common with the input.
+        If the input's unit or geometry is impossible or no pixel of it is usable, an option is
+        out of range, the device or the number format is not available, or ``target_wcs`` is no
+        grid on the Sun with a shape or has no pixel of the disk in common with the input.
     ModelError
-        If the model cannot be loaded, or gives values that are not finite.
+        If the model fails to load, or gives values that are not finite.
 
     Warns
     -----
@@ -188,20 +190,20 @@ def check_options(estimate, n_samples=8, num_steps=None, **options):
     estimate, n_samples, num_steps
         As in `super_resolve`.
     **options
-        More of `~sunpy_superres.sampling.options.SamplingOptions`.
+        Other fields of `~sunpy_superres.sampling.options.SamplingOptions`.
 
     Raises
     ------
     ValueError
-        If one is out of range.
+        If an option is out of range.
     """
     check_estimate(estimate)
     SamplingOptions(n_samples, num_steps, **options)
 
 
 def _draw(magnetogram, model, options):
-    """The fine grid, and the ensemble on it: NaN off the disk and where the input is missing."""
-    # torch takes a second to load: not before the input has been checked.
+    """Draw an ensemble, NaN off the disk and where the input is missing; return its grid too."""
+    # torch takes a second to load, so it is imported only after the input has been checked.
     from sunpy_superres.sampling.drawing import draw_ensemble
     from sunpy_superres.sampling.observation import Observation
     from sunpy_superres.sampling.schedule import SolverSettings
@@ -223,7 +225,7 @@ def _draw(magnetogram, model, options):
 
 
 def _describe(meta, magnetogram, model, options, estimate, chi_square):
-    """Cards and HISTORY of the result, which say how it was made."""
+    """Add the cards and the HISTORY that say how the result was made."""
     source = magnetogram.map.meta
     cards = {
         "bunit": "Gauss",
@@ -260,7 +262,7 @@ def _as_map(data, meta, content, expected):
 
 
 def _as_cube(members, reference):
-    """The ensemble as a cube whose first axis counts the members."""
+    """Make a cube of the ensemble; its first axis counts the members."""
     header = reference.wcs.to_header()
     header["WCSAXES"] = 3
     header["CTYPE3"], header["CUNIT3"] = "SAMPLE", ""

@@ -11,7 +11,7 @@ __all__ = ["SuperResWarning", "warn_user"]
 
 
 class SuperResWarning(SunpyUserWarning):
-    """The result is usable, but the input or the model gives reason for care."""
+    """The result is usable, but something about the input or the model calls for care."""
 
 
 def warn_user(*notes):
@@ -21,7 +21,7 @@ def warn_user(*notes):
     Parameters
     ----------
     *notes : str
-        Sentences.
+        One sentence or more for each warning.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("sunpy_superres."):

@@ -21,7 +21,7 @@ from sunpy_superres.models.stable_diffusion import (
     StableDiffusionConfig,
 )
 from sunpy_superres.training import train as recipes
-from sunpy_superres.training.export import _trained
+from sunpy_superres.training.export import _read_trained
 from sunpy_superres.training.recipe import Recipe
 from sunpy_superres.training.train import train
 
@@ -87,13 +87,13 @@ def pack(tmp_path_factory):
 
 def test_what_is_no_finished_training_is_not_exported(pack, tmp_path):
     with pytest.raises(ValueError, match="check the path"):
-        _trained(tmp_path)
+        _read_trained(tmp_path, {})
     out = tmp_path / "run"
     train(pack, out, tiny("enhance"), device="cpu", progress=False)
     state = load_file(out / "model.safetensors")
     save_file(state, out / "model.safetensors", metadata={"stage": "statistics"})
     with pytest.raises(ValueError, match="sunpy-superres train"):
-        _trained(out)
+        _read_trained(out, {})
 
 
 def test_a_start_without_sampling_gains_it(pack, tmp_path):
@@ -134,7 +134,7 @@ def test_from_training_to_a_map(name, pack, tmp_path, mdi_cutout):
     again = train(pack, out, recipe, device="cpu", progress=False)
     for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
-    network, architecture, sampler, record = _trained(out, {"harp5": "test"})
+    network, architecture, sampler, record = _read_trained(out, {"harp5": "test"})
     assert architecture == recipe.architecture
     assert record["held out"] == {"test": ["harp5"], "validation": []}
     assert record["recipe"] == recipe.to_dict() == json.loads(json.dumps(recipe.to_dict()))
@@ -262,7 +262,7 @@ def test_wrong_denoisers_are_refused(settings, message):
 
 def test_a_run_is_not_continued_by_another_recipe(pack, tmp_path):
     train(pack, tmp_path, tiny("palette"), device="cpu", progress=False)
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(ValueError, match="run with other settings"):
         train(pack, tmp_path, tiny("palette", seed=1), device="cpu", progress=False)
     with pytest.raises(ValueError, match="no stage"):
         train(pack, tmp_path, tiny("palette"), stages=["regression"], progress=False)

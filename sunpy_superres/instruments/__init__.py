@@ -16,24 +16,23 @@ _FWHM_PER_SIGMA = math.sqrt(8 * math.log(2))
 @dataclass(frozen=True)
 class Instrument:
     """
-    A magnetograph, as far as the model needs to know it.
+    The properties of a magnetograph that the model uses.
 
     Parameters
     ----------
     name : str
-        Its name in header cards.
+        Name of the instrument in header cards.
     plate_scale : float
         Arcsec per pixel.
     plate_scales : tuple of float
-        Between these two plate scales, in arcsec per pixel, a frame has the instrument's full
-        resolution.
+        Limits, in arcsec per pixel, between which a frame counts as one at full resolution.
     series : str
-        JSOC's series of its calibrated full-disk magnetograms.
+        JSOC series of the calibrated full-disk magnetograms.
     blur_fwhm : float
         Full width at half maximum, in arcsec, of the Gaussian that turns HMI's image into
         this instrument's, before the average over its pixel.
     gain : float
-        Its reading over HMI's in strong field.
+        Ratio of the instrument's reading to HMI's in strong field.
     weak_excess : float
         Fraction by which that ratio is larger in weak field.
     weak_scale : float
@@ -52,8 +51,8 @@ class Instrument:
         Gauss.  The networks were trained on readings up to about this value, and larger
         readings are replaced by it.
     noise : tuple of tuple
-        Usual noise: for each integration time its INTERVAL in seconds, or None for any other
-        interval, and the smallest and largest noise in Gauss.
+        Usual noise, one entry ``(interval, smallest, largest)`` for each integration time: the card
+        INTERVAL in seconds, or None for any other, and the range of the noise in Gauss.
     largest_noise : float
         Noise in Gauss up to which the embedded model was trained.
     """
@@ -79,24 +78,25 @@ class Instrument:
         return smallest < plate_scale < largest
 
     def noise_range(self, interval=None) -> tuple[float, float]:
-        """Smallest and largest usual noise, in Gauss, for an integration time in seconds."""
+        """Return the smallest and largest usual noise, in Gauss, for an INTERVAL in seconds."""
         for seconds, low, high in self.noise:
             if seconds is not None and interval is not None and abs(seconds - interval) < 1:
                 return low, high
         return next((low, high) for seconds, low, high in self.noise if seconds is None)
 
     def blur_sigma(self, plate_scale) -> float:
-        """Standard deviation of the blur in pixels of ``plate_scale`` arcsec."""
+        """Return the standard deviation of the blur in pixels of ``plate_scale`` arcsec."""
         return self.blur_fwhm / _FWHM_PER_SIGMA / plate_scale
 
 
-#: SOHO/MDI, full-disk mode.  Ratio to HMI: Liu et al. (2012), 1.40; higher in weak
-#: field.  Saturation: Liu et al. (2007).  Blur: pairs of frames are matched by 3.3", which
-#: includes MDI's own pixel (about 1.35", in quadrature); the best fit beside the average
-#: over the pixel is 2.8-3.0" on the real pairs.  Noise: measured on full disks.  Uncertainty of
-#: the ratio: published means are 1.40 and 1.43 (Liu et al. 2012, 2025), the two real pairs have
-#: 1.30 and 1.37 in strong field, 5.5 per cent rms about the first.  Largest reading: the
-#: training drew instruments that read up to 4500 G, and MDI hardly reads more.
+#: SOHO/MDI, full-disk mode.  Ratio to HMI: 1.40 (Liu et al. 2012), higher in weak field.
+#: Saturation: Liu et al. (2007).  Blur: HMI frames resemble MDI frames most when they are blurred
+#: by 3.3", which includes MDI's own pixel (about 1.35", in quadrature); with the average over the
+#: pixel computed separately, 2.8-3.0" fits the real pairs best.  Noise: measured on full disks.
+#: Uncertainty of the ratio: published means are 1.40 and 1.43 (Liu et al. 2012, 2025), the two
+#: real pairs have 1.30 and 1.37 in strong field, 5.5 per cent rms about the first.  Largest
+#: reading: the instruments drawn for the training saturate at up to 4500 G, and MDI hardly reads
+#: more.
 MDI = Instrument(
     name="MDI",
     plate_scale=1.98,

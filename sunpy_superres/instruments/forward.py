@@ -26,7 +26,7 @@ __all__ = [
 
 
 def _gaussian(sigma):
-    """Normalised kernels, ``(n, 2 radius + 1)`` in double precision, and their radius."""
+    """Return normalised kernels, ``(n, 2 radius + 1)`` in double precision, and their radius."""
     sigma = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1, 1)
     radius = math.ceil(4 * float(sigma.max()))
     offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
@@ -43,13 +43,13 @@ def blur(field, sigma):
     field : torch.Tensor
         ``(n, 1, ny, nx)``.
     sigma : float or torch.Tensor
-        Standard deviation in pixels, one for all or ``(n,)``.
+        Standard deviation in pixels; one number for all fields, or ``(n,)``.
     """
     n = len(field)
     kernel, radius = _gaussian(torch.as_tensor(sigma).cpu().expand(n))
     kernel = kernel.to(field)
     if bool((kernel == kernel[0]).all()):
-        # One kernel for all: the fields stay apart as a batch.
+        # One kernel for all fields: they stay a batch.  Otherwise each becomes a channel.
         kernel = kernel[:1]
     groups = len(kernel)
     out = field if groups == 1 else field.transpose(0, 1)
@@ -61,13 +61,13 @@ def blur(field, sigma):
 
 
 def block_mean(field, factor: int = FACTOR):
-    """Mean of each ``factor x factor`` block of ``(n, 1, ny, nx)``."""
+    """Average each ``factor x factor`` block of ``(n, 1, ny, nx)``."""
     return F.avg_pool2d(field, factor)
 
 
 def gain_response(field, gain, weak_excess, weak_scale):
     """
-    The field MDI reads where HMI reads ``field``.
+    Compute what MDI reads where HMI reads ``field``.
 
     The ratio is ``gain`` in strong field and rises by the fraction ``weak_excess``
     toward zero field, with a Gaussian of scale ``weak_scale`` (same unit as ``field``).
@@ -76,7 +76,7 @@ def gain_response(field, gain, weak_excess, weak_scale):
 
 
 def inverse_gain_response(reading, gain, weak_excess, weak_scale, iterations: int = 8):
-    """HMI's field where MDI reads ``reading``: fixed-point inverse of `gain_response`."""
+    """Compute HMI's field from MDI's reading: the inverse of `gain_response`, by iteration."""
     field = reading / gain
     for _ in range(iterations):
         field = reading / (gain * (1 + weak_excess * torch.exp(-((field / weak_scale) ** 2))))
@@ -85,10 +85,10 @@ def inverse_gain_response(reading, gain, weak_excess, weak_scale, iterations: in
 
 def saturate(reading, level, fold=0.0):
     """
-    Replace readings above ``level`` by ``level`` less ``fold`` times the excess.
+    Lower readings that are stronger than ``level``, in either polarity.
 
-    MDI umbrae above about 3500 G read low: the on-board table ends there
-    (Liu et al. 2007).
+    They become ``level`` minus ``fold`` times the excess.  MDI reads too low in umbrae above about
+    3500 G, because its on-board table ends there (Liu et al. 2007).
     """
     excess = (reading.abs() - level).clamp(min=0)
     return torch.sign(reading) * (reading.abs() - (1 + fold) * excess)
@@ -102,7 +102,7 @@ def observe(field, instrument, plate_scale, visible_fraction=None, factor: int =
     ----------
     field : torch.Tensor
         HMI Gauss, ``(n, 1, ny, nx)``, with ``ny`` and ``nx`` divisible by ``factor``;
-        0 where no field is known.
+        0 where the field is not known.
     instrument : sunpy_superres.instruments.Instrument
     plate_scale : float
         Arcsec per pixel of ``field``.

@@ -24,7 +24,7 @@ class AutoencoderConfig:
     factor : int
         Pixels of the magnetogram along one side of a latent pixel.
     latent_channels : int
-        Numbers kept of each ``factor x factor`` block.
+        Numbers that describe each ``factor x factor`` block.
     width, encoder_blocks, decoder_blocks : int
         Channels and residual blocks of the two refining branches.
     """
@@ -55,20 +55,19 @@ class _Refinement(nn.Module):
 
 
 def _in_full_precision(linear, x):
-    """Outside of autocast: eight bits would round a strong field to steps of 8 or 16 G."""
+    """Apply a linear map outside of autocast; bfloat16 would round strong fields to 8 or 16 G."""
     with torch.autocast(x.device.type, enabled=False):
         return linear(x.to(linear.weight.dtype))
 
 
 class Autoencoder(nn.Module):
     """
-    Magnetogram to latent and back, factor 4, all convolutions on the MDI grid.
+    Encode a magnetogram as a latent on the MDI grid, and decode it; no convolution is finer.
 
     Each 4 x 4 block is projected on the leading principal components of
     magnetogram blocks and rebuilt from them; convolutional branches, which see
-    the neighbouring blocks, refine both maps.  The components are the starting
-    point of the training (`set_linear_basis`), which is why the round trip is
-    good from the first step on.
+    the neighbouring blocks, refine both maps.  The training starts from the
+    components (`set_linear_basis`), so the round trip is good from the first step on.
 
     Fields are in units of the model's ``field_scale``, shape
     ``(n, 1, factor * ny, factor * nx)``; latents have shape
@@ -78,7 +77,12 @@ class Autoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig = AutoencoderConfig()):
         super().__init__()
         self.config = config
-        pixels, latent = config.factor**2, config.latent_channels
+        #: Pixels of the magnetogram along one side of a latent pixel, and channels of the latent.
+        self.factor, self.latent_channels = config.factor, config.latent_channels
+        #: Receptive radii of `encode` and of `decode`, in latent pixels.
+        self.encoder_halo = 2 + 2 * config.encoder_blocks
+        self.decoder_halo = 2 + 2 * config.decoder_blocks
+        pixels, latent = self.factor**2, self.latent_channels
         self.to_latent = nn.Conv2d(pixels, latent, 1, bias=False)
         self.from_latent = nn.Conv2d(latent, pixels, 1, bias=False)
         self.encoder = _Refinement(pixels, latent, config.width, config.encoder_blocks)
@@ -87,59 +91,39 @@ class Autoencoder(nn.Module):
         with torch.no_grad():
             self.from_latent.weight.copy_(self.to_latent.weight.transpose(0, 1))
 
-    @property
-    def factor(self) -> int:
-        """Pixels of the magnetogram along one side of a latent pixel."""
-        return self.config.factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Numbers kept of each block."""
-        return self.config.latent_channels
-
-    @property
-    def encoder_halo(self) -> int:
-        """Receptive radius of `encode`, in latent pixels."""
-        return 2 + 2 * self.config.encoder_blocks
-
-    @property
-    def decoder_halo(self) -> int:
-        """Receptive radius of `decode`, in latent pixels."""
-        return 2 + 2 * self.config.decoder_blocks
-
     @torch.no_grad()
     def set_linear_basis(self, fields):
         """
-        Start the linear maps at the principal components of ``fields``.
+        Set the linear maps to the principal components of ``fields``.
 
         Parameters
         ----------
         fields : torch.Tensor
             Shape ``(n, 1, factor * ny, factor * nx)``.
         """
-        blocks = F.pixel_unshuffle(fields.double(), self.config.factor)
-        blocks = blocks.movedim(1, -1).reshape(-1, self.config.factor**2)
+        blocks = F.pixel_unshuffle(fields.double(), self.factor)
+        blocks = blocks.movedim(1, -1).reshape(-1, self.factor**2)
         _, vectors = torch.linalg.eigh(blocks.T @ blocks / len(blocks))
-        basis = vectors.flip(1)[:, : self.config.latent_channels].T
+        basis = vectors.flip(1)[:, : self.latent_channels].T
         basis = basis * torch.where(basis.sum(1, keepdim=True) < 0, -1.0, 1.0)
         self.to_latent.weight.copy_(basis[:, :, None, None])
         self.from_latent.weight.copy_(basis.T[:, :, None, None])
 
     def encode(self, field):
-        """Latent of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, c, ny, nx)``."""
-        blocks = F.pixel_unshuffle(field, self.config.factor)
+        """Turn a field into a latent, ``(n, 1, 4 ny, 4 nx)`` to ``(n, c, ny, nx)``."""
+        blocks = F.pixel_unshuffle(field, self.factor)
         return _in_full_precision(self.to_latent, blocks) + self.encoder(blocks)
 
     def decode(self, latent):
-        """Field of a latent, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
+        """Turn a latent into a field, ``(n, c, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
-        return F.pixel_shuffle(blocks, self.config.factor)
+        return F.pixel_shuffle(blocks, self.factor)
 
     def decoded_std(self, std):
-        """Standard deviation of the field to first order, from that of the latent."""
+        """Compute the field's standard deviation from the latent's, by the linear map alone."""
         with torch.autocast(std.device.type, enabled=False):
             variance = F.conv2d(std.square(), self.from_latent.weight.square())
-        return F.pixel_shuffle(variance.sqrt(), self.config.factor)
+        return F.pixel_shuffle(variance.sqrt(), self.factor)
 
     def forward(self, field):
         return self.decode(self.encode(field))
@@ -147,9 +131,9 @@ class Autoencoder(nn.Module):
 
 class PixelSpace(nn.Module):
     """
-    No autoencoder: the pixels of each block are its channels, and nothing is lost.
+    Takes the place of an autoencoder: the pixels of each block are its channels.
 
-    What is diffused behind it is the magnetogram itself, as in Palette (Saharia et al. 2022).
+    The diffusion then draws the magnetogram itself, as in Palette (Saharia et al. 2022).
 
     Parameters
     ----------
@@ -157,28 +141,23 @@ class PixelSpace(nn.Module):
         Pixels of the magnetogram along one side of a block.
     """
 
-    #: Receptive radii, as those of `Autoencoder`.
+    #: Receptive radii, as in `Autoencoder`.
     encoder_halo = decoder_halo = 0
 
     def __init__(self, factor: int = FACTOR):
         super().__init__()
-        self.factor = factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Pixels of a block."""
-        return self.factor**2
+        self.factor, self.latent_channels = factor, factor**2
 
     def encode(self, field):
-        """Blocks of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 16, ny, nx)``."""
+        """Turn a field into blocks, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 16, ny, nx)``."""
         return F.pixel_unshuffle(field, self.factor)
 
     def decode(self, latent):
-        """Field of its blocks."""
+        """Turn blocks into a field, ``(n, 16, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         return F.pixel_shuffle(latent, self.factor)
 
     def decoded_std(self, std):
-        """Standard deviation of the field."""
+        """Compute the field's standard deviation from that of the blocks."""
         return F.pixel_shuffle(std, self.factor)
 
     def forward(self, field):

@@ -16,15 +16,15 @@ __all__ = ["BaseNetwork", "evaluate_whole"]
 
 def evaluate_whole(function, inputs, halo=0, channels=None, factor=1):
     """
-    Apply a function to whole frames, as a training does.
+    Apply a function to whole frames, as in the training.
 
-    `~sunpy_superres.sampling.tiling.TiledEvaluation` has the same signature, and needs the
-    arguments that are not used here.
+    `~sunpy_superres.sampling.tiling.TiledEvaluation` takes the same arguments, and uses those that
+    are ignored here.
 
     Parameters
     ----------
     function : callable
-        A function of the inputs.
+        Takes the inputs.
     inputs : sequence of torch.Tensor
     halo, channels, factor : int
         Receptive radius of the function, channels of its result, and pixels of the result along
@@ -35,44 +35,44 @@ def evaluate_whole(function, inputs, halo=0, channels=None, factor=1):
 
 class BaseNetwork(nn.Module):
     """
-    Base of the networks: calibration, interpolation, input channels, and drawing.
+    Base class of the networks: calibration, interpolation, input channels, and drawing.
 
-    A subclass has a ``config`` with ``field_scale``, ``noise_scale``, ``gain``, ``weak_excess`` and
-    ``weak_scale``, and ``foreshortening``: whether the network sees how the frame's pixels are
-    foreshortened.  It defines `core`, `prepare`, `draw` and `expect`.  Everything that draws
-    fields, whether in tiles or whole, goes through these, so that no caller needs to know which
-    kind of network it has.
+    A subclass has a ``config`` with ``field_scale``, ``noise_scale``, ``gain``, ``weak_excess``,
+    ``weak_scale`` and ``foreshortening``; `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`
+    explains them.  It defines `core`, `count_evaluations`, `prepare`, `draw` and `expect`.  Code
+    that draws fields, whether in tiles or whole, uses only these, so that no caller needs to know
+    which kind of network it has.
     """
 
-    #: Channels that ``foreshortening`` adds, the last ones of `pixel_channels`.
+    #: Channels that the setting ``foreshortening`` adds; they are the last of `pixel_channels`.
     foreshortening_channel_count = 2
     #: HMI-like pixels along one side of an MDI pixel.
     factor = FACTOR
     #: Members of an ensemble that can differ from each other.
     largest_ensemble = math.inf
-    #: Largest number of steps that a solver can take.
+    #: Largest number of solver steps that makes a difference.
     largest_num_steps = math.inf
-    #: Channels of the noise that a member is drawn from.
+    #: Channels of the noise from which a member is drawn.
     noise_channels = 0
-    #: Whether a drawn field is corrected until it gives the frame back.
+    #: Whether a drawn field is made consistent with the frame.
     is_corrected = True
 
     @property
     def core(self) -> nn.Module:
-        """The part that takes most of the time: evaluated once a step, or once a frame."""
-        raise NotImplementedError  # a subclass says it
+        """The part that takes most of the time, evaluated once per step or once per frame."""
+        raise NotImplementedError
 
     def limit_sampling(self, n_samples, num_steps) -> tuple[int, int]:
-        """Numbers of members and of steps, as far as they make a difference."""
+        """Lower the numbers of members and of steps to those that make a difference."""
         return min(n_samples, self.largest_ensemble), min(num_steps, self.largest_num_steps)
 
     def count_evaluations(self, n_samples, num_steps) -> tuple[int, int]:
-        """How often a frame is evaluated on its own pixels, and on the finer ones."""
-        raise NotImplementedError  # a subclass says it
+        """Count the evaluations of a frame on the grid of MDI, and those on the fine grid."""
+        raise NotImplementedError
 
     def prepare(self, inputs, evaluate=evaluate_whole):
         """
-        What is computed once for a frame, before the first member.
+        Compute what all members of a frame share, before the first is drawn.
 
         Parameters
         ----------
@@ -84,9 +84,9 @@ class BaseNetwork(nn.Module):
         Returns
         -------
         object
-            What `draw` and `expect` of the same network take.
+            For `draw` and `expect` of the same network.
         """
-        raise NotImplementedError  # a subclass says it
+        raise NotImplementedError
 
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
         """
@@ -109,11 +109,11 @@ class BaseNetwork(nn.Module):
         torch.Tensor
             HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.
         """
-        raise NotImplementedError  # a subclass says it
+        raise NotImplementedError
 
     def expect(self, prepared, evaluate=evaluate_whole):
         """
-        Mean field that the network predicts without drawing, and its standard deviation.
+        Predict the mean field, and its standard deviation, without drawing.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class BaseNetwork(nn.Module):
         mean, std : torch.Tensor
             HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.
         """
-        raise NotImplementedError  # a subclass says it
+        raise NotImplementedError
 
     @property
     def pixel_channel_count(self) -> int:
@@ -133,13 +133,13 @@ class BaseNetwork(nn.Module):
         return 4 + (self.foreshortening_channel_count if self.config.foreshortening else 0)
 
     def calibrate(self, frame):
-        """MDI Gauss to HMI Gauss."""
+        """Convert MDI Gauss to HMI Gauss."""
         c = self.config
         return inverse_gain_response(frame, c.gain, c.weak_excess, c.weak_scale)
 
     def interpolate(self, frame):
         """
-        Calibrated bicubic interpolation, the baseline; Gauss in, Gauss out.
+        Calibrate a frame to HMI Gauss and interpolate it (bicubic): the baseline of all networks.
 
         Parameters
         ----------
@@ -152,19 +152,20 @@ class BaseNetwork(nn.Module):
 
     def pixel_channels(self, frame, mask, noise, foreshortening=None):
         """
-        MDI pixels as the networks see them: field, compressed field, mask, noise, sampling.
+        Make the networks' input: field, compressed field, mask, noise and foreshortening.
 
         Parameters
         ----------
         frame : torch.Tensor
-            MDI line-of-sight field in Gauss, 0 where ``mask`` is, ``(n, 1, ny, nx)``.
+            MDI line-of-sight field in Gauss, 0 where ``mask`` is 0; ``(n, 1, ny, nx)``.
         mask : torch.Tensor
             1 where the pixel is good, else 0; ``(n, 1, ny, nx)``.
         noise : torch.Tensor
             Standard deviation of the noise in MDI Gauss, ``(n, 1, 1, 1)`` or per pixel.
         foreshortening : torch.Tensor, optional
             Lengths of the pixels' sides, `~sunpy_superres.maps.geometry.measure_foreshortening`,
-            ``(n, 2, 1, 1)`` or per pixel; 1 by default.  Only for models with ``foreshortening``.
+            ``(n, 2, 1, 1)`` or per pixel; 1 by default.  Ignored if the configuration's
+            ``foreshortening`` is False.
         """
         level = self.calibrate(frame) / self.config.field_scale
         channels = [

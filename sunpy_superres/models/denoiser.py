@@ -23,14 +23,15 @@ class DenoiserConfig:
     Parameters
     ----------
     widths : tuple of int
-        Channels at the MDI grid and at half of it; of "published", those of its four levels.
+        Channels at the MDI grid and at half of it; of the kind "published", at its four levels.
     blocks : tuple of int
-        Residual blocks before, at, and after the coarse level; of "published" they are fixed.
+        Residual blocks before, at and after the coarse level.  "published" ignores them.
     embedding : int
-        Length of the noise-level embedding.
+        Length of the vector that describes the noise level.
     kind : {"compact", "published"}
+        `Denoiser`, or the U-Net of Ramunno et al. (2025).
     patch : int
-        Latent pixels along a side of what "published" takes as one pixel.
+        Latent pixels along a side of the blocks that "published" treats as one pixel.
     """
 
     widths: tuple[int, ...] = (64, 128)
@@ -48,7 +49,7 @@ class DenoiserConfig:
 
     @classmethod
     def published(cls) -> DenoiserConfig:
-        """The 92.8 M parameters of Ramunno et al. (2025), for KL-f8 latents."""
+        """Return the sizes of Ramunno et al. (2025): 92.8 M parameters, for KL-f8 latents."""
         return cls((128, 256, 512, 512), embedding=256, kind="published", patch=2)
 
 
@@ -75,14 +76,11 @@ class Denoiser(nn.Module):
         self.embed = nn.Sequential(nn.Linear(n, n), nn.SiLU(), nn.Linear(n, n), nn.SiLU())
         self.condition = nn.Conv2d(condition_channels, config.widths[0], 3, padding=1)
         self.unet = UNet(channels, channels, config.widths, config.blocks, n)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in latent pixels."""
-        return self.unet.halo
+        #: Receptive radius in latent pixels.
+        self.halo = self.unet.halo
 
     def prepare(self, condition):
-        """First features of a condition; the same at every step, so computed once."""
+        """Compute the first features of a condition, which are the same at every step."""
         return self.condition(condition)
 
     def forward(self, x, c_noise, prepared):
@@ -92,7 +90,7 @@ class Denoiser(nn.Module):
 
 
 def build_denoiser(channels, condition_channels, config):
-    """The network of a configuration; parameters as those of `Denoiser`."""
+    """Build the network of a configuration; the parameters are those of `Denoiser`."""
     if config.kind == "published":
         from sunpy_superres.models.paper_unet import PaperUNet
 
@@ -106,7 +104,7 @@ class EDMPreconditioner(nn.Module):
 
     Parameters
     ----------
-    network : Denoiser
+    network : Denoiser or PaperUNet
     sigma_data : float
         Standard deviation of the clean signal; 1, since the residual is standardised.
     """
@@ -118,7 +116,7 @@ class EDMPreconditioner(nn.Module):
 
     def forward(self, x, sigma, prepared):
         """
-        Denoised estimate of ``x``.
+        Estimate the clean signal in ``x``.
 
         Parameters
         ----------
@@ -127,7 +125,7 @@ class EDMPreconditioner(nn.Module):
         sigma : torch.Tensor
             Noise level of each member, ``(n,)``.
         prepared : torch.Tensor
-            `Denoiser.prepare` of the condition, ``(n, width, ny, nx)``.
+            From `Denoiser.prepare`, ``(n, width, ny, nx)``.
         """
         sigma = sigma.to(torch.float32)
         total = sigma.square() + self.sigma_data**2

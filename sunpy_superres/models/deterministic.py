@@ -1,10 +1,10 @@
 """
-The two deterministic networks that Ramunno et al. (2025) compare with: Enhance and Progressive.
+The deterministic networks of the comparison in Ramunno et al. (2025): Enhance and Progressive.
 
-They give one field for a frame, the one of least squared error.  Their sizes are settings; those
-of `published` are the paper's.  Where the published code normalises by statistics of the whole
-image or interpolates from corner to corner, tiles would differ from the undivided field; the
-networks here normalise each pixel over its channels and interpolate about pixel centres.
+They are trained for the least squared error and give one field for a frame.  The published code
+normalises by statistics of the whole image and interpolates with aligned corners, so that tiles
+would differ from the undivided field.  The networks here normalise each pixel over its channels
+and interpolate with respect to pixel centres.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DeterministicConfig:
     width : int
         Channels of the first convolution.
     multipliers : tuple of int
-        The channels of the following blocks or convolutions, in units of ``width``.
+        Channels of the following blocks or convolutions, in units of ``width``.
     field_scale, noise_scale, gain, weak_excess, weak_scale, foreshortening
         See `~sunpy_superres.models.residual_ldm.ResidualLDMConfig`.
     """
@@ -61,7 +61,7 @@ class DeterministicConfig:
 
     @classmethod
     def published(cls, kind) -> DeterministicConfig:
-        """The widths of the paper's code: 109 M parameters of Enhance, 51 M of Progressive."""
+        """Return the widths of the paper's code, of 109 M (Enhance) and 51 M parameters."""
         sizes = {
             "enhance": (64, (8, 16, 32, 16, 8, 1)),
             "progressive": (64, (8, 16, 32, 16, 8, 8, 4)),
@@ -70,11 +70,11 @@ class DeterministicConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> DeterministicConfig:
-        """A configuration from the plain dictionary of `to_dict`."""
+        """Read the plain dictionary of `to_dict`."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def to_dict(self) -> dict:
-        """The configuration as a plain dictionary, ready for JSON."""
+        """Return the configuration as a plain dictionary, ready for JSON."""
         return asdict(self)
 
 
@@ -102,16 +102,16 @@ def _double_convolution(channels_in, channels_out):
     )
 
 
-def _enlarged(x, factor, mode="bilinear"):
+def _enlarge(x, factor, mode="bilinear"):
     return F.interpolate(x, scale_factor=factor, mode=mode, align_corners=False)
 
 
 class Enhance(nn.Module):
     """
-    Convolutions on the MDI grid, one enlargement at the end.
+    Convolutions on the MDI grid, and one enlargement at the end.
 
     After Diaz Baso & Asensio Ramos (2018, A&A 614, A5), in the form of Ramunno et al. (2025):
-    six double convolutions between two ends that a long skip joins.
+    six double convolutions, with a long skip connection from their start to their end.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ class Enhance(nn.Module):
         for block in self.blocks:
             h = block(h)
         h = self.norm(self.last(h)) + start
-        return self.head(F.relu(self.fine(_enlarged(h, FACTOR))))
+        return self.head(F.relu(self.fine(_enlarge(h, FACTOR))))
 
 
 class Progressive(nn.Module):
     """
-    Enlargement in two steps, the interpolated frame added after each.
+    Two enlargements by a factor of 2; after each, the interpolated frame is added.
 
     After Rahman et al. (2020, ApJ 897, L32), in the form of Ramunno et al. (2025).
 
@@ -156,7 +156,7 @@ class Progressive(nn.Module):
     multipliers : tuple of int
     """
 
-    #: Receptive radius in MDI pixels: 4 convolutions, bicubic, 4 at half of the pixel, 1 fine.
+    #: Receptive radius in MDI pixels: 4 convolutions, bicubic, 4 at half a pixel, 1 at a quarter.
     halo = 10
 
     def __init__(self, channels_in, width, multipliers):
@@ -176,24 +176,24 @@ class Progressive(nn.Module):
         h = x
         for layer in self.coarse:
             h = layer(h)
-        h = _enlarged(h, 2) + _enlarged(field, 2, "bicubic")
+        h = _enlarge(h, 2) + _enlarge(field, 2, "bicubic")
         for layer in self.middle:
             h = layer(h)
-        return self.head(_enlarged(h, 2) + _enlarged(field, FACTOR, "bicubic"))
+        return self.head(_enlarge(h, 2) + _enlarge(field, FACTOR, "bicubic"))
 
 
 class Deterministic(BaseNetwork):
     """
-    One field for a frame: the interpolated frame and what a network adds to it.
+    A network that predicts what to add to the interpolated frame, and so one field for a frame.
 
     Parameters
     ----------
     config : DeterministicConfig
     """
 
-    #: All members of an ensemble would be the same field.
+    #: There is no noise: all members of an ensemble would be the same field.
     largest_ensemble = largest_num_steps = 1
-    #: The networks are compared as they were published: their field stays as it is.
+    #: The networks are compared as they were published, without a correction of their field.
     is_corrected = False
 
     def __init__(self, config: DeterministicConfig = DeterministicConfig()):
@@ -201,32 +201,29 @@ class Deterministic(BaseNetwork):
         self.config = config
         network = {"enhance": Enhance, "progressive": Progressive}[config.kind]
         self.network = network(self.pixel_channel_count, config.width, config.multipliers)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius of `predict`, in MDI pixels (even)."""
-        return self.network.halo
+        #: Receptive radius of `predict`, in MDI pixels (even).
+        self.halo = self.network.halo
 
     def predict(self, frame, mask, noise, foreshortening=None):
         """
-        The field, in HMI Gauss, ``(n, 1, 4 ny, 4 nx)``.
+        Predict the field in HMI Gauss, ``(n, 1, 4 ny, 4 nx)``.
 
-        Parameters are those of `pixel_channels`.
+        The parameters are those of `pixel_channels`.
         """
         residual = self.network(self.pixel_channels(frame, mask, noise, foreshortening)).float()
         return self.interpolate(frame) + residual * self.config.field_scale
 
     @property
     def core(self):
-        """The network, evaluated once a frame."""
+        """The network, evaluated once per frame."""
         return self.network
 
     def count_evaluations(self, n_samples, num_steps):
-        """One, on the finer pixels."""
+        """Count one evaluation, on the fine grid; see `BaseNetwork.count_evaluations`."""
         return 0, 1
 
     def prepare(self, inputs, evaluate=evaluate_whole):
-        """The field; see `BaseNetwork.prepare`."""
+        """Predict the field; see `BaseNetwork.prepare`."""
 
         def predict_piece(*pieces):
             with record_function("network"):
@@ -235,9 +232,9 @@ class Deterministic(BaseNetwork):
         return evaluate(predict_piece, inputs, self.halo, 1, self.factor)
 
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
-        """The same field for every noise; see `BaseNetwork.draw`."""
+        """Yield the same field for every noise; see `BaseNetwork.draw`."""
         yield from prepared.expand(len(noise), -1, -1, -1).split(1)
 
     def expect(self, prepared, evaluate=evaluate_whole):
-        """The field, and a deviation of 1 G for the calibration to scale."""
+        """Return the field, and a deviation of 1 G, which the calibration scales."""
         return prepared, torch.ones_like(prepared)

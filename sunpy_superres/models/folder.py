@@ -1,8 +1,8 @@
 """
-A model as a folder: config.json, safetensors and a card; read with suspicion, written whole.
+A model as a folder: config.json, safetensors and a model card.
 
-Nothing of a folder is believed before it is checked: the configuration, then the names of the
-files, then their SHA-256, then names and shapes of the tensors, and only then a tensor is read.
+A folder is checked before it is used: first the configuration, then the names of the files, their
+SHA-256, and the names and shapes of the tensors.  Only then a tensor is read.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ FORMAT = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 #: Suffixes of files that run code when they are read; this package reads none of them.
 _PICKLES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
-#: Number formats of the weights, as safetensors calls them.
+#: Number formats of weights, under safetensors' names.
 _NUMBERS = {"F16", "BF16", "F32"}
 
 
 def read_folder(folder, remedy="download the model again"):
     """
-    Check a model folder and read it; the network comes ready to use, float32 on the CPU.
+    Check a model folder and read it.
 
     Parameters
     ----------
     folder : path-like
     remedy : str
-        What to do about a damaged folder, for the messages.
+        What to do about a damaged folder; the messages end with it.
 
     Returns
     -------
     network : `~sunpy_superres.models.base.BaseNetwork`
+        In evaluation mode, float32, on the CPU.
     config : dict
-        The whole of config.json.
+        All of config.json.
     sha256 : str
         SHA-256 of the weights file.
     card : str or None
@@ -48,8 +49,8 @@ def read_folder(folder, remedy="download the model again"):
     Raises
     ------
     ModelError
-        If it is no model folder, is damaged or was changed, reaches out of itself, holds a
-        pickle, or is of a newer version than this package.
+        If it is no model folder, is damaged or was changed, names or links to files outside of
+        it, holds a pickle, or needs a newer version of this package.
     """
     import torch
     from safetensors.torch import load_file
@@ -58,12 +59,12 @@ def read_folder(folder, remedy="download the model again"):
     try:
         config = _read_config(folder, remedy)
         _check_files(folder, config["files"], remedy)
-    except (OSError, RuntimeError) as error:  # the latter for a link to itself
+    except (OSError, RuntimeError) as error:  # a link to itself gives a RuntimeError
         raise ModelError(
             f"{folder} cannot be read ({error}); check its links and permissions, or {remedy}."
         ) from error
     weights = folder / WEIGHTS
-    network = _fitting_network(folder, config, _header(weights, remedy), remedy)
+    network = _build_network(folder, config, _read_shapes(weights, remedy), remedy)
     network.load_state_dict({name: v.float() for name, v in load_file(weights).items()})
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     card = folder / CARD
@@ -113,9 +114,9 @@ def _read_config(folder, remedy):
 
 
 def _check_files(folder, declared, remedy):
-    """Names, places and SHA-256 of all files, before one of them is opened as a tensor."""
+    """Check names, places and SHA-256 of all files, before a tensor is read."""
     for name in declared:
-        # Read as Windows does, a name shows drives and both kinds of slashes.
+        # Windows paths have drives and both kinds of slashes: the strictest reading of a name.
         path = PureWindowsPath(name)
         if path.anchor or ".." in path.parts:
             raise ModelError(
@@ -132,7 +133,7 @@ def _check_files(folder, declared, remedy):
             raise ModelError(f"{path} is not listed in {CONFIG}; remove it or {remedy}.")
     for name in (CONFIG, CARD, *declared):
         path = folder / name
-        # A link is followed to its end: Python 3.13 would stop in silence at one to itself.
+        # Strict, because Python 3.13 would otherwise accept a link to itself.
         if not path.resolve(strict=path.is_symlink()).is_relative_to(_boundary(folder)):
             raise ModelError(
                 f"{path} is a link to a file outside of the folder; put a copy of the "
@@ -151,9 +152,9 @@ def _check_files(folder, declared, remedy):
 
 def _boundary(folder):
     """
-    Where the links of a folder may lead: into itself.
+    Return the folder that the links of a model folder may not leave: usually itself.
 
-    A snapshot in the Hub's cache is made of links to files beside it, which lie in the cache.
+    A snapshot in the Hub's cache consists of links to files elsewhere in the cache.
     """
     folder = folder.resolve()
     if folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--"):
@@ -161,8 +162,8 @@ def _boundary(folder):
     return folder
 
 
-def _header(weights, remedy):
-    """Shape of each tensor in a file; none of them is read."""
+def _read_shapes(weights, remedy):
+    """Read the shape of each tensor in a file, but no tensor."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -182,8 +183,8 @@ def _header(weights, remedy):
     return shapes
 
 
-def _fitting_network(folder, config, shapes, remedy):
-    """The configured network, built only after a model of it without memory fits the file."""
+def _build_network(folder, config, shapes, remedy):
+    """Build the configured network, if one built without memory has the shapes of the file."""
     import torch
 
     from sunpy_superres.models.registry import build, configure
@@ -196,7 +197,7 @@ def _fitting_network(folder, config, shapes, remedy):
 
     try:
         settings = configure(config["architecture"], config["model"])
-        with torch.device("meta"), _patience(len(shapes)):
+        with torch.device("meta"), _limit_calls(len(shapes)):
             expected = {k: tuple(v.shape) for k, v in build(settings).state_dict().items()}
     except (
         ArithmeticError,
@@ -217,12 +218,12 @@ def _fitting_network(folder, config, shapes, remedy):
     return build(settings)
 
 
-def _patience(n_tensors):
-    """Mode of torch, of this thread alone, that stops a network far deeper than a file."""
+def _limit_calls(n_tensors):
+    """Make a mode of torch, for this thread, that stops building a network too deep for a file."""
     from torch.overrides import TorchFunctionMode
 
-    class Patience(TorchFunctionMode):
-        # A tensor of a network takes some ten calls to make; no number here is exact.
+    class Limit(TorchFunctionMode):
+        # Making a tensor takes some ten calls; the limit is generous.
         left = 100 * (n_tensors + 10)
 
         def __torch_function__(self, function, types, args=(), kwargs=None):
@@ -231,23 +232,23 @@ def _patience(n_tensors):
                 raise ValueError(f"it asks for far more than the {n_tensors} tensors there are")
             return function(*args, **(kwargs or {}))
 
-    return Patience()
+    return Limit()
 
 
 def write_folder(folder, network, config, card=None):
     """
-    Write a model folder; each file appears whole, the configuration last.
+    Write a model folder; no file is ever half written, and the configuration comes last.
 
     Parameters
     ----------
     folder : path-like
-        Made if need be.
+        Created if it does not exist.
     network : `~sunpy_superres.models.base.BaseNetwork`
         Its weights are written in half precision.
     config : dict
-        All of config.json but the format, the version of the package and the SHA-256.
+        Entries of config.json; its format, package version and SHA-256 are filled in.
     card : str, optional
-        Text of the README.md; one that is there already stays without.
+        Text of README.md; by default an existing README.md is kept.
     """
     import torch
     from safetensors.torch import save
@@ -257,14 +258,12 @@ def write_folder(folder, network, config, card=None):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
-    # Through a file of Python's, whose errors say what is wrong (a full disk, say).
+    # Not by safetensors' save_file, whose errors hide the cause (such as a full disk).
     content = save(state, {"format": "pt"})
     write_atomically(folder / WEIGHTS, lambda path: Path(path).write_bytes(content))
     if card is not None:
         write_atomically(folder / CARD, lambda path: Path(path).write_text(card, encoding="utf-8"))
     digest = file_sha256(folder / WEIGHTS)
     written = {"format": FORMAT, "package_version": __version__, "files": {WEIGHTS: digest}}
-    text = json.dumps({"format": FORMAT} | config | written, indent=1)
-    write_atomically(
-        folder / CONFIG, lambda path: Path(path).write_text(text + "\n", encoding="utf-8")
-    )
+    text = json.dumps({"format": FORMAT} | config | written, indent=1) + "\n"
+    write_atomically(folder / CONFIG, lambda path: Path(path).write_text(text, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Fetch models from the Hugging Face Hub and publish them; each failure becomes a sentence."""
+"""Fetch models from the Hugging Face Hub and publish them; each failure is explained."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sunpy_superres.version import __version__
 
 __all__ = ["fetch", "publish"]
 
-#: Files of a repository that are fetched: no pickle, no code.
+#: Files of a repository that are fetched; never a pickle or code.
 _PATTERNS = [CONFIG, "*.safetensors", CARD]
 _COMMIT = re.compile("[0-9a-f]{40}")
 _AGENT = {"library_name": "sunpy_superres", "library_version": __version__}
 _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
-#: Sentences by the status of an answer.
+#: Messages by the HTTP status of the Hub's answer.
 _BY_STATUS = {
     401: f"The Hub wants a valid token to {{task}}; {_LOG_IN}.",
     403: f"The token does not permit to {{task}}; make one on the Hub that does, and {_LOG_IN}.",
@@ -27,7 +27,10 @@ _BY_STATUS = {
 
 def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> Path:
     """
-    Fetch a Hub model into the client's cache; without a request if it is there already.
+    Fetch a Hub model into the client's cache.
+
+    A model that is already there is taken without a request to the Hub, unless ``refresh`` or
+    ``force`` is set.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     revision : str, optional
         Commit, tag or branch; the default branch if not given.
     refresh : bool
-        Ask the Hub for the current commit of a branch or tag; a commit in the cache is final.
+        Ask the Hub for the current commit of a branch or tag; a commit never changes.
     force : bool
         Fetch again even if the model is in the cache.
     progress : bool
@@ -50,26 +53,26 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     Raises
     ------
     ModelError
-        If the model cannot be fetched, or the repository does not hold one.
+        If fetching the model fails, or the repository holds no model.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     options = {"revision": revision, "allow_patterns": _PATTERNS, **_AGENT}
     task = f"fetch the model {name} at revision {revision or 'main'}"
-    moves = not _COMMIT.fullmatch(revision or "")
-    with _explained(name, revision, task):
-        if force or (refresh and moves):
-            # Without this question the client takes the cache where the Hub is out of reach.
+    can_move = not _COMMIT.fullmatch(revision or "")
+    with _explain_errors(name, revision, task):
+        if force or (refresh and can_move):
+            # Without this request the client would use the cache if the Hub is out of reach.
             HfApi(**_AGENT).repo_info(name, revision=revision)
         else:
             with suppress(LocalEntryNotFoundError):
                 folder = Path(snapshot_download(name, local_files_only=True, **options))
-                if not _missing(folder):
+                if not _missing_files(folder):
                     return folder
         with _progress_bars(progress):
             folder = Path(snapshot_download(name, force_download=force, **options))
-    for missing in _missing(folder):
+    for missing in _missing_files(folder):
         raise ModelError(
             f"The repository {name} at revision {revision or 'main'} holds no {missing}: it is no "
             "model of this package; check the name and the revision."
@@ -77,7 +80,7 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
     return folder
 
 
-def _missing(folder):
+def _missing_files(folder):
     return [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
 
 
@@ -88,7 +91,7 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
     Parameters
     ----------
     folder : path-like
-        Model with a model card.
+        Model folder with a model card.
     name : str
         "owner/name"; a repository that does not exist is created.
     message : str
@@ -108,13 +111,13 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
     Raises
     ------
     ModelError
-        If the Hub refuses it, or if a private repository is asked for and it is public.
+        If the Hub refuses it, or ``private`` is true and the repository is public.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(**_AGENT)
     files = [CommitOperationAdd(file, Path(folder) / file) for file in (CONFIG, WEIGHTS, CARD)]
-    with _explained(name, revision, f"publish {name}"), _progress_bars(progress):
+    with _explain_errors(name, revision, f"publish {name}"), _progress_bars(progress):
         api.create_repo(name, private=private, exist_ok=True)
         if private and not api.repo_info(name).private:
             raise ModelError(
@@ -128,7 +131,7 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
 
 @contextmanager
 def _progress_bars(shown):
-    """Switch the client's progress bars off if they are not to be shown, and on again."""
+    """Hide the client's progress bars for a while, unless they should be shown."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -146,18 +149,18 @@ def _progress_bars(shown):
 
 
 @contextmanager
-def _explained(name, revision, task):
+def _explain_errors(name, revision, task):
     """Turn each error of the client, its HTTP library or the system into a `ModelError`."""
     try:
         yield
     except ModelError:
         raise
     except Exception as error:  # their classes have no common base
-        raise ModelError(_sentence(error, name, revision or "main", task)) from error
+        raise ModelError(_explain(error, name, revision or "main", task)) from error
 
 
-def _sentences():
-    """Sentences by the class of an error; the first that fits counts."""
+def _explanations():
+    """Return messages by the class of an error; the first class that matches counts."""
     from huggingface_hub import errors
 
     return {
@@ -177,7 +180,8 @@ def _sentences():
     }
 
 
-def _sentence(error, name, revision, task):
+def _explain(error, name, revision, task):
+    """Say in a sentence what an error means and what to do."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     # The client's HTTP library is httpx or httpx2, depending on its version.
@@ -189,7 +193,7 @@ def _sentence(error, name, revision, task):
     cause = answered[0] if answered else chain[-1]
     reason = " ".join(f"{type(cause).__name__}: {cause}".split())
     facts = {"name": name, "revision": revision, "task": task, "error": reason}
-    for kind, sentence in _sentences().items():
+    for kind, sentence in _explanations().items():
         if any(isinstance(link, kind) for link in chain):
             return sentence.format(**facts)
     status = cause.response.status_code if answered else 0

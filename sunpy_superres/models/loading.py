@@ -1,4 +1,4 @@
-"""Models: the embedded one, folders, and those on the Hugging Face Hub."""
+"""Load and save models: the embedded one, folders, and those on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sunpy_superres.models.folder import read_folder, write_folder
 
 __all__ = ["Model", "download_model", "load_model", "save_model"]
 
-#: "owner/name@revision"; of a revision only what git and a file's name both allow.
+#: "owner/name@revision"; a revision has only characters that git and file names both allow.
 _HUB_ID = re.compile(r"(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>(?!.*\.\.)\w[\w./-]*))?")
 
 
@@ -30,8 +30,8 @@ class Model:
     config : dict
         All of config.json.
     name, revision : str
-        What the model was asked for by.  The revision of the embedded model is its own, that of a
-        folder is "local", and that of a Hub model is its commit.
+        "default" with the revision in config.json; the name of a folder with "local"; or
+        "owner/name" on the Hub with the commit.
     sha256 : str
         SHA-256 of the weights file.
     card : str, optional
@@ -52,7 +52,7 @@ class Model:
         Parameters
         ----------
         folder : path-like
-            Made if need be; the files of a model that is there are replaced.
+            Created if it does not exist; the files of a model in it are replaced.
         """
         write_folder(folder, self.network, self.config, self.card)
 
@@ -63,12 +63,12 @@ class Model:
         Parameters
         ----------
         name : str
-            "owner/name"; made if there is no such repository.  The token is the client's:
-            HF_TOKEN, or that of ``hf auth login``.
+            "owner/name"; a repository that does not exist is created.  The token is that of
+            HF_TOKEN or of ``hf auth login``.
         private : bool, optional
-            Whether a new repository is private; by default what the owner's settings say.
+            Whether a new repository is private; the owner's settings decide by default.
         revision : str, optional
-            Branch to put it on, made if need be; the default branch if not given.
+            Branch; one that does not exist is created.  The default branch if not given.
         message : str, optional
             Message of the commit.
         progress : bool
@@ -82,7 +82,7 @@ class Model:
         Raises
         ------
         ModelError
-            If the model has no card, or the Hub refuses it; the message names the fix.
+            If the model has no card, or the Hub refuses it.
         """
         from sunpy_superres.models.hub import publish
 
@@ -113,8 +113,8 @@ def load_model(model="default", *, progress=True) -> Model:
     model : str, path-like or Model
         "default" for the embedded one, a folder, or "owner/name@revision" on the
         Hugging Face Hub, where the revision is a commit, a tag or a branch.  A Hub model that is
-        in the cache is taken from there, without a request; `download_model` brings a branch up
-        to date.  HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and the token are respected.
+        in the cache is taken from there, without a request; `download_model` updates a branch.
+        HF_HOME, HF_HUB_OFFLINE, HF_ENDPOINT and the token are respected.
         A `Model` is returned as it is.
     progress : bool
         Show a progress bar of a download.
@@ -126,7 +126,7 @@ def load_model(model="default", *, progress=True) -> Model:
     Raises
     ------
     ModelError
-        If there is no such model, or it is damaged, too new, or cannot be fetched.
+        If there is no such model, it is damaged or too new, or fetching it fails.
 
     Examples
     --------
@@ -138,32 +138,28 @@ def load_model(model="default", *, progress=True) -> Model:
         return model
     if model == "default":
         folder = Path(str(files("sunpy_superres") / "weights"))
-        return _loaded(folder, "default", remedy="install sunpy_superres again")
+        return _load_folder(folder, "default", remedy="install sunpy_superres again")
     if not isinstance(model, str | os.PathLike):
         raise ModelError(
             f"A model is 'default', a folder, or 'owner/name@revision', not {model!r}."
         )
     folder = Path(model)
     if folder.is_dir():
-        return _loaded(folder, folder.name, "local")
-    name, revision = _hub_id(
-        model,
-        f"There is no model folder {str(model)!r}; give 'default', a folder, or "
-        "'owner/name@revision'.",
-    )
-    return _from_hub(name, revision, progress=progress)[1]
+        return _load_folder(folder, folder.name, "local")
+    complaint = "There is no model folder {!r}; give 'default', a folder, or 'owner/name@revision'."
+    return _load_from_hub(model, complaint, progress=progress)[1]
 
 
 def download_model(model, *, force=False, progress=True) -> Path:
     """
-    Fetch a Hub model, as its revision is now, into the cache and check it.
+    Fetch the current state of a Hub model's revision into the cache, and check it.
 
     Parameters
     ----------
     model : str
         "owner/name@revision" or "owner/name".
     force : bool
-        Download again what is in the cache.
+        Download again what is already in the cache.
     progress : bool
         Show a progress bar.
 
@@ -175,35 +171,29 @@ def download_model(model, *, force=False, progress=True) -> Path:
     Raises
     ------
     ModelError
-        As `load_model`.
+        As in `load_model`.
     """
-    name, revision = _hub_id(
-        model, f"{str(model)!r} is no name of a model on the Hub; give 'owner/name@revision'."
-    )
-    return _from_hub(name, revision, refresh=True, force=force, progress=progress)[0]
+    complaint = "{!r} is no name of a model on the Hub; give 'owner/name@revision'."
+    return _load_from_hub(model, complaint, refresh=True, force=force, progress=progress)[0]
 
 
-def _hub_id(text, complaint):
-    match = _HUB_ID.fullmatch(str(text))
-    if not match:
-        raise ModelError(complaint)
-    return match["name"], match["revision"]
-
-
-def _from_hub(name, revision, **options):
+def _load_from_hub(model, complaint, **options):
+    """Fetch a Hub model and load it; return its folder too."""
     from sunpy_superres.models.hub import fetch
 
-    folder = fetch(name, revision, **options)
-    asked = f"{name}@{revision}" if revision else name
+    match = _HUB_ID.fullmatch(str(model))
+    if not match:
+        raise ModelError(complaint.format(str(model)))
+    folder = fetch(match["name"], match["revision"], **options)
     remedy = (
-        f"fetch it again with 'sunpy-superres download {asked} --force', and take another revision "
+        f"fetch it again with 'sunpy-superres download {model} --force', and take another revision "
         "if that does not help"
     )
-    return folder, _loaded(folder, name, folder.name, remedy)
+    return folder, _load_folder(folder, match["name"], folder.name, remedy)
 
 
-def _loaded(folder, name, revision=None, remedy="download the model again"):
-    """A folder as a model; without a revision it is the model's own."""
+def _load_folder(folder, name, revision=None, remedy="download the model again"):
+    """Load a folder; the revision is by default that of config.json."""
     network, config, sha256, card = read_folder(folder, remedy)
     return Model(network, config, name, revision or config["revision"], sha256, card)
 
@@ -227,11 +217,12 @@ def save_model(
     folder : path-like
     network : `~sunpy_superres.models.base.BaseNetwork`
     sampler, calibration, training : dict
-        Default steps and noise range; factors by field strength; data and split.
+        Settings of the solver; weight of the mean and factors by field strength; record of the
+        training data, their split and the recipe.
     revision : str
-        What the header of a result calls this version of the weights.
+        Name of this version of the weights, as in the header of a result.
     card : str, optional
-        Text of the README.md.
+        Text of README.md.
     architecture : str
         A name of `~sunpy_superres.models.registry.ARCHITECTURES`.
     """

@@ -1,12 +1,13 @@
 """
 The U-Net of Ramunno et al. (2025), at its published size, as a denoiser.
 
-Four levels of 128, 256, 512 and 512 channels with self-attention at all but the first, 92.8 M
-parameters; on the latent of a 1024 x 1024 crop (128 x 128) the attention is at 64, 32 and 16.
+It has four levels of 128, 256, 512 and 512 channels, 92.8 M parameters, and self-attention after
+each step: on the latent of a 1024 x 1024 crop (128 x 128), at 64, 32 and 16 on the way down and at
+32, 64 and 128 on the way up.
 
 It normalises by statistics of the whole image and attends over all of it, so that a tile of a
-frame differs from the same part of the whole frame: `PublishedUNet.halo` is no receptive radius,
-but a margin that keeps the edges of tiles apart.
+frame differs from the same part of the whole frame.  `PaperUNet.halo` is no receptive radius, only
+a margin that lessens the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["PaperUNet"]
 
 
 class _Pair(nn.Module):
-    """Two normalised convolutions; with ``residual``, beside an identity."""
+    """Two normalised convolutions; with ``residual``, their input is added to their output."""
 
     def __init__(self, channels_in, channels_out, between=None, residual=False):
         super().__init__()
@@ -39,7 +40,7 @@ class _Pair(nn.Module):
 
 
 class _Level(nn.Module):
-    """Convolutions at a level, shifted by the embedding of the noise level."""
+    """Convolutions at a level, plus a shift that depends on the noise level."""
 
     def __init__(self, channels_in, channels_out, embedding, between=None):
         super().__init__()
@@ -70,7 +71,7 @@ class _Attention(nn.Module):
     def forward(self, x):
         pixels = x.flatten(2).transpose(1, 2)
         normalised = self.norm(pixels)
-        # Without the weights: memory then grows with the pixels, not with their square.
+        # Without its weights, attention needs memory for the pixels, not for their square.
         attended, _ = self.attention(normalised, normalised, normalised, need_weights=False)
         attended = attended + pixels
         attended = attended + self.perceptron(attended)
@@ -79,7 +80,7 @@ class _Attention(nn.Module):
 
 class PaperUNet(nn.Module):
     """
-    The raw network F(c_in x, c_noise, condition), in the interface of `.denoiser.Denoiser`.
+    The raw network F(c_in x, c_noise, condition), with the interface of `.denoiser.Denoiser`.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class PaperUNet(nn.Module):
     condition_channels : int
         Channels of the condition, which lies on the same grid as the latent.
     config : `~sunpy_superres.models.denoiser.DenoiserConfig`
-        Its ``widths`` are those of the four levels; it sees blocks of ``patch`` latent pixels as
+        ``widths`` are those of the four levels; ``patch x patch`` blocks of latent pixels become
         channels.
     """
 
@@ -120,7 +121,7 @@ class PaperUNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def prepare(self, condition):
-        """First features of a condition: its part of the first convolution."""
+        """Compute the first features of a condition: its part of the first convolution."""
         patch = self.config.patch
         features = self.condition(F.pixel_unshuffle(condition, patch))
         return features.repeat_interleave(patch, -1).repeat_interleave(patch, -2)
@@ -129,10 +130,10 @@ class PaperUNet(nn.Module):
         patch = self.config.patch
         x, prepared = F.pixel_unshuffle(x, patch), prepared[..., ::patch, ::patch]
         ny, nx = x.shape[-2:]
-        # Three times halved.
+        # The grid is halved three times.
         pad = (0, -nx % 8, 0, -ny % 8)
         x, prepared = F.pad(x, pad), F.pad(prepared, pad)
-        # The published embedding is one of steps from 0 to 1000.
+        # The published network embeds a number of a step, from 0 to 1000.
         phase = (250 * (c_noise + 2))[:, None].to(self.frequencies) * self.frequencies
         embedding = torch.cat([phase.sin(), phase.cos()], dim=1).to(x.dtype)
         h = self.stem(x, prepared)

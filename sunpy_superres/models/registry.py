@@ -1,4 +1,4 @@
-"""Architectures by name: what config.json says, and how a network follows from it."""
+"""Architectures by name, and how to build their networks from config.json."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Architecture:
     ----------
     name : str
     summary : str
-        One line for people.
+        One line for people to read.
     family : {"diffusion", "deterministic"}
     fixed : dict
         Settings of the configuration that make this architecture what it is.
     base : tuple of str
-        The bases that a diffusion may have.
+        For a diffusion whose base is not fixed: the bases to choose from.
     """
 
     name: str
@@ -47,21 +47,18 @@ ARCHITECTURES = {
             "latent diffusion of the whole field",
             "diffusion",
             {"space": "latent", "base": "none"},
-            ("none",),
         ),
         Architecture(
             "palette_residual",
             "pixel-space diffusion of the residual to the interpolated frame",
             "diffusion",
             {"space": "pixels", "base": "interpolation"},
-            ("interpolation",),
         ),
         Architecture(
             "palette",
             "pixel-space diffusion of the whole field",
             "diffusion",
             {"space": "pixels", "base": "none"},
-            ("none",),
         ),
         Architecture(
             "published",
@@ -69,7 +66,6 @@ ARCHITECTURES = {
             "autoencoder",
             "diffusion",
             {"space": "stable_diffusion", "base": "interpolation"},
-            ("interpolation",),
         ),
         Architecture(
             "enhance",
@@ -96,7 +92,7 @@ def configure(architecture: str, values: dict):
     architecture : str
         A name of `ARCHITECTURES`.
     values : dict
-        Settings of config.json or of a recipe; what the architecture fixes may be left out.
+        Settings of config.json or of a recipe, with or without those that the architecture fixes.
 
     Returns
     -------
@@ -114,7 +110,7 @@ def configure(architecture: str, values: dict):
         raise ValueError(
             f"The architecture {architecture!r} is unknown; there are {', '.join(ARCHITECTURES)}."
         )
-    # What config.json and recipes of the first versions call "sampling".
+    # The first versions of config.json and of recipes called it "sampling".
     values = {"foreshortening" if k == "sampling" else k: v for k, v in values.items()}
     entry = ARCHITECTURES[architecture]
     for name, value in entry.fixed.items():

@@ -1,4 +1,4 @@
-"""The regression network: what the MDI pixels alone say of the HMI latent."""
+"""The regression network: mean and deviation of the HMI latent, from the MDI frame alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ __all__ = ["Regression", "RegressionConfig"]
 @dataclass(frozen=True)
 class RegressionConfig:
     """
-    Sizes of `Regression`; as `~sunpy_superres.models.denoiser.DenoiserConfig`.
+    Sizes of `Regression`.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Channels at the MDI grid and at half of it.
+    blocks : tuple of int
+        Residual blocks before, at and after the coarse level.
     """
 
     widths: tuple[int, int] = (64, 128)
@@ -28,8 +35,8 @@ class Regression(nn.Module):
     Mean and standard deviation of the HMI latent, given the MDI frame.
 
     The mean is the base that the diffusion adds its residual to; the standard
-    deviation, for each pixel and channel, is the unit of that residual.  So the
-    diffusion sees the same unit variance in the quiet Sun and in an umbra.
+    deviation, for each pixel and channel, is the unit of that residual.  So the residual
+    has about unit variance in the quiet Sun and in an umbra alike.
 
     Parameters
     ----------
@@ -40,7 +47,7 @@ class Regression(nn.Module):
     config : RegressionConfig
     """
 
-    #: Smallest and largest standard deviation, in units of the field scale.
+    #: Smallest and largest natural logarithm of the standard deviation of the latent.
     log_scale_range = (-6.0, 3.0)
 
     def __init__(self, channels, condition_channels, config: RegressionConfig = RegressionConfig()):
@@ -52,16 +59,8 @@ class Regression(nn.Module):
         with torch.no_grad():
             self.head.bias.zero_()
             self.head.bias[channels:] = -1.5
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in latent pixels."""
-        return self.unet.halo + 2
-
-    @property
-    def feature_channels(self) -> int:
-        """Channels of the returned features."""
-        return self.config.widths[0]
+        #: Receptive radius in latent pixels, and channels of the returned features.
+        self.halo, self.feature_channels = self.unet.halo + 2, config.widths[0]
 
     def forward(self, condition, latent_lr):
         """

@@ -1,8 +1,8 @@
 """
-The residual latent diffusion model: its parts, and how a frame becomes a condition.
+The residual latent diffusion model: its parts, and how it draws fields for a frame.
 
 Two settings turn it into the other diffusion models of Ramunno et al. (2025): ``base`` says what
-is left to the diffusion, ``space`` where it takes place.
+the diffused residual is added to, ``space`` where the diffusion takes place.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPACES = ("latent", "pixels", "stable_diffusion")
 @dataclass(frozen=True)
 class ResidualLDMConfig:
     """
-    Everything that fixes the architecture and the units of a `ResidualLDM`.
+    Architecture and units of a `ResidualLDM`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ResidualLDMConfig:
     noise_scale : float
         MDI noise in Gauss at which the noise channel is zero.
     gain, weak_excess, weak_scale : float
-        The MDI/HMI calibration removed from the frame; see
+        The ratio of MDI to HMI, which is removed from the frame; see
         `sunpy_superres.instruments.forward.gain_response`.
     foreshortening : bool
         Whether the networks see how the frame's pixels are foreshortened
@@ -50,10 +50,10 @@ class ResidualLDMConfig:
         What the diffused residual is added to: the regression's mean; the interpolated
         frame, as published; or nothing, so that the whole field is diffused.
     space : {"latent", "pixels", "stable_diffusion"}
-        Where the diffusion takes place: in the autoencoder's latent space, in that of the
-        magnetogram itself, or in that of Stable Diffusion's autoencoder, as published.
+        Where the diffusion takes place: in the latent space of `Autoencoder`, on the pixels of
+        the magnetogram, or in the latent space of Stable Diffusion's autoencoder, as published.
     autoencoder, regression, denoiser, stable_diffusion
-        Sizes of the parts; those of a part that the model lacks have no effect.
+        Sizes of the parts; those of a part that ``base`` and ``space`` leave out have no effect.
     """
 
     field_scale: float = 200.0
@@ -77,7 +77,7 @@ class ResidualLDMConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> ResidualLDMConfig:
-        """A configuration from the plain dictionary of `to_dict`."""
+        """Read the plain dictionary of `to_dict`."""
         parts = {
             "autoencoder": AutoencoderConfig,
             "regression": RegressionConfig,
@@ -93,20 +93,21 @@ class ResidualLDMConfig:
         return cls(**values)
 
     def to_dict(self) -> dict:
-        """The configuration as a plain dictionary, ready for JSON."""
+        """Return the configuration as a plain dictionary, ready for JSON."""
         return asdict(self)
 
 
 class Condition(NamedTuple):
     """
-    What the diffusion of one frame starts from; each ``(n, c, ny, nx)``.
+    What the diffusion needs to know of a frame; each ``(n, c, ny, nx)``.
 
     Parameters
     ----------
     mean, scale : torch.Tensor
-        Regression mean of the latent, and the unit of its residual.
+        Mean of the latent to which the residual is added, and the unit of the residual.
     features : torch.Tensor
-        Condition of the denoiser; from `ResidualLDM.prepare`, the denoiser's first features of it.
+        Condition of the denoiser.  In the result of `ResidualLDM.prepare`, these are the features
+        that the denoiser computes from it first.
     """
 
     mean: torch.Tensor
@@ -119,13 +120,12 @@ class ResidualLDM(BaseNetwork):
     Residual latent diffusion conditioned on an MDI frame.
 
     A regression network turns the latent of the calibrated, interpolated frame,
-    the MDI pixels, the mask of good pixels and the noise level into the mean and
-    the standard deviation of the HMI latent.  The denoiser, conditioned on all of
-    these, draws the residual ``(z_HR - mean) / scale``.
+    the MDI pixels, the mask of good pixels, the noise level and, if so configured, the
+    foreshortening into the mean and the standard deviation of the HMI latent.  The denoiser,
+    conditioned on all of these, draws the residual ``(z_HR - mean) / scale``.
 
-    With another base than the regression, the mean is the latent of the interpolated frame or
-    zero, the scale is one number for each channel, and the condition is that latent and the
-    pixels.
+    Without a regression, the mean is the latent of the interpolated frame or zero, the scale is
+    one number for each channel, and the condition is that latent with the other inputs.
     """
 
     def __init__(self, config: ResidualLDMConfig = ResidualLDMConfig()):
@@ -139,7 +139,10 @@ class ResidualLDM(BaseNetwork):
             )
         else:
             self.autoencoder = Autoencoder(config.autoencoder)
-        channels = self.latent_channels
+        #: HMI-like pixels along one side of an MDI pixel.
+        self.factor = self.autoencoder.factor
+        #: Channels of the latent, and so of the noise from which a member is drawn.
+        self.latent_channels = self.noise_channels = channels = self.autoencoder.latent_channels
         condition = channels + self.pixel_channel_count
         self.regression = None
         if config.base == "regression":
@@ -149,51 +152,23 @@ class ResidualLDM(BaseNetwork):
             self.register_buffer("residual_std", torch.ones(channels))
         self.denoiser = EDMPreconditioner(build_denoiser(channels, condition, config.denoiser))
         self.register_buffer("latent_std", torch.ones(channels))
-
-    @property
-    def factor(self) -> int:
-        """HMI-like pixels along one side of an MDI pixel."""
-        return self.autoencoder.factor
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of the latent."""
-        return self.autoencoder.latent_channels
-
-    @property
-    def condition_halo(self) -> int:
-        """Receptive radius of `condition`, in MDI pixels (even)."""
         halo = 2 + self.autoencoder.encoder_halo
         if self.regression is not None:
             halo += self.regression.halo
-        return halo + halo % 2
-
-    @property
-    def denoiser_halo(self) -> int:
-        """Receptive radius of one denoiser evaluation, in MDI pixels (even)."""
-        return self.denoiser.network.halo
+        #: Receptive radii of `condition` and of one denoiser evaluation, in MDI pixels (even).
+        self.condition_halo, self.denoiser_halo = halo + halo % 2, self.denoiser.network.halo
 
     def condition(self, frame, mask, noise, foreshortening=None) -> Condition:
         """
-        Regression of a frame, and the denoiser's condition.
+        Compute the mean and the scale of the latent for a frame, and the denoiser's condition.
 
-        Parameters
-        ----------
-        frame : torch.Tensor
-            MDI line-of-sight field in Gauss, 0 where ``mask`` is, ``(n, 1, ny, nx)``.
-        mask : torch.Tensor
-            1 where the pixel is good, else 0; ``(n, 1, ny, nx)``.
-        noise : torch.Tensor
-            Standard deviation of the noise in MDI Gauss, ``(n, 1, 1, 1)`` or per pixel.
-        foreshortening : torch.Tensor, optional
-            As in `~sunpy_superres.models.base.BaseNetwork.pixel_channels`.
+        The parameters are those of `~sunpy_superres.models.base.BaseNetwork.pixel_channels`.
         """
         pixels = self.pixel_channels(frame, mask, noise, foreshortening)
         latent_lr = self.autoencoder.encode(self.interpolate(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
         if self.regression is None:
-            whole = self.config.base == "none"
-            mean = torch.zeros_like(latent_lr) if whole else latent_lr
+            mean = torch.zeros_like(latent_lr) if self.config.base == "none" else latent_lr
             return Condition(mean, self.residual_std[:, None, None].expand_as(mean), inputs)
         mean, scale, features = self.regression(inputs, latent_lr)
         features = torch.cat(
@@ -202,25 +177,20 @@ class ResidualLDM(BaseNetwork):
         return Condition(mean, scale, features)
 
     def decode(self, latent):
-        """Latent to HMI-like field in Gauss, ``(n, 1, 4 ny, 4 nx)``."""
+        """Turn a latent into an HMI-like field in Gauss, ``(n, 1, 4 ny, 4 nx)``."""
         return self.autoencoder.decode(latent) * self.config.field_scale
 
     @property
     def core(self):
-        """The denoiser, evaluated once a step."""
+        """The denoiser, evaluated once per step."""
         return self.denoiser
 
-    @property
-    def noise_channels(self) -> int:
-        """Channels of the noise that a member is drawn from: those of the latent."""
-        return self.latent_channels
-
     def count_evaluations(self, n_samples, num_steps):
-        """One of the condition, and the denoiser's; on finer pixels each member and the mean."""
+        """Count condition and denoiser, and the decoder; see `BaseNetwork.count_evaluations`."""
         return 1 + n_samples * num_steps, n_samples + 1
 
     def prepare(self, inputs, evaluate=evaluate_whole) -> Condition:
-        """Condition of a frame with the denoiser's first features; see `BaseNetwork.prepare`."""
+        """Compute condition and first features of the denoiser; see `BaseNetwork.prepare`."""
 
         def prepare_piece(*pieces):
             with record_function("encode"):
@@ -229,14 +199,14 @@ class ResidualLDM(BaseNetwork):
             return torch.cat([condition.mean, condition.scale, features.float()], dim=1)
 
         channels = [self.latent_channels, self.latent_channels, self.config.denoiser.widths[0]]
-        # The denoiser's first convolution looks one pixel, and so an even number of two, further.
+        # The denoiser's first convolution needs one pixel more, and the halo must be even.
         halo = self.condition_halo + 2
         return Condition(
             *evaluate(prepare_piece, inputs, halo, sum(channels)).split(channels, dim=1)
         )
 
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
-        """Solve for the residual, and decode; see `BaseNetwork.draw`."""
+        """Solve for the residual and decode it; see `BaseNetwork.draw`."""
 
         def denoise_piece(noisy, features, level):
             features = features.expand(len(noisy), -1, -1, -1)
@@ -253,7 +223,7 @@ class ResidualLDM(BaseNetwork):
             yield self._decode(row, evaluate)
 
     def expect(self, prepared, evaluate=evaluate_whole):
-        """The base's mean, and the scale's deviation to first order; see `BaseNetwork.expect`."""
+        """Decode the mean and, by the linear map alone, the scale; see `BaseNetwork.expect`."""
         scale = prepared.scale.to(self.latent_std.device)
         std = self.autoencoder.decoded_std(scale) * self.config.field_scale
         return self._decode(prepared.mean, evaluate), std

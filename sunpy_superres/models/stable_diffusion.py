@@ -1,4 +1,4 @@
-"""The Stable Diffusion autoencoder that Ramunno et al. (2025) diffuse behind, through diffusers."""
+"""The Stable Diffusion autoencoder of Ramunno et al. (2025), by the package diffusers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class StableDiffusionConfig:
     Parameters
     ----------
     widths : tuple of int
-        Channels of the four levels; by default those of KL-f8.
+        Channels of the four levels; by default those of KL-f8 (Stable Diffusion's autoencoder).
     layers : int
         Residual blocks of a level.
     norm_groups : int
+        Groups of channels that are normalised together.
     weights : str
-        Folder, or name on the Hugging Face Hub; "" for random ones.
+        Folder, or name on the Hugging Face Hub; "" for random weights.
     """
 
     widths: tuple[int, int, int, int] = (128, 256, 512, 512)
@@ -40,10 +41,10 @@ class StableDiffusionConfig:
 
 class StableDiffusionAutoencoder(nn.Module):
     """
-    KL-f8 with one channel repeated to three, fields clipped at 3000 G: as published, and frozen.
+    KL-f8 with frozen weights; the field is clipped at 3000 G and repeated in three channels.
 
-    Its latent has four channels on a grid of two MDI pixels; they are laid out as one channel on
-    the MDI grid, where all other parts of the package live.
+    Its latent has four channels on a grid of 2 x 2 MDI pixels.  They are rearranged as one channel
+    on the MDI grid, which the other parts of a model use.
 
     Parameters
     ----------
@@ -57,9 +58,10 @@ class StableDiffusionAutoencoder(nn.Module):
         If diffusers is not installed.
     """
 
-    #: Pixels along a side of a latent pixel, channels of the latent.
+    #: Pixels along a side of a latent pixel, and channels of the latent.
     factor, latent_channels = FACTOR, 1
-    #: Margins of a tile in latent pixels; the network attends over all of it.
+    #: Margins of a tile in latent pixels.  The network attends over a whole tile, so the result
+    #: depends on the tiles all the same.
     encoder_halo = decoder_halo = 32
 
     def __init__(self, config: StableDiffusionConfig, field_scale):
@@ -67,17 +69,17 @@ class StableDiffusionAutoencoder(nn.Module):
         self.config = config
         self.unit = field_scale / _CLIP
         self.network = _kl_f8(config).requires_grad_(False)
-        # Field units of a latent unit, for the spread of a field; measured before a training.
+        # Standard deviation of fields over that of latents; measured before the training.
         self.register_buffer("slope", torch.ones(()))
 
     def load_pretrained(self):
         """
-        Fill in the weights that the configuration names.
+        Load the weights that the configuration names.
 
         Raises
         ------
         ValueError
-            If the weights cannot be loaded.
+            If loading the weights fails.
         """
         if not self.config.weights:
             return
@@ -91,17 +93,17 @@ class StableDiffusionAutoencoder(nn.Module):
         self.network.load_state_dict(pretrained.state_dict())
 
     def encode(self, field):
-        """Latent of a field, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 1, ny, nx)``; even ny and nx."""
+        """Turn a field into a latent, ``(n, 1, 4 ny, 4 nx)`` to ``(n, 1, ny, nx)``, both even."""
         colours = (field * self.unit).clamp(-1, 1).expand(-1, 3, -1, -1)
         return F.pixel_shuffle(self.network.encode(colours).latent_dist.mode(), 2)
 
     def decode(self, latent):
-        """Field of a latent, ``(n, 1, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
+        """Turn a latent into a field, ``(n, 1, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         colours = self.network.decode(F.pixel_unshuffle(latent, 2)).sample
         return colours.mean(dim=1, keepdim=True) / self.unit
 
     def decoded_std(self, std):
-        """Standard deviation of the field, by the mean slope of fields against latents."""
+        """Compute the field's standard deviation from the latent's, by a constant ratio."""
         return F.interpolate(std * self.slope, scale_factor=self.factor, mode="nearest")
 
     def forward(self, field):

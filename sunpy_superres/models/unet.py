@@ -1,8 +1,8 @@
 """
 The convolutional network behind the regression and the denoiser.
 
-No layer looks at statistics of the whole image, so that a tile with a margin of
-the receptive field gives the same numbers as the full disk.
+No layer uses statistics of the whole image, so that a tile with a margin of the
+receptive radius gives the same numbers as the full disk.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def _pixel_norm(x):
 
 class ResidualBlock(nn.Module):
     """
-    Two 3 x 3 convolutions beside an identity; starts as the identity.
+    Two 3 x 3 convolutions whose output is added to their input; before training, the identity.
 
     Parameters
     ----------
     width : int
         Channels in and out.
     embedding : int
-        Length of the vector that scales and shifts the inner activation; 0 for none.
+        Length of the vector that sets scale and shift between the two; 0 for none.
     """
 
     def __init__(self, width: int, embedding: int = 0):
@@ -52,25 +52,27 @@ class ResidualBlock(nn.Module):
 
 class UNet(nn.Module):
     """
-    A two-level U-Net: fine blocks, coarse blocks at half the grid, fine blocks.
+    A U-Net of two levels: fine blocks, coarse blocks on a grid of half the size, fine blocks.
 
     Parameters
     ----------
     channels_in, channels_out : int
-        Channels at the two ends; ``channels_out=0`` returns the last features.
+        Channels of input and output; with ``channels_out=0`` the output is the last features.
     widths : tuple of int
         Channels of the fine and of the coarse level.
     blocks : tuple of int
         Residual blocks before, at, and after the coarse level.
     embedding : int
-        Length of the modulating vector; 0 for none.
+        Length of the vector that modulates the blocks; 0 for none.
     """
 
     def __init__(self, channels_in, channels_out, widths, blocks, embedding=0):
         super().__init__()
         fine, coarse = widths
         before, middle, after = blocks
-        self.blocks = tuple(blocks)
+        radius = 2 + 2 * before + 4 * middle + 2 * after + 1
+        #: Receptive radius in pixels of the fine level, rounded up to even.
+        self.halo = radius + radius % 2
         self.stem = nn.Conv2d(channels_in, fine, 3, padding=1)
         self.before = nn.ModuleList(ResidualBlock(fine, embedding) for _ in range(before))
         self.down = nn.Conv2d(fine, coarse, 2, stride=2)
@@ -81,13 +83,6 @@ class UNet(nn.Module):
         if channels_out:
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
-
-    @property
-    def halo(self) -> int:
-        """Receptive radius in pixels of the fine level, rounded up to even."""
-        before, middle, after = self.blocks
-        radius = 2 + 2 * before + 4 * middle + 2 * after + 1
-        return radius + radius % 2
 
     def forward(self, x, embedding=None, added=None):
         """

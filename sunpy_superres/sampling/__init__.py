@@ -1,1 +1,1 @@
-"""From a frame to an ensemble: schedule, solver, tiles, consistency, statistics."""
+"""From a frame to an ensemble: noise schedule, solver, tiles, consistency, statistics."""

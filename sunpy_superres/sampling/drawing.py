@@ -1,4 +1,4 @@
-"""From an observation to an ensemble of fields: prepare, draw, make consistent."""
+"""Draw an ensemble of fields for an observation: prepare, draw, make consistent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 import torch
+from torch.profiler import record_function
 from tqdm.auto import tqdm
 
 from sunpy_superres.instruments import FACTOR
@@ -17,13 +18,13 @@ from sunpy_superres.sampling.tiling import TiledEvaluation
 
 __all__ = ["choose_dtype", "draw_ensemble"]
 
-#: MDI pixels along the side of a tile: small ones stay in the processor's cache and need less
-#: fresh memory, large ones fill a GPU.
+#: MDI pixels along the side of a tile: small tiles stay in the processor's cache and need less
+#: new memory, large ones keep a GPU busy.
 _TILE = {"cpu": 256, "cuda": 512}
 
 
 def choose_dtype(device) -> torch.dtype:
-    """bfloat16 where the processor computes in it, else float32."""
+    """Return bfloat16 if the device computes in it by hardware, else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = any(
@@ -33,8 +34,8 @@ def choose_dtype(device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _resolve(device, dtype):
-    """Device and number format of torch, from what a user gave."""
+def _check_device(device, dtype):
+    """Return the device and the number format of torch that a user asked for, or the default."""
     try:
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=device)
@@ -52,14 +53,14 @@ def _resolve(device, dtype):
 
 
 def _member_noise(seed, member, shape):
-    """Standard normal field of one member, on the CPU: the same on every machine."""
+    """Draw the standard normal noise of one member, on the CPU: the same on every machine."""
     state = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
     return torch.randn(shape, generator=generator)
 
 
 def _batches(n, size):
-    """Numbers 0 to n - 1 in ranges of at most ``size``."""
+    """Split the numbers 0 to n - 1 into ranges of at most ``size``."""
     return (range(first, min(first + size, n)) for first in range(0, n, size))
 
 
@@ -74,11 +75,12 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
     observation : `~sunpy_superres.sampling.observation.Observation`
         On the CPU.
     shape : tuple of int
-        ``(4 ny, 4 nx)`` of the fields: the observation may have a row and a column more.
+        Shape of the fields.  The observation may reach further, by the row and the column that make
+        its sides even.
     options : `~sunpy_superres.sampling.options.SamplingOptions`
-        Options that `~sunpy_superres.sampling.options.SamplingOptions.for_model` has completed.
+        As returned by `~sunpy_superres.sampling.options.SamplingOptions.for_model`.
     solver : `~sunpy_superres.sampling.schedule.SolverSettings`
-        Its number of steps is that of the options.
+        Gives the noise levels; the number of steps is taken from the options.
 
     Returns
     -------
@@ -87,9 +89,9 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
     Raises
     ------
     ValueError
-        If the device or the number format cannot be used.
+        If the device or the number format is not available.
     """
-    device, dtype = _resolve(options.device, options.dtype)
+    device, dtype = _check_device(options.device, options.dtype)
     if device != torch.device("cpu"):
         network = copy.deepcopy(network).to(device)
     n, inside = options.n_samples, observation.inside
@@ -106,9 +108,12 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
         prepared = network.prepare(observation.inputs, evaluate)
 
         def finish(field):
-            """Zero off the disk, and in agreement with the frame where the network asks for it."""
+            """Set a field to zero off the disk, and correct it where the network asks for it."""
             field = field * observation.disk
-            return enforce_consistency(field, observation) if network.is_corrected else field
+            if not network.is_corrected:
+                return field
+            with record_function("consistency"):
+                return enforce_consistency(field, observation)
 
         chi_squares = []
         for chosen in _batches(n, batch_size):
@@ -130,5 +135,5 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
 
 
 def _as_array(field, shape):
-    """A field as an array, without the pixels that made its sides even."""
+    """Turn a field into an array, without the pixels that made its sides even."""
     return field[0, 0, : shape[0], : shape[1]].float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""An ensemble of fields, its statistics, and the uncertainty of the map that is returned."""
+"""An ensemble of fields, its statistics, and the uncertainty of the returned map."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from scipy import ndimage
 
 __all__ = ["ESTIMATES", "Ensemble", "check_estimate", "interpolate_calibration", "pool_variance"]
 
-#: What can be made of an ensemble.
+#: Fields that `Ensemble.summarise` can make of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
 
 
 def interpolate_calibration(strength, calibration) -> np.ndarray:
     """
-    Factor on the ensemble's standard deviation, by field strength.
+    Interpolate the factor on the ensemble's standard deviation to field strengths.
 
     Parameters
     ----------
     strength : numpy.ndarray
         Absolute field of the ensemble mean, in Gauss.
     calibration : dict
-        "field" in Gauss, ascending, and "factor"; linear between, constant beyond.
+        "field" in Gauss, ascending, and "factor"; linear between these points, constant beyond.
     """
     return np.interp(strength, calibration["field"], calibration["factor"]).astype(np.float32)
 
 
 def pool_variance(members, width) -> np.ndarray:
     """
-    Ensemble variance, pooled with that of the neighbours.
+    Compute the ensemble's variance, averaged over neighbouring pixels.
 
-    The variance of a few members is itself uncertain, and 2 sigma then cover too little;
-    the spread changes slowly from pixel to pixel, so that the neighbours' is worth as much.
+    The variance of a few members is itself uncertain, so that too few errors lie within 2 sigma.
+    The spread changes slowly from pixel to pixel, so the neighbours are further measurements of it.
 
     Parameters
     ----------
     members : numpy.ndarray
         Gauss, ``(n, ny, nx)`` with ``n`` of at least 2; NaN where missing.
     width : float
-        Standard deviation, in pixels, of the Gaussian weights of the neighbours; 0 for none.
+        Standard deviation, in pixels, of the Gaussian weights; 0 for no averaging.
     """
     mean = members.mean(axis=0, dtype=np.float32)
     variance = np.zeros_like(mean)
@@ -48,20 +48,20 @@ def pool_variance(members, width) -> np.ndarray:
     variance /= len(members) - 1
     if not width:
         return variance
-    there = np.isfinite(variance)
-    weight = ndimage.gaussian_filter(there.astype(np.float32), width)
-    pooled = ndimage.gaussian_filter(np.where(there, variance, np.float32(0)), width)
-    return np.where(there, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
+    known = np.isfinite(variance)
+    weight = ndimage.gaussian_filter(known.astype(np.float32), width)
+    pooled = ndimage.gaussian_filter(np.where(known, variance, np.float32(0)), width)
+    return np.where(known, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
 def check_estimate(estimate):
     """
-    Refuse an estimate that is none of `ESTIMATES`.
+    Check the name of an estimate.
 
     Raises
     ------
     ValueError
-        If it is none of them.
+        If it is none of `ESTIMATES`.
     """
     if estimate not in ESTIMATES:
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
@@ -70,7 +70,7 @@ def check_estimate(estimate):
 @dataclass(frozen=True)
 class Ensemble:
     """
-    Fields drawn for one frame, and what the network expects of them.
+    Fields drawn for one frame, and the mean and deviation that the network predicts for them.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ class Ensemble:
     mean : numpy.ndarray, optional
         Mean field that the network predicts, in HMI Gauss, ``(ny, nx)``.
     std : numpy.ndarray, optional
-        Standard deviation that it predicts, in Gauss, ``(ny, nx)``; it takes the place of the
-        members' spread where there is one member only.
+        Standard deviation that the network predicts, in Gauss, ``(ny, nx)``; it replaces the
+        members' spread if there is only one member.
     chi_square : float
         Mean reduced chi-square of the members, observed through MDI, against the frame.
     """
@@ -91,13 +91,13 @@ class Ensemble:
     chi_square: float = float("nan")
 
     def images(self):
-        """Each member, then the predicted mean and standard deviation."""
+        """Yield each member, then the predicted mean and standard deviation."""
         yield from self.members
         yield from (image for image in (self.mean, self.std) if image is not None)
 
     def map(self, function) -> Ensemble:
         """
-        Apply a function to each image, the predicted ones included.
+        Apply a function to each member and to the predicted images.
 
         Parameters
         ----------
@@ -122,14 +122,14 @@ class Ensemble:
 
     def summarise(self, estimate, calibration, *, gain_uncertainty=0.0):
         """
-        One field of the ensemble, and its uncertainty.
+        Compute one field from the ensemble, and its uncertainty.
 
         The best estimate of the mean is the ensemble's mean, moved by the share ``w``
         ("mean_weight" of the calibration) toward the mean that the network predicts, which has no
-        sampling noise.  The square of the uncertainty is the calibrated variance times
-        (1 + (1 - w)^2 / n), plus the squared distance of the returned field from that mean, plus
-        the part of the mean by which the ratio of the instruments is uncertain.  Without a
-        predicted mean ``w`` is 0: the ensemble's mean and (1 + 1/n).
+        sampling noise; the median is moved by the same amount.  The square of the uncertainty is
+        the calibrated variance times (1 + (1 - w)^2 / n), plus the squared distance of the returned
+        field from that mean, plus the square of ``gain_uncertainty`` times that mean.  Without a
+        predicted mean, ``w`` is 0.
 
         Parameters
         ----------
@@ -138,7 +138,8 @@ class Ensemble:
         calibration : dict
             See `interpolate_calibration`; also "mean_weight", and "pooling" for `pool_variance`.
         gain_uncertainty : float
-            Relative; see `~sunpy_superres.instruments.Instrument`.
+            Relative uncertainty of the ratio of the instruments; see
+            `~sunpy_superres.instruments.Instrument`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What travels from a checked magnetogram to the sampler: the frame, and how it was observed."""
+"""The input of the sampler: a frame, and how it was observed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARGIN = 8
 @dataclass(frozen=True)
 class Observation:
     """
-    An MDI frame as tensors, with all that is known of how it was observed.
+    An MDI frame as tensors, and everything that is known about how it was observed.
 
     Parameters
     ----------
@@ -31,17 +31,19 @@ class Observation:
         MDI Gauss (0 where the pixel is not good), weights 0 or 1, and the standard deviation of
         the noise in MDI Gauss; each ``(1, 1, ny, nx)``.
     instrument : `~sunpy_superres.instruments.Instrument`
-        What observed the frame.
+        The instrument that observed the frame.
     plate_scale : float
-        Arcsec per pixel of the fine grid, `~sunpy_superres.instruments.FACTOR` times finer.
+        Arcsec per pixel of the fine grid, on which the fields are drawn.  It is
+        `~sunpy_superres.instruments.FACTOR` times finer than the frame.
     foreshortening : torch.Tensor, optional
         Lengths of the pixels' sides on the sky,
         `~sunpy_superres.maps.geometry.measure_foreshortening`, ``(1, 2, ny, nx)``; None in
         helioprojective coordinates, where they are 1.
     disk : torch.Tensor, optional
-        1 where a fine pixel is on the disk, else 0; ``(1, 1, 4 ny, 4 nx)``.  None if all are.
+        1 where a fine pixel is on the disk, else 0; ``(1, 1, 4 ny, 4 nx)``.  None if all are on
+        the disk.
     visible_fraction : torch.Tensor, optional
-        Share of what an MDI pixel collects that comes from the disk, ``(1, 1, ny, nx)``; see
+        Share of the light of an MDI pixel that comes from the disk, ``(1, 1, ny, nx)``; see
         `~sunpy_superres.instruments.forward.observe`.
     grid : `~sunpy_superres.maps.grid.Grid`, optional
         Where the fine pixels lie on the Sun.
@@ -60,11 +62,11 @@ class Observation:
     @classmethod
     def from_magnetogram(cls, magnetogram, instrument=MDI) -> Observation:
         """
-        The observation of a checked magnetogram.
+        Make the observation of a checked magnetogram.
 
-        Sides with an odd number of pixels gain one, which is not good, at the upper or right
-        edge: the networks halve the frame.  Readings beyond what the training drew are set to
-        the largest of them.
+        The networks halve the frame, so a side with an odd number of pixels gains one, marked as
+        not good, at the upper or right edge.  Readings beyond those of the training are set to the
+        ``largest_reading`` of the instrument.
 
         Parameters
         ----------
@@ -73,20 +75,18 @@ class Observation:
         """
         shape = tuple(FACTOR * n for n in magnetogram.frame.shape)
         meta = rebin_meta(magnetogram.map.meta, shape, FACTOR)
-        # A Map without data: sunpy reads the new header, and no memory is needed.
+        # This Map lets sunpy read the new header; its data are one number and take no memory.
         grid = Grid(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
         frame = _pad_to_even(magnetogram.frame)
-        disk = _pad_to_even(grid.on_disk)
-        missing = [FACTOR * n - m for n, m in zip(frame.shape[-2:], disk.shape[-2:], strict=True)]
-        disk = F.pad(disk, (0, missing[1], 0, missing[0]))
+        disk = _pad_to_even(grid.on_disk, side=FACTOR)
         foreshortening = magnetogram.foreshortening
         if foreshortening is not None:
-            foreshortening = torch.cat([_pad_to_even(s, 1) for s in foreshortening], dim=1)
+            foreshortening = torch.cat([_pad_to_even(s, fill=1) for s in foreshortening], dim=1)
         plate_scale = float(grid.scales.mean())
         return cls(
             frame.clamp(-instrument.largest_reading, instrument.largest_reading),
             _pad_to_even(magnetogram.good),
-            _pad_to_even(magnetogram.noise, 1),
+            _pad_to_even(magnetogram.noise, fill=1),
             instrument,
             plate_scale,
             foreshortening,
@@ -97,7 +97,7 @@ class Observation:
 
     @property
     def inputs(self) -> list[torch.Tensor]:
-        """What the networks see, in the order of their arguments."""
+        """Tensors that the networks see, in the order of their arguments."""
         tensors = [self.frame, self.good, self.noise]
         return tensors if self.foreshortening is None else [*tensors, self.foreshortening]
 
@@ -111,7 +111,7 @@ class Observation:
 
     def observe(self, field) -> torch.Tensor:
         """
-        The noise-free frame that the instrument would make of a field.
+        Compute the noise-free frame that the instrument would make of a field.
 
         Parameters
         ----------
@@ -121,12 +121,12 @@ class Observation:
         return observe(field, self.instrument, self.plate_scale, self.visible_fraction)
 
     def to(self, device) -> Observation:
-        """The same observation with its tensors on a device of torch."""
+        """Copy the observation to a device of torch."""
         return self._map(lambda name, tensor: tensor.to(device))
 
     def crop(self, rows, columns) -> Observation:
         """
-        A part of the observation.
+        Cut out a part of the observation.
 
         Parameters
         ----------
@@ -148,8 +148,8 @@ class Observation:
         return replace(self, **tensors)
 
 
-def _pad_to_even(values, fill=0):
-    """An array as a ``(1, 1, ny, nx)`` tensor with even sides."""
-    pad = [(0, n % 2) for n in values.shape]
+def _pad_to_even(values, fill=0, side=1):
+    """Make a ``(1, 1, ny, nx)`` tensor of an array; its sides become multiples of ``2 side``."""
+    pad = [(0, -n % (2 * side)) for n in values.shape]
     padded = np.pad(values, pad, constant_values=fill).astype(np.float32)
     return torch.from_numpy(padded)[None, None]

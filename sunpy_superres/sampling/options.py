@@ -1,4 +1,4 @@
-"""How an ensemble is drawn: options that are checked once, and travel together."""
+"""Options of the sampling, checked once and passed on together."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class SamplingOptions:
     num_steps : int, optional
         Steps of the solver; the model's own number by default.
     seed : int, optional
-        From 0 to 2**63 - 1; drawn by `for_model` by default.
+        From 0 to 2**63 - 1; by default `for_model` draws one.
     device, dtype : str, optional
         Device and number format of torch.
     tile_size : int, optional
-        MDI pixels along a side of a tile.
+        MDI pixels along a side of a tile, at least 16.
     batch_size : int, optional
         Members computed at once.
     progress : bool
@@ -38,7 +38,7 @@ class SamplingOptions:
     Raises
     ------
     ValueError
-        If one is out of range.
+        If an option is out of range.
     """
 
     n_samples: int = 8
@@ -65,12 +65,12 @@ class SamplingOptions:
 
     def for_model(self, model) -> SamplingOptions:
         """
-        The options with what they leave open filled in.
+        Fill in the options that are still open, and limit them to what the model makes use of.
 
         Parameters
         ----------
         model : `~sunpy_superres.models.loading.Model`
-            Gives the number of steps, and how many members of its ensemble can differ.
+            Gives the default number of steps and the largest useful numbers of steps and members.
         """
         num_steps = self.num_steps or model.config["sampler"]["num_steps"]
         n_samples, num_steps = model.network.limit_sampling(self.n_samples, num_steps)

@@ -11,7 +11,7 @@ __all__ = ["SolverSettings", "angle_schedule", "solve"]
 @dataclass(frozen=True)
 class SolverSettings:
     """
-    Settings of the solver that a model is saved with.
+    Settings of the solver; a model is saved with them.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class SolverSettings:
 
     @classmethod
     def from_dict(cls, values: dict) -> SolverSettings:
-        """From a dictionary such as "sampler" of config.json; other entries do not count."""
+        """Read a dictionary such as "sampler" of config.json, ignoring other entries."""
         names = [entry.name for entry in fields(cls)]
         return cls(**{name: values[name] for name in names if name in values})
 
     def to_dict(self) -> dict:
-        """The settings as a plain dictionary, ready for JSON."""
+        """Return the settings as a plain dictionary, ready for JSON."""
         return asdict(self)
 
 
@@ -43,7 +43,7 @@ _DEFAULT = SolverSettings()
 
 def angle_schedule(num_steps, sigma_max=_DEFAULT.sigma_max, power=_DEFAULT.power):
     """
-    Noise levels sigma = tan(angle), the angle falling from arctan(sigma_max) to 0.
+    Compute noise levels sigma = tan(angle); the angle falls from arctan(sigma_max) to 0.
 
     Parameters
     ----------
@@ -68,19 +68,19 @@ def angle_schedule(num_steps, sigma_max=_DEFAULT.sigma_max, power=_DEFAULT.power
 
 def solve(denoise, noise, sigmas, callback=None):
     """
-    Second-order solution of the probability-flow equation, one evaluation for each step.
+    Solve the probability-flow equation to second order, with one evaluation for each step.
 
     For a signal of unit variance, with sigma = tan(angle) and y = x cos(angle), the
     equation dx/dsigma = (x - D(x; sigma)) / sigma becomes dy/dangle = -F, where
     D = cos(angle)^2 x + sin(angle) F is the preconditioned denoiser of Karras et al.
-    (2022): the angle of Lu & Song (2024, arXiv 2410.11081).  For a standard normal
-    signal F is zero and every step exact; the standardised residual is close to that,
-    so that few Adams-Bashforth steps do where a solver in sigma takes dozens.
+    (2022): the angle is that of Lu & Song (2024, arXiv 2410.11081).  For a standard normal
+    signal F is zero and every step is exact.  The standardised residual is close to normal, so
+    a few Adams-Bashforth steps suffice where a solver in sigma takes dozens.
 
     Parameters
     ----------
     denoise : callable
-        ``denoise(x, sigma)`` with ``sigma`` a float gives the clean estimate.
+        ``denoise(x, sigma)``, with ``sigma`` a float, returns the clean estimate.
     noise : torch.Tensor
         Standard normal, any shape.
     sigmas : sequence of float
@@ -91,7 +91,7 @@ def solve(denoise, noise, sigmas, callback=None):
     Returns
     -------
     torch.Tensor
-        As ``noise``.
+        The drawn signal, in the shape of ``noise``.
     """
     angles = [math.atan(sigma) for sigma in sigmas]
     # x = y / cos(angle) has the variance 1 + sigma^2 of signal and noise.

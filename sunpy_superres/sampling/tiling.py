@@ -1,5 +1,5 @@
 """
-Large fields in tiles, with the same result as in one piece.
+Evaluate large fields in tiles, with the same result as in one piece.
 
 Every tile is read with a margin of the network's receptive field and written
 without it.  The networks look at no statistics of the whole image, so the tiles
@@ -20,19 +20,19 @@ __all__ = ["Tile", "TiledEvaluation", "apply_tiled", "make_tiles"]
 @dataclass(frozen=True)
 class Tile:
     """
-    One piece of a field: where it is written, and the larger piece that is read.
+    One piece of a field, and the larger piece that is read to compute it.
 
     Parameters
     ----------
     inner, outer : tuple of slice
-        Rows and columns in the field.
+        Rows and columns, in the field, of what is written and of what is read.
     """
 
     inner: tuple[slice, slice]
     outer: tuple[slice, slice]
 
     def cropped(self, values, factor=1):
-        """Part of the output of the outer piece that belongs to the inner one."""
+        """Cut the inner piece out of an output of the outer one."""
         parts = []
         for inner, outer in zip(self.inner, self.outer, strict=True):
             start = (inner.start - outer.start) * factor
@@ -40,13 +40,13 @@ class Tile:
         return values[..., parts[0], parts[1]]
 
     def written(self, factor=1):
-        """The inner slices on a grid ``factor`` times finer."""
+        """Return the inner slices on a grid ``factor`` times finer."""
         return tuple(slice(s.start * factor, s.stop * factor) for s in self.inner)
 
 
 def make_tiles(needed, tile_size, halo) -> list[Tile]:
     """
-    Tiles of a field that hold at least one needed pixel.
+    Divide a field into tiles; those without a needed pixel are left out, others cut down to them.
 
     Parameters
     ----------
@@ -55,14 +55,22 @@ def make_tiles(needed, tile_size, halo) -> list[Tile]:
     tile_size : int
         Side of the written piece; even.
     halo : int
-        Margin; even.
+        Margin around the written piece; even.
 
     Returns
     -------
     list of Tile
+
+    Raises
+    ------
+    ValueError
+        If ``tile_size`` or ``halo`` is odd, or ``tile_size`` less than 2.
     """
     if tile_size < 2 or tile_size % 2 or halo % 2:
-        raise ValueError(f"tile_size must be even and at least 2, not {tile_size}.")
+        raise ValueError(
+            "tile_size must be even and at least 2, and halo even; "
+            f"they are {tile_size} and {halo}."
+        )
     tiles = []
     ny, nx = needed.shape
     for y in range(0, ny, tile_size):
@@ -93,9 +101,9 @@ def apply_tiled(function, inputs, tiles, output, factor=1):
     Parameters
     ----------
     function : callable
-        A function of the pieces of ``inputs``, in their order.
+        Takes the pieces of ``inputs``, in their order.
     inputs : sequence of torch.Tensor
-        Each ``(n, c, ny, nx)``, or with sides of 1 that are passed on as they are.
+        Each ``(n, c, ny, nx)``, or ``(n, c, 1, 1)``, which every tile gets as it is.
     tiles : list of Tile
     output : torch.Tensor
         ``(n, c, factor * ny, factor * nx)``; left unchanged where no tile is.
@@ -114,29 +122,27 @@ def apply_tiled(function, inputs, tiles, output, factor=1):
         ]
         result = function(*pieces)
         rows, columns = tile.written(factor)
-        output[..., rows, columns] = tile.cropped(result, factor).to(
-            output.device, output.dtype, non_blocking=False
-        )
+        output[..., rows, columns] = tile.cropped(result, factor).to(output)
     return output
 
 
 class TiledEvaluation:
     """
-    Evaluates functions tile by tile, where a frame needs it, on a device and in a number format.
+    Evaluates functions tile by tile, only where values are needed, on one device.
 
     Parameters
     ----------
     inside : torch.Tensor
-        1 where values are needed, else 0; ``(1, 1, ny, nx)``, ``ny`` and ``nx`` even.  Outside,
-        every result on this grid is zero, whatever the tiles, so that what one tile sees of
-        another does not depend on them.
+        1 where values are needed, else 0; ``(1, 1, ny, nx)``, ``ny`` and ``nx`` even.  Every
+        result on this grid is set to zero where they are not, so that the margin of a tile
+        holds the same values however the field is divided.
     tile_size : int
-        MDI pixels along a side; half as many where the output is on a finer grid.
+        MDI pixels along a side of a tile; half as many are used if the output is on a finer grid.
     device : torch.device
     dtype : torch.dtype
-        float32, or the format that the networks compute in.
+        Number format that the networks compute in.
     advance : callable, optional
-        Called with the number of fields of each tile that is done.
+        Called at each tile with the number of fields in it.
     """
 
     def __init__(self, inside, tile_size, device, dtype=torch.float32, advance=None):
@@ -145,7 +151,7 @@ class TiledEvaluation:
         self._advance = advance or (lambda count: None)
 
     def tiles(self, halo=0, factor=1) -> list[Tile]:
-        """The tiles of an evaluation; parameters are those of a call."""
+        """Make the tiles of an evaluation; the parameters are those of a call."""
         size = self._size if factor == 1 else self._size // 2 // 2 * 2
         return make_tiles(self._needed, size, halo)
 
@@ -156,7 +162,7 @@ class TiledEvaluation:
         Parameters
         ----------
         function : callable
-            A function of pieces of the inputs on the device.
+            Takes pieces of the inputs, on the device.
         inputs : sequence of torch.Tensor
             See `apply_tiled`.
         halo : int

@@ -1,1 +1,1 @@
-"""Data, losses and recipes that make the weights."""
+"""Training: recipes, stages, losses, simulated frames, fine-tuning, and export of a model."""

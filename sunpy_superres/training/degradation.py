@@ -1,4 +1,4 @@
-"""HMI crops to MDI-like frames, with the instrument drawn anew for each crop."""
+"""Turn HMI crops into MDI-like frames, with the instrument drawn anew for each crop."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class DegradationConfig:
     Parameters
     ----------
     blur : tuple of float
-        Gaussian sigma in HMI pixels; 2.55 is 3.0" FWHM.  The core of two real frames, registered
-        on HMI with roll and scale, has 2.0, beside wings of 12 to 15 per cent.
+        Gaussian sigma in HMI pixels; 2.55 is 3.0" FWHM.  Two real frames, registered on HMI with
+        roll and scale, have a core of 2.0, and wings with 12 to 15 per cent of the light.
     wings : tuple of float
         Share of the light in a second, wider Gaussian, for half of the crops; the others have
         none.
@@ -31,24 +31,24 @@ class DegradationConfig:
     gain, weak_excess : tuple of float
         See `sunpy_superres.instruments.forward.gain_response`.
     weak_scale : float
-        Gauss.
+        HMI Gauss; see the same function.
     noise : tuple of float
-        Standard deviation in MDI Gauss, log-uniform: from the best frames of 300 s to the
-        limb of those of 30 s.
+        Standard deviation in MDI Gauss, log-uniform.  The range reaches from the best frames with
+        an INTERVAL of 300 s to the limb in frames with 30 s.
     noise_slope : float
-        How much the noise grows from one side of a crop to the other (standard deviation of the
-        logarithm): real frames have a noisy limb and noisy parts.
+        Standard deviation of the logarithm of the ratio between the noise at opposite sides of a
+        crop: real frames are noisier at the limb and in some parts of the disk.
     noise_misjudged : float
         Relative error (log-normal) of the noise level that the network sees.
     saturation : tuple of float
         MDI Gauss, for half of the crops; the others use the largest value.
     offset : float
-        Standard deviation of the zero level, Gauss.
+        Standard deviation of the error of the zero level, in MDI Gauss.
     limb, gaps : float
-        Share of the crops cut by a limb, or with missing lines.
+        Share of the crops with a limb, and of those with missing columns.
     resampled : float
-        Share of the crops that were moved by a part of a pixel with bilinear
-        interpolation after the observation, as remapped frames are.
+        Share of the crops that are shifted by a fraction of a pixel after the observation, with
+        bilinear interpolation, as remapped frames are.
     """
 
     blur: tuple[float, float] = (1.75, 3.0)
@@ -69,14 +69,14 @@ class DegradationConfig:
 
 class DegradedBatch(NamedTuple):
     """
-    A training batch; fields in Gauss, shapes ``(n, 1, ny, nx)`` or 4 times that.
+    A training batch; fields in Gauss, ``(n, 1, ny, nx)`` on the grid of MDI.
 
     Parameters
     ----------
     frame, mask, noise : torch.Tensor
         MDI-like frame, its good pixels, and the noise level that the network sees.
     target : torch.Tensor
-        HMI field on the 4 times finer grid.
+        HMI field, ``(n, 1, 4 ny, 4 nx)``.
     foreshortening : torch.Tensor
         Lengths of the pixels' sides, ``(n, 2, 1, 1)``.
     """
@@ -89,7 +89,7 @@ class DegradedBatch(NamedTuple):
 
     @property
     def inputs(self):
-        """What the networks see, in the order of their arguments."""
+        """Tensors that the networks see, in the order of their arguments."""
         return self.frame, self.mask, self.noise, self.foreshortening
 
 
@@ -98,7 +98,7 @@ def _uniform(rng, n, low, high):
 
 
 def _limb_mask(rng, n, size, share):
-    """1 on the disk: a straight edge through some crops at a random place and angle."""
+    """Draw a mask, 1 on the disk, 0 off it; the limb is a straight line through some crops."""
     angle = _uniform(rng, n, 0.0, 2 * torch.pi)
     depth = _uniform(rng, n, 0.15, 0.75) * size
     axis = torch.arange(size) - (size - 1) / 2
@@ -108,7 +108,7 @@ def _limb_mask(rng, n, size, share):
 
 
 def _slope(rng, n, size, strength):
-    """Exponential slopes of a random direction, about 1 in the middle."""
+    """Draw factors that grow exponentially in a random direction and are 1 in the middle."""
     tilt = strength * torch.randn(2, n, 1, 1, generator=rng)
     axis = torch.linspace(-0.5, 0.5, size)
     return torch.exp(tilt[0] * axis[:, None] + tilt[1] * axis)[:, None]
@@ -116,34 +116,35 @@ def _slope(rng, n, size, strength):
 
 def _resample(reading, quarter):
     """
-    Bilinear interpolation back from a grid that lies some quarters of a pixel off.
+    Interpolate frames back from grids that are shifted by some quarters of a pixel (bilinear).
 
-    Returns the frame, and the factor by which the noise's second difference shrinks.
+    Returns the frames, and the factors by which this lowers their noise as it is measured on real
+    frames, by `~sunpy_superres.maps.noise.diagonal_differences`.
     """
     factor = torch.ones(len(reading), 1, 1, 1)
     for axis, part in zip((-2, -1), quarter, strict=True):
-        weight = (part / 4).to(reading)
-        reading = (1 - weight) * reading + weight * reading.roll(1, axis)
         part = part / 4
+        weight = part.to(reading)
+        reading = (1 - weight) * reading + weight * reading.roll(1, axis)
         factor = factor * ((1 - part) ** 2 + (2 * part - 1) ** 2 + part**2) / 2
     return reading, factor.sqrt()
 
 
-def _shifted(field, quarter):
-    """Each crop moved by its own whole pixels, 0 to 3 along each axis."""
+def _shift(field, quarter):
+    """Shift each crop by its own number of HMI pixels, 0 to 3 along each axis."""
     rows, columns = (q.flatten().tolist() for q in quarter)
-    moved = [
+    shifted = [
         crop.roll((-int(row), -int(column)), (-2, -1))
         for crop, row, column in zip(field, rows, columns, strict=True)
     ]
-    return torch.stack(moved)
+    return torch.stack(shifted)
 
 
 def degrade(
     crops, config: DegradationConfig, rng: torch.Generator, margin: int, foreshortening=None
 ) -> DegradedBatch:
     """
-    Observe HMI crops through an MDI drawn for each of them.
+    Observe each HMI crop through an MDI instrument of its own, drawn at random.
 
     Parameters
     ----------
@@ -151,11 +152,15 @@ def degrade(
         HMI field in Gauss, ``(n, 1, size, size)``, sides divisible by 4.
     config : DegradationConfig
     rng : torch.Generator
-        Source of all draws, on the CPU.
+        Source of all random numbers, on the CPU.
     margin : int
-        HMI pixels to drop at each edge after the blur, divisible by 4.
+        HMI pixels to cut off at each edge after the blur, divisible by 4.
     foreshortening : torch.Tensor, optional
         Lengths of the sides of the crops' pixels, ``(n, 2, 1, 1)``; 1 by default.
+
+    Returns
+    -------
+    DegradedBatch
     """
     n, size = len(crops), crops.shape[-1]
     device = crops.device
@@ -182,15 +187,14 @@ def degrade(
     share = share * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
     wing = _uniform(rng, n, *config.wing_blur).flatten()
 
-    def observed(field):
-        """Blurred by core and wings, and averaged over MDI pixels."""
-        core = block_mean(_shifted(blur(field, sigma), quarter))
-        wide = blur(block_mean(_shifted(field, quarter)), wing)
+    def observe(field):
+        """Blur a field by the core and the wings, and average it over MDI pixels."""
+        core = block_mean(_shift(blur(field, sigma), quarter))
+        wide = blur(block_mean(_shift(field, quarter)), wing)
         return torch.lerp(core, wide, share.to(core))
 
     target = crops * disk
-    image, coverage = observed(target), observed(disk)
-    image = image / coverage.clamp(min=0.05)
+    image = observe(target) / observe(disk).clamp(min=0.05)
     reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
     frame = saturate(reading, level.to(device), fold.to(device))
     frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)

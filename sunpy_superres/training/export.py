@@ -1,4 +1,4 @@
-"""A trained run as a model folder: calibration, configuration, half-precision weights, card."""
+"""Write a trained network as a model folder: calibration, configuration, weights, card."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from sunpy_superres.training.recipe import Recipe
 
 __all__ = ["export"]
 
-#: Calibration that changes nothing, with the regression's mean as the mean.
-_NONE = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
-#: MDI noise in Gauss at which the calibration is measured, a value for each INTERVAL.
+#: Calibration that leaves the spread as it is, with the mean that the network predicts.
+_NO_CALIBRATION = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "factor": [1.0, 1.0]}
+#: MDI noise at which the calibration is measured: a usual value for each INTERVAL.
 _NOISE = (12.0, 24.0) * u.G
 
 
-def _scores(data, split, model, n_samples, progress):
-    """Scores of a split at all noise levels."""
+def _measure_scores(data, split, model, n_samples, progress):
+    """Add up the scores of a split over the noise levels."""
     scores = Scores()
     for noise in _NOISE:
         regions = evaluate(data, split, model, n_samples=n_samples, noise=noise, progress=progress)
@@ -38,13 +38,13 @@ def _scores(data, split, model, n_samples, progress):
 
 def extend_calibration(held_out, trained) -> dict:
     """
-    A calibration on held-out regions, continued where they have no field as strong.
+    Continue a calibration to fields that are stronger than those of its regions.
 
     Parameters
     ----------
     held_out, trained : dict
-        Calibrations of `~sunpy_superres.evaluation.calibration.calibrate`, on validation and on
-        training regions.
+        Calibrations by `~sunpy_superres.evaluation.calibration.calibrate`, on validation and on
+        training regions.  The second is used well beyond the strongest field of the first.
     """
     end = 1.5 * held_out["field"][-1]
     beyond = [i for i, field in enumerate(trained["field"]) if field > end]
@@ -53,8 +53,8 @@ def extend_calibration(held_out, trained) -> dict:
     }
 
 
-def _trained(source, held_out=None):
-    """Network, architecture, sampler and training record of a run, or of a model."""
+def _read_trained(source, held_out):
+    """Read network, architecture, sampler and record of the training, from a run or a model."""
     source = Path(source)
     if (source / "config.json").exists() or str(source) == "default":
         model = load_model(str(source))
@@ -68,21 +68,19 @@ def _trained(source, held_out=None):
         )
     with safe_open(str(weights), framework="pt") as file:
         record = file.metadata() or {}
-    # Before the end of a stage the weights are those that it began with.
+    # During a stage, the file holds the weights with which the stage began, and no recipe.
     if "recipe" not in record:
         raise ValueError(
-            f"The training in {source} stopped within a stage; go on with it by "
-            "'sunpy-superres train' first (with --seconds 1 to end it where it is)."
+            f"The training in {source} stopped within a stage; continue it with "
+            "'sunpy-superres train' first (--seconds 1 ends the stage where it is)."
         )
     recipe = Recipe.from_dict(json.loads(record["recipe"]))
-    steps = record["steps"]
-    held_out = read_splits() if held_out is None else held_out
     network = build(recipe.config)
     network.load_state_dict(load_file(weights))
     training = {
         "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
         "held out": {name: [r for r in held_out if held_out[r] == name] for name in HELD_OUT},
-        "steps of the last stage": int(steps),
+        "steps of the last stage": int(record["steps"]),
         "calibration": "validation regions; above their strongest bin, one frame of each "
         "training region within 60 deg",
         "recipe": recipe.to_dict(),
@@ -102,33 +100,39 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     Parameters
     ----------
     source : path-like
-        Folder of `~sunpy_superres.training.train.train`; or a model folder, or "default",
-        whose weights are calibrated anew (after a change of the sampler, say).
+        Folder of a run of `~sunpy_superres.training.train.train`; or a model folder, or "default",
+        whose weights are calibrated again (for example after a change of the sampler).
     folder : path-like
-        Where the model goes.
+        Folder of the new model.
     data : path-like
-        Folder of HMI magnetograms; its test regions are not used, and its ``splits.json`` is
-        recorded as what was held out.
+        Folder of HMI magnetograms; its test regions are not used.  The model of a run records
+        the regions that the folder's ``splits.json`` holds out.
     revision : str
         Name of this version of the weights.
     card : str, optional
         Text of the model card.
     n_samples : int
-        Members of the ensemble that the calibration is made with.
+        Members of the ensembles from which the calibration is measured.
     progress : bool
+        Show progress bars.
 
     Returns
     -------
     dict
         The calibration.
+
+    Raises
+    ------
+    ValueError
+        If ``source`` is neither a run nor a model, or the run stopped within a stage.
     """
-    network, architecture, sampler, training = _trained(source, read_splits(data))
+    network, architecture, sampler, training = _read_trained(source, read_splits(data))
     common = {"architecture": architecture, "sampler": sampler, "training": training}
     common["revision"] = revision
     with tempfile.TemporaryDirectory() as raw:
-        save_model(raw, network, calibration=_NONE, **common)
+        save_model(raw, network, calibration=_NO_CALIBRATION, **common)
         tables = [
-            calibrate(_scores(data, split, raw, n_samples, progress))
+            calibrate(_measure_scores(data, split, raw, n_samples, progress))
             for split in ("validation", "calibration")
         ]
     calibration = extend_calibration(*tables)

@@ -1,8 +1,8 @@
 """
-Fine-tuning on real pairs with LoRA, as Ramunno et al. (2025) do; merged into the weights.
+Fine-tune a model on real pairs with low-rank adapters, as Ramunno et al. (2025) do.
 
-The low-rank additions (Hu et al. 2022) are peft's, on the 3 x 3 convolutions of the residual
-blocks; everything else stays as it is.
+The adapters (LoRA, Hu et al. 2022) are those of the package peft, on the 3 x 3 convolutions of the
+residual blocks; all other weights stay as they are.  In the end they are merged into the weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import torch
 from astropy.nddata import block_reduce, block_replicate
 from safetensors import safe_open
 
+from sunpy_superres.files import file_sha256
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
 from sunpy_superres.training.progress import progress_bar
@@ -33,7 +35,7 @@ __all__ = [
     "tune_model",
 ]
 
-#: Names, in both networks, of the convolutions that are adapted.
+#: Names of the convolutions that get adapters, in the regression and in the denoiser.
 _ADAPTED = r".*\.(conv1|conv2)"
 
 
@@ -52,7 +54,7 @@ class FineTuning:
         Crops in a batch.
     seed : int
     loop : LoopConfig
-        Settings of the loop for each of the two networks; the regression comes first.
+        Settings of the training loop, for the regression and then for the denoiser.
     """
 
     rank: int = 4
@@ -64,7 +66,7 @@ class FineTuning:
     @classmethod
     def from_dict(cls, values: dict) -> FineTuning:
         """
-        Read the plain dictionary of `to_dict` or of a TOML file; what it lacks keeps its default.
+        Read the plain dictionary of `to_dict` or of a TOML file; missing settings have defaults.
 
         Raises
         ------
@@ -79,13 +81,13 @@ class FineTuning:
             raise ValueError(f"The recipe cannot be read: {error}.") from error
 
     def to_dict(self) -> dict:
-        """As a plain dictionary, ready for JSON."""
+        """Return the settings as a plain dictionary, ready for JSON."""
         return asdict(self)
 
 
 class PairSampler:
     """
-    Random crops of pairs, turned, reflected and of either polarity.
+    Draws random crops of pairs, in random orientation and polarity.
 
     The batch of a step depends on the seed and the step alone.
 
@@ -125,13 +127,13 @@ class PairSampler:
 
     def __call__(self, step):
         """
-        The batch of a step.
+        Draw the batch of a step.
 
         Returns
         -------
         DegradedBatch
         rng : torch.Generator
-            Source of all further draws of this step.
+            Source of all further random numbers of this step.
         """
         rng = np.random.default_rng([self.seed, step])
         crops = [self._draw(rng) for _ in range(self.batch)]
@@ -156,7 +158,7 @@ class PairSampler:
 
 def add_adapters(module, rank):
     """
-    Put low-rank adapters into the residual blocks of a network, in place; only they learn.
+    Put low-rank adapters into the residual blocks of a network, in place; only they are trained.
 
     Parameters
     ----------
@@ -172,7 +174,7 @@ def add_adapters(module, rank):
 
 def merge_adapters(module):
     """
-    Add the adapters to the weights, in place: the names of the tensors are the old ones again.
+    Add the adapters to the weights, in place; the tensors have their old names again.
 
     Parameters
     ----------
@@ -190,7 +192,7 @@ def merge_adapters(module):
 
 
 def _fingerprint(model):
-    """SHA-256 of the weights that a fine-tuning starts from."""
+    """Compute the SHA-256 of the weights of a model."""
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -199,7 +201,7 @@ def _fingerprint(model):
 
 def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     """
-    Fine-tune a model with a regression on real pairs; goes on where it was stopped.
+    Fine-tune a model with a regression on real pairs; a stopped run continues.
 
     Parameters
     ----------
@@ -236,7 +238,7 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
         Path(out) / "finetune.json",
         {
             "recipe": recipe.to_dict(),
-            "pairs": hashlib.sha256(Path(pairs).read_bytes()).hexdigest(),
+            "pairs": file_sha256(pairs),
             "start": _fingerprint(model),
         },
     )
@@ -260,7 +262,7 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
 
 def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", progress=True):
     """
-    Fine-tune a model on real pairs, and write the tuned one with the same calibration.
+    Fine-tune a model on real pairs, and write the result with the calibration of the original.
 
     Parameters
     ----------
@@ -269,7 +271,7 @@ def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", prog
     pairs : path-like
         File of `~sunpy_superres.datasets.pairs.save_pairs`.
     out : path-like
-        Folder of the checkpoints, and of the tuned model as its subfolder "model".
+        Folder of the checkpoints; its subfolder "model" receives the tuned model.
     recipe : FineTuning
     revision : str
         Name of this version of the weights.
@@ -284,11 +286,8 @@ def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", prog
     Raises
     ------
     ValueError
-        If `finetune` does.
+        As in `finetune`.
     """
-    # The rest of this module needs no more than torch and peft.
-    from sunpy_superres.models.loading import load_model, save_model
-
     source = load_model(model, progress=progress)
     network = copy.deepcopy(source.network)
     with progress_bar(2 * recipe.loop.steps, "fine-tuning", progress) as bar:

@@ -1,8 +1,8 @@
 """
-One training loop for all models: resumable, averaged, clipped; on one device or many.
+The training loop of all models, on one device or several.
 
-A step's data and random numbers follow from its number alone, so that a training that was
-killed at any moment, and goes on from its last checkpoint, ends where an uninterrupted one does.
+The data and random numbers of a step depend on its number alone.  So a training that was killed and
+continues from its last checkpoint has the same result as one without an interruption.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ __all__ = ["LoopConfig", "optimise", "check_settings", "save_checkpoint"]
 @dataclass(frozen=True)
 class LoopConfig:
     """
-    Settings of `fit`.
+    Settings of `optimise`.
 
     Parameters
     ----------
     steps : int
-        Optimiser steps in all.
+        Number of optimiser steps.
     learning_rate, weight_decay : float
         Settings of AdamW; the rate rises over ``warmup`` steps and falls along a cosine to 2 %.
     warmup : int
-        Steps.
+        Steps over which the rate rises.
     clip : float
-        Largest norm of the gradient.
+        Largest norm of the gradient; a larger one is scaled down.
     ema : float
         Decay of the averaged weights.
     checkpoint_minutes : float
-        Between checkpoints.
-    autocast : str
-        "none" or "bfloat16".
+        Time between checkpoints.
+    autocast : {"none", "bfloat16"}
+        Number format of the networks' evaluation.
     accumulation : int
-        Batches whose gradients are averaged for one step; times the number of processes.
+        Batches in each process whose gradients are averaged for one step.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class LoopConfig:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step."""
+        """Return the learning rate of a step."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -79,7 +79,7 @@ class LoopConfig:
 
 
 def save_checkpoint(path, state):
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint; a failure leaves the old one."""
 
     def write(name):
         with Path(name).open("wb") as file:
@@ -91,7 +91,7 @@ def save_checkpoint(path, state):
 
 def check_settings(path, settings):
     """
-    Refuse to go on with a run by other settings; note these for the next time.
+    Refuse to continue a run that has other settings; write those of a new run.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def check_settings(path, settings):
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != settings:
             raise ValueError(
-                f"{path.parent} holds a run by another recipe ({path.name}); use another folder."
+                f"{path.parent} holds a run with other settings ({path.name}); use another folder."
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,35 +131,37 @@ def optimise(
     processes=None,
 ):
     """
-    Train ``module`` in place and return its averaged copy.
+    Train ``module`` in place and return a copy with averaged weights.
+
+    A step whose gradient is not finite changes no weight.
 
     Parameters
     ----------
     module : torch.nn.Module
-        What is optimised.
+        The network to train.
     loss_of_batch : callable
-        ``loss_of_batch(number)`` gives the loss of a batch; it must depend on the number and the
-        weights alone.  Step ``s`` of ``n`` processes takes the batches from
-        ``s * accumulation * n`` on.
+        ``loss_of_batch(number)`` returns the loss of a batch; it must depend on the number and the
+        weights alone.  With ``n`` processes, step ``s`` uses ``accumulation * n`` batches from
+        number ``s * accumulation * n`` on.
     config : LoopConfig
     checkpoint : path-like, optional
-        Written every few minutes and at the end; if it exists, the training goes on from it.
+        Written every few minutes and at the end; if it exists, the training continues from it.
     report : callable, optional
-        ``report(step, loss)`` after each step, with the running mean of the loss.
+        Called as ``report(step, loss)`` after each step, with the running mean of the loss.
     seconds : float, optional
         Stop, with a checkpoint, after this time even if steps are left.
     log : callable, optional
-        ``log(step, scalars)`` after each step, with a dictionary of "loss", "gradient norm" and
-        "learning rate"; in the main process only.
+        Called as ``log(step, scalars)`` after each step, in the main process only, with a
+        dictionary of "loss", "gradient norm" and "learning rate".
     processes : Processes, optional
-        By default one, on the module's device.
+        By default one process, on the module's device.
 
     Returns
     -------
     averaged : torch.nn.Module
-        Exponential moving average of the weights.
+        The module with an exponential moving average of its weights.
     step : int
-        Steps done.
+        Number of steps done so far.
     """
     device = next(module.parameters()).device
     processes = processes or Processes(device)
@@ -174,7 +176,7 @@ def optimise(
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
         step, running = state["step"], state["running"]
-    # No process may write a checkpoint that another has yet to read.
+    # No process may write a checkpoint before all have read the old one.
     processes.wait()
 
     def save():
@@ -198,7 +200,7 @@ def optimise(
         value, norm = _gradients(module, optimiser, loss_of_batch, step, config, processes)
         if math.isfinite(norm):
             optimiser.step()
-            # A short memory at first, so that the start is forgotten.
+            # The average is short at first, so that the initial weights soon have no part in it.
             averaged.multi_avg_fn = get_ema_multi_avg_fn(min(config.ema, (step + 1) / (step + 10)))
             averaged.update_parameters(module)
         running = value if math.isnan(running) else 0.98 * running + 0.02 * value
@@ -220,7 +222,7 @@ def optimise(
 
 
 def _gradients(module, optimiser, loss_of_batch, step, config, processes):
-    """Gradients of a step in place, clipped; the mean loss, and the norm before the clipping."""
+    """Compute and clip the gradients of a step; return the loss and the norm before clipping."""
     device = next(module.parameters()).device
     optimiser.zero_grad(set_to_none=True)
     total = torch.zeros((), device=device)

@@ -1,4 +1,4 @@
-"""Training losses, each a small callable."""
+"""The losses of the training."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ def _masked_mean(values, weight):
 
 
 def reconstruction_loss(rebuilt, field):
-    """Mean absolute error and half the root-mean-square error, in the fields' unit."""
+    """Add the mean absolute error and half the root-mean-square error, in the fields' unit."""
     difference = rebuilt - field
     return difference.abs().mean() + 0.5 * difference.square().mean().sqrt()
 
 
 def beta_nll(mean, scale, target, weight, beta=0.5):
     """
-    Gaussian negative log-likelihood, weighted by ``scale ** (2 beta)``.
+    Compute the Gaussian negative log-likelihood, weighted by ``scale ** (2 beta)``.
 
-    Between the plain likelihood (0) and least squares (1): weak fields count, and
-    strong fields are not given up (Seitzer et al. 2022).
+    With a ``beta`` between 0 (plain likelihood) and 1 (least squares for the mean), neither weak
+    nor strong fields are neglected (Seitzer et al. 2022).
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class EDMLoss:
 
     def __call__(self, denoise, clean, weight, rng):
         """
-        Loss of ``denoise(noisy, sigma)`` on a batch.
+        Compute the loss of ``denoise(noisy, sigma)`` on a batch.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class EDMLoss:
             On the CPU.
         """
         n = len(clean)
-        # One stratified draw over the batch: the same distribution, less noise.
+        # Noise levels are drawn one from each of n equal shares of their distribution.
         u = (torch.arange(n) + torch.rand(n, generator=rng)) / n
         sigma = torch.exp(self.p_mean + self.p_std * torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
         sigma = sigma[torch.randperm(n, generator=rng)].to(clean)

@@ -1,7 +1,7 @@
 """
 The processes of a training: one, or one for each GPU.
 
-``accelerate launch`` and ``torchrun`` start several; accelerate then places and connects them.
+``accelerate launch`` and ``torchrun`` start several; accelerate gives each its device.
 Without accelerate, as on a bare GPU machine, there is one process.
 """
 
@@ -53,14 +53,14 @@ class Processes:
         """Replace tensors, in place, by their means over the processes."""
         if self.count == 1:
             return
-        # In one message: many small ones would wait for each other.
+        # One large message is faster than many small ones.
         joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
         parts = self._accelerator.reduce(joined, "mean").split([t.numel() for t in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def wait(self):
-        """Go on when all processes have come here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             self._accelerator.wait_for_everyone()
 

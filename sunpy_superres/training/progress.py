@@ -1,4 +1,4 @@
-"""Progress of a training, with tqdm where it is installed."""
+"""Show the progress of a training, with tqdm if it is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["progress_bar"]
 
 
 class _Lines:
-    """Stands in for a progress bar where tqdm is missing: a line now and then."""
+    """Replaces the progress bar if tqdm is missing: prints a line now and then."""
 
     def __init__(self, total, name, progress):
         self.total, self.name, self.progress, self.n, self.text = total, name, progress, 0, ""
@@ -35,7 +35,7 @@ class _Lines:
 
 def progress_bar(total, name, progress):
     """
-    A progress bar of steps.
+    Make a progress bar of steps.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Recipes: all that a training depends on except its data; read from TOML, kept in config.json."""
+"""Recipes: all settings of a training; read from TOML files, recorded in config.json."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sunpy_superres.training.loop import LoopConfig
 __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 
 
-#: Settings of a stage that are not its loop's.
-_OF_CROPS = ("size", "batch", "quiet_std")
+#: Settings of a stage that are not those of its loop.
+_CROP_SETTINGS = ("size", "batch", "quiet_std")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stage:
     ----------
     loop : LoopConfig
     size : int
-        Side of a crop in HMI pixels, without the margin that only feeds the blur.
+        Side of a crop in HMI pixels, without the margin that the blur needs.
     batch : int
         Crops in a batch.
     quiet_std : float
@@ -46,7 +46,7 @@ class Stage:
 @dataclass(frozen=True)
 class Recipe:
     """
-    All that a training depends on, except its data.
+    All settings of a training: with the data, they determine its result.
 
     Parameters
     ----------
@@ -56,12 +56,18 @@ class Recipe:
         The stages in their order: some of "autoencoder", "regression" and "diffusion", or
         "network".
     model : dict
-        Settings of the architecture; its own defaults for what is left out.
+        Settings of the architecture; missing ones have its defaults.
     degradation : DegradationConfig
     sampler : dict
         Settings of `~sunpy_superres.sampling.schedule.SolverSettings` for the solver of a
-        diffusion; its defaults for what is left out.
+        diffusion; missing ones have its defaults.
     seed : int
+
+    Raises
+    ------
+    ValueError
+        If the stages are not those of the architecture, or a setting of it or of the sampler is
+        unknown or out of range.
     """
 
     architecture: str
@@ -96,7 +102,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict) -> Recipe:
         """
-        A recipe from the plain dictionary of `to_dict`, or of a TOML file.
+        Read the plain dictionary of `to_dict`, or of a TOML file.
 
         Raises
         ------
@@ -108,7 +114,7 @@ class Recipe:
             stages = {}
             for name, entries in dict(values.pop("stages")).items():
                 entries = dict(entries)
-                outer = {k: entries.pop(k) for k in _OF_CROPS if k in entries}
+                outer = {k: entries.pop(k) for k in _CROP_SETTINGS if k in entries}
                 stages[name] = Stage(LoopConfig(**entries), **outer)
             ranges = {
                 k: tuple(v) if isinstance(v, list) else v
@@ -119,7 +125,7 @@ class Recipe:
             raise ValueError(f"The recipe cannot be read: {error}.") from error
 
     def to_dict(self) -> dict:
-        """The recipe as a plain dictionary, ready for JSON; as in a TOML file."""
+        """Return the recipe as a plain dictionary, as in a TOML file and ready for JSON."""
         values = dataclasses.asdict(self)
         for name, stage in values["stages"].items():
             values["stages"][name] = {**stage.pop("loop"), **stage}
@@ -128,20 +134,20 @@ class Recipe:
 
     def shortened(self, steps) -> Recipe:
         """
-        The same recipe with another number of steps, in the same proportions.
+        Copy the recipe with another number of steps; all stages change by the same factor.
 
-        The warm-up and the time over which weights are averaged shrink with them.
+        The warm-up and the time over which weights are averaged change by this factor too.
 
         Parameters
         ----------
         steps : int
-            Steps of all stages together except the autoencoder's, which keeps its own: systems
-            with the same number have seen as many frames, whether they need an autoencoder or not.
+            Sum over all stages but the autoencoder's, which keeps its own: models with the same
+            number of steps have seen as many frames, whether they need an autoencoder or not.
 
         Raises
         ------
         ValueError
-            If a stage would be left without a step.
+            If ``steps`` is less than 1, or leaves a stage without a step.
         """
         loops = {k: s.loop for k, s in self.stages.items() if k != "autoencoder"}
         if steps < 1:
@@ -158,7 +164,7 @@ class Recipe:
         return self._with_loops(changes)
 
     def in_precision(self, autocast) -> Recipe:
-        """The same recipe with another ``autocast`` of all stages but the autoencoder's."""
+        """Copy the recipe with another ``autocast`` in all stages but the autoencoder's."""
         return self._with_loops(
             {name: {"autocast": autocast} for name in self.stages if name != "autoencoder"}
         )
@@ -174,7 +180,7 @@ class Recipe:
 
 
 def stages_of(config) -> list[str]:
-    """Names of the stages that a configuration needs, in order."""
+    """List the stages that a configuration needs, in order."""
     if not hasattr(config, "space"):
         return ["network"]
     names = ["autoencoder"] if config.space == "latent" else []
@@ -184,11 +190,12 @@ def stages_of(config) -> list[str]:
 
 def load_recipe(recipe="residual_ldm") -> Recipe:
     """
-    A recipe of the package by its name, or of a TOML file.
+    Load a recipe of the package or a TOML file.
 
     Parameters
     ----------
     recipe : str, path-like or Recipe
+        Name of a recipe in the package; or, with a dot in it, the path of a file.
 
     Returns
     -------
@@ -213,12 +220,12 @@ def load_recipe(recipe="residual_ldm") -> Recipe:
 
 def read_toml(path) -> dict:
     """
-    Values of a TOML file.
+    Read a TOML file.
 
     Raises
     ------
     ValueError
-        If it is not valid TOML, or is not readable.
+        If the file is not valid TOML, or reading it fails.
     """
     try:
         return tomllib.loads(Path(str(path)).read_text(encoding="utf-8"))

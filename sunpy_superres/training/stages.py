@@ -1,4 +1,4 @@
-"""The stages of training: autoencoder, regression, diffusion; or one deterministic network."""
+"""Data, statistics and losses of the stages: autoencoder, regression, diffusion, network."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = [
     "residual_statistics",
 ]
 
-#: HMI pixels around a crop that only feed the blur: 5 sigma of its core, 2 of its wings.
+#: HMI pixels around a crop that only the blur needs: 5 sigma of its core, 2 of its wings.
 MARGIN = 16
-#: Steps from here on give batches that no training sees.
+#: Batches from this number on are never used in a training.
 _UNSEEN = 2**31
 
 
 class ObservedCrops:
     """
-    Batches of HMI crops seen through an MDI drawn for each of them.
+    Draws batches of HMI crops, each observed through an MDI instrument of its own.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ class ObservedCrops:
 
     def __call__(self, number):
         """
-        The batch of a number.
+        Draw a batch by its number.
 
         Returns
         -------
         DegradedBatch
         rng : torch.Generator
-            Source of all further draws.
+            Source of all further random numbers.
         """
         crops, rng, foreshortening = self.sampler(number)
         fields, foreshortening = crops.to(self.device), foreshortening.to(self.device)
@@ -56,14 +56,16 @@ class ObservedCrops:
 
 def latent_statistics(model, sampler, batches=20):
     """
-    Start the autoencoder at its linear basis, and set the latent's standard deviation.
+    Set the latent's standard deviation; before, start `Autoencoder` from its linear basis.
+
+    For Stable Diffusion's autoencoder, its ``slope`` is set too.
 
     Parameters
     ----------
     model : ResidualLDM
     sampler : CropSampler
     batches : int
-        Number of batches; they have numbers above 2**31, which the training never reaches.
+        How many batches to use; they have numbers from 2**31 on, which no training reaches.
     """
     device = model.latent_std.device
     fields = torch.cat([sampler(_UNSEEN + i)[0] for i in range(batches)]).to(device)
@@ -80,7 +82,7 @@ def latent_statistics(model, sampler, batches=20):
 @torch.no_grad()
 def residual_statistics(model, batches, count=20):
     """
-    Set the standard deviation of what a model without regression diffuses.
+    Set the standard deviation of the residual that a model without regression diffuses.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def residual_statistics(model, batches, count=20):
     batches : callable
         `ObservedCrops`.
     count : int
-        Number of batches; they have numbers above 2**31, which the training never reaches.
+        How many batches to use; they have numbers from 2**31 on, which no training reaches.
     """
     device = model.latent_std.device
     residuals = []
@@ -101,7 +103,7 @@ def residual_statistics(model, batches, count=20):
 
 
 def autoencoder_loss(model, sampler, device, noise=0.02):
-    """Reconstruction of HMI crops from their latent, with a little noise on it."""
+    """Make the loss of the reconstruction of HMI crops from latents with a little noise."""
 
     def loss(step):
         crops, rng, _ = sampler(step)
@@ -114,7 +116,7 @@ def autoencoder_loss(model, sampler, device, noise=0.02):
 
 
 def _batch(model, batches, number, device):
-    """Batch, HMI latent and random generator of a number."""
+    """Draw a batch by its number; return it with its HMI latent and random generator."""
     batch, rng = batches(number)
     batch = DegradedBatch(*(part.to(device) for part in batch))
     with torch.no_grad():
@@ -123,7 +125,7 @@ def _batch(model, batches, number, device):
 
 
 def regression_loss(model, batches, device, beta=0.5):
-    """Likelihood of the HMI latent under the regression; ``batches`` as `ObservedCrops`."""
+    """Make the loss of the regression, `beta_nll`; ``batches`` is like `ObservedCrops`."""
 
     def loss(number):
         batch, latent, _ = _batch(model, batches, number, device)
@@ -134,13 +136,13 @@ def regression_loss(model, batches, device, beta=0.5):
 
 
 def diffusion_loss(model, batches, device, edm=EDMLoss()):
-    """Denoising of the standardised residual; the regression is frozen."""
+    """Make the loss of the denoiser on standardised residuals; the regression is frozen."""
 
     def loss(number):
         batch, latent, rng = _batch(model, batches, number, device)
         with torch.no_grad():
             mean, scale, features = model.condition(*batch.inputs)
-        # Outside the mask the residual means nothing; outliers would rule the loss.
+        # Outside the mask the residual means nothing.  Clamped, since outliers would dominate.
         residual = ((latent - mean) / scale).clamp(-8, 8) * batch.mask
         prepared = model.denoiser.network.prepare(features)
         return edm(
@@ -154,7 +156,7 @@ def diffusion_loss(model, batches, device, edm=EDMLoss()):
 
 
 def network_loss(model, batches, device):
-    """Mean square error of a deterministic network, in units of the field scale."""
+    """Make the loss of a deterministic network: mean square error in units of ``field_scale``."""
 
     def loss(number):
         batch, _ = batches(number)

@@ -1,4 +1,4 @@
-"""Scalars and pictures of a training, written for TensorBoard while it runs."""
+"""Write scalars and pictures of a training for TensorBoard while it runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ except ImportError:  # the extra "training" is not installed
 
 __all__ = ["TensorBoardLog", "draw_pictures"]
 
-#: Gauss at which pictures are white.
+#: Field in Gauss that pictures show as white.
 _WHITE = 500.0
 
 
 @torch.no_grad()
 def draw_pictures(model, batches, solver=None, seed=0):
     """
-    A few crops that the training does not see: the interpolated frame, the model's, HMI's.
+    Draw fields for a batch that the training does not see, beside interpolated frames and HMI's.
 
     Parameters
     ----------
@@ -33,12 +33,13 @@ def draw_pictures(model, batches, solver=None, seed=0):
     solver : dict, optional
         Settings of `~sunpy_superres.sampling.schedule.SolverSettings`.
     seed : int
-        Seed of the draw.
+        Seed of the noise.
 
     Returns
     -------
     torch.Tensor
-        Gauss, ``(n, 1, ny, 3 nx)``, on the CPU.
+        Interpolated frame, drawn field and HMI's side by side, in Gauss, ``(n, 1, ny, 3 nx)``, on
+        the CPU.
     """
     device = next(model.parameters()).device
     batch, _ = batches(2**31 - 1)
@@ -55,24 +56,24 @@ def draw_pictures(model, batches, solver=None, seed=0):
 
 class TensorBoardLog:
     """
-    Scalars and pictures of one stage, written for TensorBoard.
+    Writes scalars and pictures of one stage for TensorBoard.
 
-    Does nothing where tensorboard is not installed.
+    It does nothing if tensorboard is not installed.
 
     Parameters
     ----------
     folder : path-like or None
-        None, in processes that show nothing, also does nothing.
+        With None, as in all processes but the main one, nothing is written.
     stage : str
-        First part of the names.
+        First part of the names of scalars and pictures.
     step : int
-        The training goes on from here; what was written beyond is dropped.
+        Step from which the training continues; later entries of the log are discarded.
     draw : callable, optional
-        Gives pictures in Gauss, ``(n, 1, ny, nx)``.
+        ``draw()`` returns pictures in Gauss, ``(n, 1, ny, nx)``.
     minutes : float
-        Between two pictures.
+        Time between pictures.
     every : int
-        Steps between two scalars.
+        Steps between scalars.
     """
 
     def __init__(self, folder, stage, step=0, draw=None, minutes=5.0, every=10):
@@ -90,7 +91,7 @@ class TensorBoardLog:
             self._writer.close()
 
     def log(self, step, scalars):
-        """Scalars of a step; and pictures, where it is time for them."""
+        """Write the scalars of a step, and pictures if ``minutes`` have passed."""
         if not self._writer:
             return
         if step % self._every == 0:
@@ -100,7 +101,7 @@ class TensorBoardLog:
             self.picture(step)
 
     def picture(self, step):
-        """Pictures as they are now, black at -500 G and white at 500 G."""
+        """Draw and write pictures, black at -500 G and white at 500 G."""
         if self._writer and self._draw:
             grey = (self._draw() / (2 * _WHITE) + 0.5).clamp(0, 1)
             self._writer.add_images(f"{self._stage}/interpolated, model, HMI", grey, step)

@@ -1,5 +1,5 @@
 """
-Training by a recipe.
+Train a network by a recipe.
 
 This module imports torch, numpy and safetensors only, so that it runs on a bare GPU machine.
 """
@@ -7,6 +7,7 @@ This module imports torch, numpy and safetensors only, so that it runs on a bare
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ from sunpy_superres.training.tensorboard_log import TensorBoardLog, draw_picture
 __all__ = ["train"]
 
 
-def _write(path, state, metadata):
+def _write_weights(path, state, metadata):
     content = save({k: v.contiguous() for k, v in state.items()}, metadata)
     write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=True)
 
@@ -51,7 +52,7 @@ def train(
     progress=True,
 ):
     """
-    Train by a recipe; each stage goes on from what it finds in ``out``.
+    Train a network by a recipe; each stage continues from what it finds in ``out``.
 
     Parameters
     ----------
@@ -62,15 +63,15 @@ def train(
     recipe : str, path-like or Recipe
         See `load_recipe`.
     stages : sequence of str, optional
-        Only these of the recipe's.
+        Run only these stages of the recipe.
     start : path-like, optional
-        ``model.safetensors`` of another run or model with the same shapes, to start from; what
-        it lacks starts afresh (an autoencoder can be shared in this way).
+        ``model.safetensors`` of another run or model, to start from.  Tensors that it lacks or that
+        have another shape start from random values.  So models can share an autoencoder.
     device : str, optional
-        Device of torch.  By default this process's; several processes, as ``accelerate launch`` or
-        ``torchrun`` start them, then train together.
+        Device of torch, for a training in one process.  By default the device is chosen, and
+        processes that ``accelerate launch`` or ``torchrun`` started train together.
     seconds : float, optional
-        Time for each stage; what is left is done at the next call.
+        Time for each stage; the next call continues it.
     progress : bool
         Show a progress bar.
 
@@ -82,7 +83,8 @@ def train(
     Raises
     ------
     ValueError
-        If the recipe has no such stage, or ``out`` holds a run by another recipe.
+        If the recipe does not exist or is not valid, has no such stage, ``out`` holds a run by
+        another recipe, or ``start`` has no tensor in common with the network.
     """
     recipe = load_recipe(recipe)
     out = Path(out)
@@ -117,22 +119,20 @@ def train(
         batches = ObservedCrops(sampler, recipe.degradation, device)
         checkpoint = out / f"{name}.checkpoint"
         if not checkpoint.exists():
-            _statistics(model, name, sampler, batches, started)
-            # Before the first checkpoint: a resumed training finds them here.
+            _measure_statistics(model, name, sampler, batches, started)
+            # They are written before the first checkpoint, for a training that is resumed.
             if processes.is_main:
-                _write(weights, model.state_dict(), {"stage": "statistics"})
+                _write_weights(weights, model.state_dict(), {"stage": "statistics"})
         processes.wait()
-        part, loss_of_batch = _part_of(model, name, sampler, batches, device)
+        part, loss_of_batch = _choose_part(model, name, sampler, batches, device)
         draw = None
         if name in ("diffusion", "network"):
-
-            def draw(batches=batches):
-                return draw_pictures(model, batches, recipe.sampler)
-
+            draw = partial(draw_pictures, model, batches, recipe.sampler)
         show = processes.is_main
+        folder, done = out / "log" if show else None, _count_steps(checkpoint)
         with (
             progress_bar(stage.loop.steps, name, progress and show) as bar,
-            TensorBoardLog(out / "log" if show else None, name, _step(checkpoint), draw) as board,
+            TensorBoardLog(folder, name, done, draw) as board,
         ):
 
             def report(step, loss, bar=bar):
@@ -146,7 +146,7 @@ def train(
             part.load_state_dict(averaged.state_dict())
             board.picture(done)
         if processes.is_main:
-            _write(
+            _write_weights(
                 weights,
                 model.state_dict(),
                 {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
@@ -155,8 +155,8 @@ def train(
     return model
 
 
-def _step(checkpoint):
-    """Steps done at a checkpoint; 0 without one."""
+def _count_steps(checkpoint):
+    """Read the number of steps in a checkpoint; 0 without one."""
     if not checkpoint.exists():
         return 0
     return torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
@@ -164,10 +164,10 @@ def _step(checkpoint):
 
 def _start_from(model, path):
     """
-    Weights of another model, as far as the names and shapes are the same.
+    Copy the weights of another model whose names and shapes are the same.
 
-    Where the model sees the foreshortening and the other one did not, the channels for it, which
-    come last, start at zero.
+    If the model sees the foreshortening and the other one does not, the weights of its channels,
+    which come last, start at zero.
     """
     own, other = model.state_dict(), load_file(path)
     shared = {}
@@ -184,8 +184,8 @@ def _start_from(model, path):
     model.load_state_dict(shared, strict=False)
 
 
-def _statistics(model, name, sampler, batches, started):
-    """What is measured on the data before a stage."""
+def _measure_statistics(model, name, sampler, batches, started):
+    """Measure, before a stage, the statistics of the data that it needs."""
     if name == "autoencoder" and not started:
         latent_statistics(model, sampler)
     elif name == "diffusion" and model.regression is None:
@@ -196,13 +196,13 @@ def _statistics(model, name, sampler, batches, started):
         residual_statistics(model, batches)
 
 
-def _part_of(model, name, sampler, batches, device):
-    """The module that a stage trains, and its loss."""
+def _choose_part(model, name, sampler, batches, device):
+    """Choose the module that a stage trains, and its loss."""
     if name == "autoencoder":
         return model.autoencoder, autoencoder_loss(model, sampler, device)
     part, loss = {
-        "regression": lambda: (model.regression, regression_loss),
-        "diffusion": lambda: (model.denoiser, diffusion_loss),
-        "network": lambda: (model.network, network_loss),
-    }[name]()
-    return part, loss(model, batches, device)
+        "regression": ("regression", regression_loss),
+        "diffusion": ("denoiser", diffusion_loss),
+        "network": ("network", network_loss),
+    }[name]
+    return getattr(model, part), loss(model, batches, device)
