@@ -1,4 +1,4 @@
-"""A Map split into structure coarser and structure finer than a scale."""
+"""Splitting of a Map into structure coarser and structure finer than a scale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def split_scales(smap, scale=2 * u.arcsec):
     TypeError
         If it is not a Map.
     ValueError
-        If its coordinates are invalid, no pixel is finite, or the scale is not a positive angle.
+        If its coordinates are invalid, its pixels are not square, none is finite, or the scale is
+        not a positive angle.
     """
     check_field_map(smap)
     length = u.Quantity(scale)
