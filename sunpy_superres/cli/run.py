@@ -15,12 +15,14 @@ def add_parser(commands):
     parser = commands.add_parser(
         "run",
         help="super-resolve FITS files",
-        description="Super-resolve FITS files, or the embedded example. What is done already is "
-        f"kept. {LOSSY}",
+        description="Super-resolve FITS files, or the embedded example. Results that exist "
+        f"already are kept. {LOSSY}",
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="MDI line-of-sight magnetogram")
     parser.add_argument(
-        "--example", action="store_true", help="the embedded example (simulated, not observed)"
+        "--example",
+        action="store_true",
+        help="super-resolve the embedded example, which is simulated and was not observed",
     )
     add_result_options(parser)
     parser.set_defaults(function=run, error=parser.error)

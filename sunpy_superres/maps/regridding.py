@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
+from sunpy_superres.maps.headers import NUMBERS
 from sunpy_superres.maps.metadata import add_provenance, rebin_meta
 from sunpy_superres.warning import warn_user
 
@@ -134,12 +135,11 @@ def _interpolate(values, known, wcs, target, shape):
 
 #: Cards of the old grid and its observer, which a target WCS replaces.
 _GRID_CARDS = (
-    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota crota1 crota2 "
-    "pc1_1 pc1_2 pc2_1 pc2_2 cd1_1 cd1_2 cd2_1 cd2_2 r_sun x0 y0 crop_rad radius xcen ycen "
-    "crln_obs crlt_obs hgln_obs hglt_obs dsun_obs rsun_obs rsun_ref lonpole latpole wcsname "
-    "obs_l0 obs_b0 obs_dist obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot "
-    "im_scale fd_scale xscale yscale imscl_mp"
-).split()
+    *NUMBERS,
+    *"ctype1 ctype2 cunit1 cunit2 crota r_sun x0 y0 crop_rad radius xcen ycen lonpole".split(),
+    *"latpole wcsname obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot".split(),
+    *"im_scale fd_scale xscale yscale imscl_mp".split(),
+)
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,7 @@ class _Rows:
         unit = ""
         if isinstance(value, u.Quantity):
             unit = value.unit.to_string("unicode") if value.unit != u.one else ""
-            reference = (
-                u.Quantity(reference, value.unit).value
-                if np.isscalar(reference)
-                else (reference.to_value(value.unit))
-            )
+            reference = u.Quantity(reference, value.unit).value
             value = value.value
         value, reference = float(value), float(reference)
         error = (value - reference) / abs(reference) if reference else np.nan
@@ -176,5 +172,5 @@ def _spectrum(rows, pair):
         rows.add(f'power ratio, {low}-{high}"', value, 1.0)
     scale = np.nan * u.arcsec
     if transforms is not None:
-        scale = spectrum.find_crossing(spectrum.measure_coherence(pair, transforms=transforms))
+        scale = spectrum.find_crossing(spectrum.measure_coherence(transforms))
     rows.add("resolved scale", scale, np.nan)

@@ -57,9 +57,8 @@ def frechet_distance(maps, references, *, features=None, model="default"):
     """
     if features is None:
         features = _autoencoder_features(model)
-    moments = [_moments(_collection(maps, "maps"), features)]
-    moments.append(_moments(_collection(references, "references"), features))
-    (mean1, covariance1), (mean2, covariance2) = moments
+    mean1, covariance1 = _moments(_collection(maps, "maps"), features)
+    mean2, covariance2 = _moments(_collection(references, "references"), features)
     return float(
         np.square(mean1 - mean2).sum()
         + np.trace(covariance1)

@@ -47,12 +47,7 @@ def polarity_fluxes(field, radial=False, max_angle=None):
     """Sum the flux in Mx of the positive polarity, and of the negative one, which is negative."""
     mask = counted_pixels(field, radial, max_angle)
     flux = flux_density(field, radial)[mask] * field.grid.area[mask]
-    return np.array(
-        [
-            flux[flux > 0].sum(dtype=np.float64) * MX,
-            flux[flux < 0].sum(dtype=np.float64) * MX,
-        ]
-    )
+    return np.array([flux[sign].sum(dtype=np.float64) * MX for sign in (flux > 0, flux < 0)])
 
 
 @fill_docstring

@@ -108,16 +108,20 @@ class _Transform:
         if nx % 2 == 0:
             self.weight[-1] = 1
         ones = np.broadcast_to(self.weight, self.ring.shape)
-        self.modes = self.gather(ones)
-        filled = self.modes > 0
-        if not filled.any():
+        modes = self.gather(ones)
+        self.filled = modes > 0
+        if not self.filled.any():
             raise ValueError("No Fourier mode of the map lies in the bins; widen them.")
-        mean = self.gather(frequency * ones)[filled] / self.modes[filled]
-        self.filled, self.scale = filled, u.Quantity(1 / mean, u.arcsec)
+        self.modes = modes[self.filled]
+        self.scale = u.Quantity(1 / self.average(frequency * ones), u.arcsec)
 
     def gather(self, values):
         """Sum over the modes of each ring."""
         return np.bincount(self.ring.ravel(), values.ravel(), self.count)[1:]
+
+    def average(self, values):
+        """Average over the modes of each ring that has any; modes count by ``weight``."""
+        return self.gather(values)[self.filled] / self.modes
 
     def __call__(self, values):
         """Transform a field, less its mean, under the window."""
@@ -141,20 +145,16 @@ class _Transform:
     def power(self, transform):
         """Average the power over each ring, G^2 arcsec^2."""
         squared = np.square(transform.real) + np.square(transform.imag)
-        return self.gather(squared * self.weight)[self.filled] / self._modes * self.norm
+        return self.average(squared * self.weight) * self.norm
 
     def cross(self, first, second):
         """Average the real part of the cross power over each ring, G^2 arcsec^2."""
         product = first.real * second.real + first.imag * second.imag
-        return self.gather(product * self.weight)[self.filled] / self._modes * self.norm
-
-    @property
-    def _modes(self):
-        return self.modes[self.filled]
+        return self.average(product * self.weight) * self.norm
 
     def spectrum(self, value, name, unit=u.one):
         """Make a `Spectrum` of the values of the rings, from coarse to fine."""
-        return Spectrum(self.scale, u.Quantity(value, unit), self._modes.astype(int), name)
+        return Spectrum(self.scale, u.Quantity(value, unit), self.modes.astype(int), name)
 
 
 def _hann(n):
@@ -218,20 +218,16 @@ def power_ratio(smap, reference, *, bins=None, region=None):
     {pair_errors}
         Also if fewer than 8 x 8 pixels are left.
     """
-    return measure_power_ratio(Pair(smap, reference, region), bins)
-
-
-def transform_pair(pair, bins=None):
-    """Compute the transforms that `measure_power_ratio` and `measure_coherence` need."""
-    transform = _Transform(pair.mask, pair.grid.scale, bins)
-    return transform, transform(pair.first.values), transform(pair.second.values)
-
-
-def measure_power_ratio(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transform_pair(pair, bins)
+    transform, first, second = transform_pair(Pair(smap, reference, region), bins)
     powers = transform.power(first), transform.power(second)
     ratio = np.divide(*powers, out=np.full(powers[0].shape, np.nan), where=powers[1] > 0)
     return transform.spectrum(ratio, "power ratio")
+
+
+def transform_pair(pair, bins=None):
+    """Return a `_Transform` for a pair, and what it makes of the two fields."""
+    transform = _Transform(pair.mask, pair.grid.scale, bins)
+    return transform, transform(pair.first.values), transform(pair.second.values)
 
 
 def band_ratio(transforms, low, high):
@@ -297,11 +293,12 @@ def coherence(smap, reference, *, bins=None, region=None):
     ----------
     Saxton & Baumeister (1982), Journal of Microscopy 127, 127.
     """
-    return measure_coherence(Pair(smap, reference, region), bins)
+    return measure_coherence(transform_pair(Pair(smap, reference, region), bins))
 
 
-def measure_coherence(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transform_pair(pair, bins)
+def measure_coherence(transforms):
+    """Compute the coherence of the two fields of a `transform_pair`."""
+    transform, first, second = transforms
     return transform.spectrum(_coherence(transform, first, second), "coherence")
 
 
