@@ -278,7 +278,7 @@ def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
     pair : AlignedPair, TypeError or ValueError
         The error of `align_pair` if it refuses the pair.
     """
-    mdi_maps = [read_map(name) for name in mdi_files]
+    mdi_maps = [read_map(name, "MDI") for name in mdi_files]
     hmi_maps = [read_map(name, "HMI") for name in hmi_files]
     for mdi_map, hmi_map in match_pairs(mdi_maps, hmi_maps, largest_gap):
         try:
