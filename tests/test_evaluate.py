@@ -219,8 +219,8 @@ def enhanced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "nothing"
     calibration = {"field": [0.0, 1.0], "factor": [10.0, 10.0], "mean_weight": 1.0}
     save_model(
-        folder, network, sampler=SolverSettings(1).to_dict(), calibration=calibration, training={}, revision="t",
-        architecture="enhance",
+        folder, network, sampler=SolverSettings(1).to_dict(), calibration=calibration,
+        training={}, revision="t", architecture="enhance",
     )  # fmt: skip
     return folder
 
