@@ -84,20 +84,7 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     except OSError as error:
         options.error(f"cannot make the folder {options.output} ({error})")
     reuse_memory()
-    return super_resolve_files(
-        sources,
-        options.output,
-        model=options.model,
-        estimate=options.estimate,
-        n_samples=options.n_samples,
-        num_steps=options.num_steps,
-        seed=options.seed,
-        device=options.device,
-        dtype=options.dtype,
-        tile_size=TILE_SIZE,
-        lossless=options.lossless,
-        plot=options.plot,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-        **how,
-    )
+    names = "model estimate n_samples num_steps seed device dtype lossless plot overwrite".split()
+    how |= {name: getattr(options, name) for name in names}
+    how |= {"tile_size": TILE_SIZE, "progress": not options.quiet}
+    return super_resolve_files(sources, options.output, **how)

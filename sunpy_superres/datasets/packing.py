@@ -59,8 +59,7 @@ class PackConfig:
         frame of the series is taken.
     shares : tuple of tuple
         Split and its share of the regions, for a folder without ``splits.json``; the rest is
-        "train".  Regions that the embedded model was not trained on keep the split that they
-        have there.
+        "train".  See `~sunpy_superres.datasets.splits.split_region`.
     buffer : float
         Days.  Frames without a region's number (full disks, say) are split by solar rotation;
         those within this time of a rotation of another split are left out.
@@ -88,11 +87,6 @@ def squeeze_to_ccd(field, longitude, latitude):
         Gauss, NaN where missing.
     longitude, latitude : float
         Distance of its centre from disk centre, in degrees.
-
-    Returns
-    -------
-    numpy.ndarray
-        Float32, with fewer pixels; NaN where missing.
     """
     factors = np.cos(np.radians([latitude, longitude]))
     missing = np.isnan(field)

@@ -127,10 +127,6 @@ def split_region(region, shares=SHARES):
     shares : sequence of tuple
         Split and its share of the regions.  Regions that the embedded model was not trained on
         keep the split that they have there.
-
-    Returns
-    -------
-    str
     """
     known = _regions_of_default_model()
     if region in known:

@@ -40,8 +40,8 @@ _NAME = "sunpy_superres.evaluation.benchmark"
 #: Stages that the networks and the sampler record for the profiler; one is the network's core.
 _STAGES = ("encode", "network", "decode", "consistency")
 _NETWORK = "network"
-#: MDI pixels along the sides of the frames that show how the time grows.
-_SCALING = (64, 128, 256, 512)
+#: MDI pixels along the sides, and numbers of members, that show how the time grows.
+_SIDES, _COUNTS = (64, 128, 256, 512), (1, 2, 4, 8)
 
 
 def benchmark_frame(side):
@@ -273,7 +273,7 @@ def _in_a_process(function, **options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _row(label, found, peak):
+def _print_row(label, found, peak):
     """Print a row of the table: time, memory and stages of a result of `measure`."""
     total = found["seconds"]
     shares = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in found["stages"].items())
@@ -283,7 +283,7 @@ def _row(label, found, peak):
     )
 
 
-def _scaling(name, values, times):
+def _print_scaling(name, values, times):
     """Print the times, and the exponent of a power law through the last two."""
     slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
     listed = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
@@ -330,22 +330,19 @@ def main(arguments=None):
         for dtype in options.dtypes:
             for n in options.samples:
                 found = _in_a_process("measure", side=side, n_samples=n, dtype=dtype, **common)
-                _row(f"{side} x {side}, {dtype}, {n} samples", found, peaks[dtype])
+                _print_row(f"{side} x {side}, {dtype}, {n} samples", found, peaks[dtype])
     dtype = options.dtypes[0]
+
+    def time_one(side, n):
+        return _in_a_process("measure", side=side, n_samples=n, dtype=dtype, **common)["seconds"]
+
     if not options.no_scaling:
-        times = [
-            _in_a_process("measure", side=s, n_samples=1, dtype=dtype, **common)["seconds"]
-            for s in _SCALING
-        ]
-        _scaling(f"sides, {dtype}, 1 sample", _SCALING, times)
-        counts = (1, 2, 4, 8)
-        times = [
-            _in_a_process("measure", side=128, n_samples=n, dtype=dtype, **common)["seconds"]
-            for n in counts
-        ]
-        _scaling(f"samples, {dtype}, 128 x 128", counts, times)
+        times = [time_one(side, 1) for side in _SIDES]
+        _print_scaling(f"sides, {dtype}, 1 sample", _SIDES, times)
+        times = [time_one(128, n) for n in _COUNTS]
+        _print_scaling(f"samples, {dtype}, 128 x 128", _COUNTS, times)
     if not options.no_published:
-        ours = _in_a_process("measure", side=_CROP, n_samples=1, dtype=dtype, **common)["seconds"]
+        ours = time_one(_CROP, 1)
         theirs = _in_a_process("published", dtype=dtype)
         print(
             f"1024 x 1024 HMI pixels, {dtype}, one sample: {ours:.2f} s; the published procedure "

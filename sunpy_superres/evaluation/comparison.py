@@ -165,18 +165,12 @@ class Comparison:
 
 def _strongest(field, side):
     """Find the slices of the window, on whole MDI pixels, with the largest unsigned field."""
-    side = [min(side, n // FACTOR * FACTOR) for n in field.shape]
-    strength = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    best, where = -1.0, (0, 0)
-    for y in range(0, field.shape[0] - side[0] + 1, FACTOR):
-        for x in range(0, field.shape[1] - side[1] + 1, FACTOR):
-            inside = (
-                strength[y + side[0], x + side[1]] - strength[y, x + side[1]]
-                - strength[y + side[0], x] + strength[y, x]
-            )  # fmt: skip
-            if inside > best:
-                best, where = inside, (y, x)
-    return tuple(slice(start, start + n) for start, n in zip(where, side, strict=True))
+    down, across = (min(side, n // FACTOR * FACTOR) for n in field.shape)
+    total = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = total[down:, across:] - total[:-down, across:]
+    inside = (inside - total[down:, :-across] + total[:-down, :-across])[::FACTOR, ::FACTOR]
+    y, x = (FACTOR * int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(y, y + down), slice(x, x + across)
 
 
 def compare_models(data, models, split="test", *, n_samples=8, progress=True, **options):

@@ -112,15 +112,9 @@ class Gathered:
             for row in table:
                 pixels = row["pixels"]
                 entry = rows.setdefault(float(row["low"].value), np.zeros(5))
-                entry += pixels * np.array(
-                    [
-                        1,
-                        row["uncertainty"].value ** 2,
-                        row["error"].value ** 2,
-                        row["within_1_sigma"],
-                        row["within_2_sigma"],
-                    ]
-                )
+                squares = [row[column].value ** 2 for column in ("uncertainty", "error")]
+                shares = [row[f"within_{k}_sigma"] for k in (1, 2)]
+                entry += pixels * np.array([1, *squares, *shares])
         lows = sorted(rows)
         sums = np.array([rows[low] for low in lows])
         return QTable(

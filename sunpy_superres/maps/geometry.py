@@ -51,12 +51,8 @@ def plate_scale(smap) -> u.Quantity:
     if is_helioprojective(smap):
         return scale.to(u.arcsec / u.pix)
     length = (scale * u.pix).to_value(u.rad) * smap.rsun_meters
-    return (
-        (length / (smap.dsun - smap.rsun_meters)).decompose().value
-        * u.rad.to(u.arcsec)
-        * u.arcsec
-        / u.pix
-    )
+    angle = (length / (smap.dsun - smap.rsun_meters)).decompose().value
+    return angle * u.rad.to(u.arcsec) * u.arcsec / u.pix
 
 
 def _distance(smap) -> float:
@@ -280,13 +276,8 @@ def pixel_area(smap, mu=None) -> u.Quantity:
 
 def _unit_vectors(longitude, latitude):
     """Return the unit vectors, ``(3, ...)``, of angles in radians."""
-    return np.stack(
-        [
-            np.cos(latitude) * np.cos(longitude),
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-        ]
-    )
+    x, y = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
+    return np.stack([x, y, np.sin(latitude)])
 
 
 def on_disk_mask(smap) -> np.ndarray:

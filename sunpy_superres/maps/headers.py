@@ -60,22 +60,16 @@ def repair_header(meta) -> tuple[dict, list[str]]:
         if is_finite_number(meta.get("crota1")):  # the same angle, on the other axis
             roll, source = meta["crota1"], "CROTA1"
         else:
-            angle = next(
-                (meta[k] for k in ("solar_p0", "p_angle") if is_finite_number(meta.get(k))), 0.0
-            )
+            angles = [meta.get(k) for k in ("solar_p0", "p_angle")]
+            angle = next(filter(is_finite_number, angles), 0.0)
             roll, source = -float(angle), "the solar position angle"
         if roll:
             meta["crota2"] = float(roll)
             changes.append(f"CROTA2: {float(roll):.3f} deg from {source}")
     changes += _repair_date(meta)
     radius = meta.get("solar_r")
-    known = {"dsun_obs", "rsun_obs"} & set(meta)
-    if (
-        is_finite_number(radius)
-        and radius > 900
-        and not known
-        and parse_moment(meta.get("date-obs"))
-    ):
+    useful = is_finite_number(radius) and radius > 900 and parse_moment(meta.get("date-obs"))
+    if useful and not {"dsun_obs", "rsun_obs"} & set(meta):
         meta["rsun_obs"] = float(radius)
         distance = R_sun.to_value("m") / np.sin(float(radius) * u.arcsec.to(u.rad))
         earth = get_earth(meta["date-obs"])

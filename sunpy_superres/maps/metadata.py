@@ -86,11 +86,6 @@ def refresh_statistics(meta: dict, data, expected) -> dict:
     data : numpy.ndarray
     expected : numpy.ndarray of bool
         Where data are expected; pixels that are not finite there count as missing.
-
-    Returns
-    -------
-    dict
-        ``meta``.
     """
     finite = data[np.isfinite(data)]
     for name, statistic in _STATISTICS.items():

@@ -166,10 +166,6 @@ class TargetGrid:
             A header needs NAXIS1 and NAXIS2, a WCS its ``array_shape``.  It is not changed.
         source : `~sunpy.map.GenericMap`
 
-        Returns
-        -------
-        TargetGrid
-
         Raises
         ------
         TypeError
@@ -250,10 +246,6 @@ class TargetGrid:
         on_disk : numpy.ndarray of bool
             Pixels of this grid that see the Sun.
 
-        Returns
-        -------
-        numpy.ndarray of bool
-
         Raises
         ------
         ValueError
@@ -278,7 +270,7 @@ class TargetGrid:
 
     def resample(self, image, wcs, visible) -> np.ndarray:
         """
-        Resample an image of another grid to this one; NaN where it is not visible.
+        Resample an image of another grid to this one, float32; NaN where it is not visible.
 
         Parameters
         ----------
@@ -288,11 +280,6 @@ class TargetGrid:
             WCS of the image.
         visible : numpy.ndarray of bool
             From `find_visible`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Float32.
         """
         from reproject import reproject_adaptive
 
@@ -318,6 +305,5 @@ def _wcs_of_header(header):
 
 def _is_card(name, value):
     """Return whether an entry is a card of one value: not HISTORY, COMMENT or keycomments."""
-    return isinstance(value, str | int | float | np.number) and str(name).upper() not in (
-        "HISTORY", "COMMENT", "",
-    )  # fmt: skip
+    named = str(name).upper() not in ("HISTORY", "COMMENT", "")
+    return named and isinstance(value, str | int | float | np.number)

@@ -68,9 +68,8 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _spectrum(rows, pair)
     if uncertainty is not None:
         errors = probabilistic.Errors(smap, uncertainty, reference, region)
-        for level, width, inside in probabilistic.measure_coverage(
-            errors, (0.68269, 0.9545)
-        ).iterrows():
+        covered = probabilistic.measure_coverage(errors, (0.68269, 0.9545))
+        for level, width, inside in covered.iterrows():
             rows.add(f"coverage, {width:.0f} sigma", inside, level)
         scaled = np.square(errors.scaled, dtype=np.float64).mean()
         rows.add("error / uncertainty, rms", np.sqrt(scaled), 1.0)

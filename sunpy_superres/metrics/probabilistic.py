@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
@@ -276,10 +278,6 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
     {estimate_errors}
     """
     errors = Errors(smap, uncertainty, reference, region)
-    return reliability_of(errors, by, bins)
-
-
-def reliability_of(errors, by="field", bins=None):
     if by == "field":
         key, unit, edges = errors.field, u.G, _FIELD_BINS
     elif by == "mu":
@@ -300,7 +298,7 @@ def reliability_of(errors, by="field", bins=None):
         raise ValueError("bins must be two or more ascending edges.")
     off, scaled = errors.error.astype(float), np.abs(errors.scaled)
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         chosen = (key >= low) & ((key < high) | ((high == edges[-1]) & (key == high)))
         if not chosen.any():
             continue
@@ -310,7 +308,7 @@ def reliability_of(errors, by="field", bins=None):
             (low, high, int(chosen.sum()), spread, error, spread / error if error else np.nan,
              -off[chosen].mean(), (scaled[chosen] <= 1).mean(), (scaled[chosen] <= 2).mean())
         )  # fmt: skip
-    names = ("low high pixels uncertainty error ratio bias within_1_sigma within_2_sigma").split()
+    names = "low high pixels uncertainty error ratio bias within_1_sigma within_2_sigma".split()
     table = QTable(rows=rows, names=names) if rows else QTable(names=names)
     for name in ("uncertainty", "error", "bias"):
         table[name] = table[name] * u.G

@@ -63,11 +63,11 @@ def split_scales(smap, scale=2 * u.arcsec):
         smooth /= np.maximum(weight, data.dtype.type(1e-6))
     smooth = np.where(known, smooth, np.nan).astype(data.dtype)
     parts = []
-    for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
+    for values, side in ((smooth, "coarser"), (data - smooth, "finer")):
         meta = copy.deepcopy(smap.meta)
         before = str(meta.get("history", "")).strip()
-        line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
-        meta["history"] = f"{before}\n{line}" if before else line
+        line = f"sunpy_superres: structure {side} than {length.to(u.arcsec)}"
+        meta["history"] = f"{before}\n{line}".lstrip()
         refresh_statistics(meta, values, known)
         parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
     return tuple(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -132,15 +133,11 @@ class _Transform:
     def sum_bands(self, transform, edges):
         """Sum the squared modes between the scales of ``edges``, in arcsec, ascending."""
         squared = np.square(np.abs(transform)) * self.weight
-        return np.array(
-            [
-                squared.sum(
-                    where=(self.frequency > 1 / high) & (self.frequency <= 1 / low),
-                    dtype=np.float64,
-                )
-                for low, high in zip(edges[:-1], edges[1:], strict=True)
-            ]
+        bands = (
+            (self.frequency > 1 / high) & (self.frequency <= 1 / low)
+            for low, high in itertools.pairwise(edges)
         )
+        return np.array([squared.sum(where=band, dtype=np.float64) for band in bands])
 
     def power(self, transform):
         """Average the power over each ring, G^2 arcsec^2."""
@@ -353,14 +350,8 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     mask = field.mask & known
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
-    mean = np.mean(
-        [
-            _coherence(transform, a, b)
-            for i, a in enumerate(transforms)
-            for b in transforms[i + 1 :]
-        ],
-        axis=0,
-    )
+    pairs = itertools.combinations(transforms, 2)
+    mean = np.mean([_coherence(transform, *pair) for pair in pairs], axis=0)
     return find_crossing(transform.spectrum(mean, "coherence"), level)
 
 
