@@ -74,7 +74,7 @@ def show(panels):
 show(panels)
 
 ###############################################################################
-# The same around the following spots, where the difference shows.
+# A part of the same maps, around the following spots, where the difference is easy to see.
 
 corners = SkyCoord([150, 230] * u.arcsec, [260, 340] * u.arcsec, frame=hmi_like.coordinate_frame)
 show({t: (m.submap(corners[0], top_right=corners[1]), s) for t, (m, s) in panels.items()})

@@ -61,9 +61,9 @@ ax.coords[1].set_axislabel("Helioprojective latitude")
 fig.colorbar(image, ax=ax, label="Share of the members")
 
 ###############################################################################
-# Is it honest? Of the pixels with a probability of about 0.7, in 70 percent the truth should
-# exceed 200 G. The truth is known here because the example is simulated (and only resembles
-# the Sun). Members are as the model draws them: the calibration acts on the uncertainty Map.
+# Are these probabilities right? In 70 percent of the pixels with a probability of about 0.7 the
+# truth should exceed 200 G. The truth is known here because the example is simulated (and only
+# resembles the Sun). The calibration acts on the uncertainty Map only, not on the members.
 
 truth = example_hmi_map()
 exceeds = np.abs(truth.data) > 200
@@ -90,7 +90,7 @@ print(f"unsigned flux {fluxes.mean().value:.3f} +- {fluxes.std(ddof=1).value:.3f
 print(f"of the truth  {metrics.unsigned_flux(truth, region=region).to_value(1e21 * u.Mx):.3f}")
 
 ###############################################################################
-# The scatter is only the part that the members know of. The ratio between the two instruments
-# is uncertain by some percent from pair to pair, all pixels alike, and that is not in it.
+# The scatter is only a part of the error. The ratio between the two instruments is uncertain by
+# some percent, which is the same for all pixels and all members, and is not in the scatter.
 
 plt.show()

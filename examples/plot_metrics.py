@@ -17,7 +17,7 @@ from sunpy_superres.instruments import MDI
 
 ###############################################################################
 # The example is simulated, and so the truth is known. MDI reads higher than HMI by a
-# factor; without taking it off, every flux would be too large.
+# factor; if it were not removed, every flux would be too large.
 
 truth = example_hmi_map()
 mdi_map = example_mdi_map()
@@ -29,9 +29,9 @@ maps = {
 }
 
 ###############################################################################
-# Single figures are Quantities. Fluxes count the area on the sphere that each pixel sees. They
-# are of the same active region in all three, that of the truth: in weak field noise counts as
-# flux. The size of the active region is that which each map finds for itself.
+# Single numbers are Quantities. Fluxes use the area on the sphere that each pixel sees, and are
+# those of one region in all three maps, the active regions of the truth, since noise in weak field
+# counts as flux. The area of the active regions is found in each map by itself.
 
 mask = metrics.active_regions(truth).mask
 rows = []
@@ -80,7 +80,7 @@ for number, (title, smap) in enumerate(maps.items(), start=1):
 fig.colorbar(image, ax=fig.axes, extend="both", shrink=0.7, label="Line-of-sight field [G]")
 
 ###############################################################################
-# `~sunpy_superres.metrics.compare` gives all there is in one table. ``value`` is the map's,
+# `~sunpy_superres.metrics.compare` puts all metrics in one table. ``value`` is the map's,
 # ``reference`` that of a perfect map.
 
 table = metrics.compare(

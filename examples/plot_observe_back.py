@@ -42,9 +42,9 @@ print(f"mean of the difference:    {np.nanmean(difference.data):.1f} G")
 # The difference should look like noise. A pattern that follows the active region would
 # mean that the result does not agree with the frame it came from. In the spots some remains:
 # a misfit of 3 percent of the field is tolerated, since the ratio of the two instruments is not
-# known better. Single knots of a pixel or two keep 10 to 20 percent of their field, and a few more:
-# the misfit is looked at through a filter as wide as MDI's point-spread function, in which what one
-# pixel holds counts little.
+# known better. Single knots of a pixel or two keep 10 to 20 percent of their field, and a few keep
+# more: the misfit is smoothed by a filter as wide as MDI's point-spread function, in which a single
+# pixel counts little.
 
 field = {"cmap": "gray", "norm": plt.Normalize(-1400, 1400)}
 panels = {

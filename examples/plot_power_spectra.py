@@ -35,8 +35,8 @@ metrics.plot_spectra({k: metrics.coherence(m, truth) for k, m in maps.items()}, 
 left.set_ylim(1e-3, 5)
 
 ###############################################################################
-# The scale at which the coherence falls below a half, with the truth, and, which needs no
-# truth, between the members of the ensemble.
+# The scale at which the coherence falls below a half: that with the truth, and that between the
+# members of the ensemble, which needs no truth.
 
 for label, smap in maps.items():
     print(f"{label}: resolved down to {metrics.resolved_scale(smap, truth):.1f}")

@@ -56,7 +56,7 @@ frames = [Frame(f"field {i}", f"region {i}", "train", active_region(rng)) for i 
 save_pack(frames, folder / "train.safetensors")
 
 ###############################################################################
-# The recipe: the architecture of the default model, much smaller, and few steps of small
+# The recipe has the architecture of the default model, but much smaller, and few steps of small
 # batches. ``sunpy_superres.training.recipe.load_recipe("residual_ldm")`` is the real one.
 
 short = {"warmup": 10, "size": 96, "batch": 4, "learning_rate": 2e-3, "ema": 0.9}
@@ -110,8 +110,9 @@ for label, smap in list(maps.items())[:3]:
           f"gradient ratio {metrics.gradient_ratio(smap, truth):.2f}")  # fmt: skip
 
 ###############################################################################
-# Less error than interpolation, and more than the embedded model. The toy was trained on fields
-# that resemble the example more than they do the Sun; of its use on real frames this says nothing.
+# The toy has less error than interpolation, and more than the embedded model. It was trained on
+# fields that resemble the example more than they do the Sun, so this does not show how it would
+# do on real frames.
 
 fig = plt.figure(figsize=(14, 4), layout="constrained")
 for number, (title, smap) in enumerate(maps.items(), start=1):

@@ -30,7 +30,7 @@ result = super_resolve(
 
 ###############################################################################
 # Each member is split at 2 arcsec, as :cite:t:`ramunno2025` do: the coarse part is the
-# member under a Gaussian filter that lets half of a wave of 2 arcsec pass, the fine part is
+# member after a Gaussian filter that halves the amplitude of a wave of 2 arcsec, the fine part is
 # the rest. The scatter of each part over the members is the uncertainty of that part.
 
 parts = {"coarse": [], "fine": []}
@@ -65,9 +65,9 @@ fig.colorbar(image, ax=fig.axes, extend="max", shrink=0.85, label="Standard devi
 
 ###############################################################################
 # The first panel is smoother: there the variance is pooled over neighbouring pixels, and scaled
-# by the calibration. MDI's image is blurred to about 3.3 arcsec, so that it loses much that is
-# coarser than its pixel: most of what the members do not agree on is coarser than 2 arcsec. Strong
-# field is more uncertain than weak field on both scales, but for the smooth field of umbrae.
+# by the calibration. MDI's image is blurred to about 3.3 arcsec, so that it loses much structure
+# that is coarser than its pixel: most of the spread of the members is coarser than 2 arcsec.
+# Strong field is more uncertain than weak field on both scales, except in umbrae, which are smooth.
 
 strength = np.abs(result.hmi_like.data)
 edges = [0, 30, 100, 300, 700, 3000]
@@ -78,10 +78,10 @@ for low, high in zip(edges[:-1], edges[1:], strict=True):
     print(f"{low:8} to {high:4}      {coarse:8.1f}   {fine:8.1f}")
 
 ###############################################################################
-# Does it cover? The share of pixels whose truth lies within 1 and 2 sigma should be 68 and
-# 95 percent. It is less here: the calibration was made on HMI's Sun, and this truth is drawn in
-# code, with finer clumps. The uncertainty is worth what the data are like those it was calibrated
-# on; what is reached on real regions is on the page about the :doc:`model </model>`.
+# Is the uncertainty right? The share of pixels whose truth lies within 1 and 2 sigma should be 68
+# and 95 percent. It is less here: the calibration was made on HMI's Sun, and this truth is drawn in
+# code, with finer clumps. The uncertainty is right only for data like those of the calibration; the
+# page about the :doc:`model </model>` has the shares for real regions.
 
 table = metrics.coverage(result.hmi_like, result.uncertainty, truth)
 for row in table:

@@ -211,7 +211,7 @@ def enhanced(tmp_path_factory):
 
     from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
     from sunpy_superres.models.loading import save_model
-    from sunpy_superres.training.export import SAMPLER
+    from sunpy_superres.sampling.schedule import SolverSettings
 
     network = Deterministic(DeterministicConfig("enhance", 4, (1,) * 6))
     torch.nn.init.zeros_(network.network.head.weight)
@@ -219,8 +219,8 @@ def enhanced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "nothing"
     calibration = {"field": [0.0, 1.0], "factor": [10.0, 10.0], "mean_weight": 1.0}
     save_model(
-        folder, network, sampler=SAMPLER, calibration=calibration, training={}, revision="t",
-        architecture="enhance",
+        folder, network, sampler=SolverSettings(1).to_dict(), calibration=calibration,
+        training={}, revision="t", architecture="enhance",
     )  # fmt: skip
     return folder
 

@@ -175,7 +175,7 @@ def test_no_frame_found(fido, found):
 @pytest.mark.parametrize("error", [ConnectionRefusedError("refused"), OSError("name resolution")])
 def test_no_network(fido, stage, error):
     fido(found=[["one"]], **{stage: error})
-    with pytest.raises(ConnectionError, match="cannot be reached .*read_map"):
+    with pytest.raises(ConnectionError, match="The archive does not answer .*read_map"):
         fetch_mdi("2010-10-15")
 
 

@@ -1,4 +1,4 @@
-"""MDI's own pixels behind a frame that was interpolated to a finer grid, and their registration."""
+"""Recovery of MDI's own pixels from a frame interpolated to a finer grid; their registration."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sunpy_superres.instruments import MDI
 
 __all__ = ["PERIODS", "recover_native_frame", "register_pixels"]
 
-#: Fine pixels for each MDI pixel, between which the period is looked for.
+#: Limits of the period, in fine pixels for each MDI pixel.
 PERIODS = (1.05, 8.0)
-#: Peaks of the spectrum that are tried, and phases of each; starts that are refined.
+#: Numbers of peaks of the spectrum that are tried, of phases of each, and of starts to refine.
 _PEAKS, _PHASES, _STARTS = 5, 10, 5
-#: Part of a fine pixel's value that a node must contribute somewhere to be recovered.
+#: A node is recovered only if it contributes more than this part of some fine pixel's value.
 _SMALLEST_WEIGHT = 0.02
 #: Misfit over second differences above which a frame was not interpolated linearly.
 _LARGEST_MISFIT = 0.1
-#: Misfit, likewise, that counts as none: numbers are rounded, and the search ends.
+#: Misfit, likewise, that counts as zero, since numbers are rounded and the search stops early.
 _TOLERANCE = 1e-4
 _NOT_INTERPOLATED = (
     "The frame was not interpolated linearly from pixels of "
@@ -28,9 +28,10 @@ _NOT_INTERPOLATED = (
 
 def _linear_interpolation(size, period, phase, smallest=0.0):
     """
-    Matrix that interpolates nodes ``period`` pixels apart to ``size`` pixels, and the first node.
+    Make the matrix that interpolates nodes ``period`` pixels apart to ``size`` pixels.
 
-    Nodes of which no pixel has a larger part than ``smallest`` are left out.
+    Also return the position of the first node.  Nodes whose weight exceeds ``smallest`` in no pixel
+    are left out.
     """
     position = (np.arange(size) - phase) / period
     first = np.floor(position[0])
@@ -44,7 +45,7 @@ def _linear_interpolation(size, period, phase, smallest=0.0):
 
 
 def _residual(image, period, phase):
-    """What nodes ``period`` pixels apart do not explain of an image, by least squares."""
+    """Compute what nodes ``period`` pixels apart leave unexplained of an image (least squares)."""
     position = (np.arange(len(image)) - phase) / period
     node = np.floor(position).astype(int)
     fraction, node = position - node, node - node[0]
@@ -63,7 +64,7 @@ def _residual(image, period, phase):
 
 def _possible_frequencies(image):
     """
-    Frequencies, per row, that the nodes may have.
+    Find the frequencies, per row, that the nodes may have.
 
     Linear interpolation has kinks at its nodes: its second differences come and go with them.  A
     peak of their spectrum at f is the nodes' frequency, or a harmonic of it, or the alias of one.
@@ -86,11 +87,11 @@ def _possible_frequencies(image):
 
 
 def _native_axis(image):
-    """Period and phase, in rows, of the grid that ``image`` was linearly interpolated from."""
+    """Find period and phase, in rows, of the grid that ``image`` was linearly interpolated from."""
     size, few = len(image), image[:, :: max(1, image.shape[1] // 32)]
 
     def unexplained(parameters, image=few):
-        """Root mean square residual, for each degree of freedom that the nodes leave."""
+        """Compute the rms residual per degree of freedom that the nodes leave."""
         if not PERIODS[0] <= parameters[0] <= PERIODS[1]:
             return np.inf
         residual = _residual(image, *parameters)
@@ -112,7 +113,7 @@ def _native_axis(image):
     refined = [refine(start) for _, start in sorted(starts)[:_STARTS]]
     if not refined:
         raise ValueError(_NOT_INTERPOLATED)
-    # Nodes at half or a third of the distance explain as much: the widest grid that does is it.
+    # Nodes at half or a third of the distance explain as much, so the widest such grid is right.
     kinks = np.diff(few, 2, axis=0).std()
     limit = 2 * min(found.fun for found in refined) + _TOLERANCE * kinks
     period, phase = max((f.x for f in refined if f.fun <= limit), key=lambda x: x[0])
@@ -129,7 +130,7 @@ def _native_axis(image):
 
 def recover_native_frame(image):
     """
-    The MDI pixels behind a frame that was bilinearly interpolated to a finer grid.
+    Recover the MDI pixels behind a frame that was bilinearly interpolated to a finer grid.
 
     Bilinear interpolation is piecewise linear: its kinks show where the pixels were, and least
     squares give back what they held.
@@ -169,10 +170,11 @@ def recover_native_frame(image):
 
 def register_pixels(hmi, frame, period, origin):
     """
-    Where the pixels of an MDI frame lie on HMI's grid.
+    Find where the pixels of an MDI frame lie on HMI's grid.
 
-    The shift of highest correlation between the frame and HMI blurred and averaged over
-    MDI's pixel, then `~sunpy_superres.datasets.registration.register_grid`.
+    First the shift with the highest correlation is found between the frame and HMI, blurred and
+    averaged over MDI's pixel; `~sunpy_superres.datasets.registration.register_grid` then refines
+    it.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """
-The project's own data folder, as the package's commands read it.
+Convert the project's own data folder to what the package's commands read.
 
 ``python tools/project_data.py prepare SHARED_DATA OUT`` makes a folder for ``sunpy-superres
 evaluate`` and ``export``; ``python tools/project_data.py pack SHARED_DATA OUT.safetensors`` makes a
@@ -40,7 +40,7 @@ _CEA, _CCD, _CUTOUT, _DIVIDED, _PROJECTED = _KINDS = (
 )
 #: Series of near copies: AR 11158 for nine days, and HARP 750 hour by hour.
 _CONFIG = PackConfig(thinning=((377, 2), (750, 2)))
-#: Field projected from vector magnetograms over measured field, at measured field in Gauss.
+#: Measured field in Gauss, and at each the ratio to it of field projected from vector magnetograms.
 _MEASURED = np.array([0.0, 200.0, 450.0, 800.0, 1200.0])
 _RATIO = np.array([1.0, 1.02, 1.15, 1.26, 1.36])
 #: Middle of the two pairs, in arcsec from disk centre along x and y, by NOAA number.
@@ -94,7 +94,7 @@ def _register_pair(mdi, hmi, stamp, place):
     """MDI's own pixels and HMI, each with a header; the headers agree."""
     frame, period, origin, _ = recover_native_frame(mdi)
     matrix, origin = register_pixels(hmi, frame, period, origin)
-    # HMI's middle lies at the place; MDI's pixels are straight, and HMI's lie on them.
+    # HMI's middle lies at the place.  MDI's header has no roll; HMI's has the one between the two.
     centre = (np.array(hmi.shape) - 1) / 2
     steps = np.linalg.inv(matrix)
     mdi_header = pair_header(steps @ (centre - origin), stamp, place)
@@ -117,7 +117,11 @@ def pair_header(reference, stamp, place=(0.0, 0.0), steps=((1.0, 0.0), (0.0, 1.0
     place : tuple of float
         x and y in arcsec from disk centre.
     steps : array-like
-        ``(2, 2)``; MDI pixels along rows and columns for one pixel along them.
+        ``(2, 2)``; steps along MDI's rows and columns for one step along the frame's.
+
+    Returns
+    -------
+    dict
     """
     steps = np.asarray(steps)
     lengths = np.hypot(steps[:, 0], steps[:, 1])
@@ -135,10 +139,10 @@ def pair_header(reference, stamp, place=(0.0, 0.0), steps=((1.0, 0.0), (0.0, 1.0
 
 def frames_of_manifest(data, config=_CONFIG):
     """
-    Frames for training, validation and test, in the order of the manifest.
+    Make frames for training, validation and test, in the order of the manifest.
 
     Field that was projected from vector magnetograms is divided by its ratio to measured field.
-    Noise is no reason to leave it out, nor AR 12470, whose spot fills the frame.
+    Neither such field nor AR 12470, whose spot fills the frame, is left out for its noise.
 
     Parameters
     ----------
@@ -180,7 +184,7 @@ def frames_of_manifest(data, config=_CONFIG):
 
 
 def _region(record):
-    """Name of a record's region: its HARP, or its NOAA number where it has none."""
+    """Return the name of a record's region: its HARP, or else its NOAA number."""
     if record.get("harpnum"):
         return f"harp{record['harpnum']}"
     if record["kind"] == _DIVIDED:
@@ -190,7 +194,7 @@ def _region(record):
 
 
 def _as_measured(projected):
-    """Field as measured, from field projected; above the curve by its last ratio."""
+    """Convert projected field to field as measured; above the curve its last ratio holds."""
     strength = np.abs(projected)
     measured = np.interp(strength, _MEASURED * _RATIO, _MEASURED)
     measured = np.where(strength > _MEASURED[-1] * _RATIO[-1], strength / _RATIO[-1], measured)
@@ -198,7 +202,7 @@ def _as_measured(projected):
 
 
 def main(arguments=None):
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""Many magnetograms: files of an archive and sequences of Maps, in parallel if asked."""
+"""Super-resolution of many magnetograms: files of an archive, or sequences of Maps."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ __all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_ma
 
 
 def __getattr__(name):
-    # Loaded only when asked for: the command line handles its signals without loading sunpy.
+    # Loaded when it is first used: the command line handles its signals without loading sunpy.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.archive"), name)

@@ -1,4 +1,4 @@
-"""Many magnetograms, or one: in parallel if asked, and again from where it stopped."""
+"""Super-resolution of an archive, which can be stopped and started again, and of many Maps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SETTINGS = ("estimate", "n_samples", "num_steps", "dtype")
 #: All settings that the stamp of a result holds.
 _STAMPED = (*_SETTINGS, "seed", "lossless")
 _REPORT = "report.jsonl"
-#: One frame at a time in a process; the threads of the network are the parallel part.
+#: A process computes one frame at a time, with all threads that the network may use.
 _ONE_AT_A_TIME = threading.Lock()
 #: The model of this process, by name and SHA-256; one at most.
 _LOADED = {}
@@ -53,7 +53,7 @@ _LOADED = {}
 
 def frame_seed(mdi_map, seed=0) -> int:
     """
-    Work out the seed of a frame's ensemble; it depends on no other frame.
+    Work out the seed of a frame's ensemble from its data and its time.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _model(name, sha256=None, progress=False):
 
 
 def _describe_failure(source, error):
-    """Return the record of an input that could not be done."""
+    """Return the record of an input that failed."""
     return {
         "file": source.name, "state": "failed", "model": None, "outputs": {}, "notes": [],
         "reason": f"{type(error).__name__}: {error}",
@@ -95,7 +95,7 @@ def _describe_failure(source, error):
 
 
 def _process(source, folder, model, settings):
-    """Super-resolve one input, if it is not done; whatever happens becomes a record."""
+    """Super-resolve one input, unless that is done; return a record, also of a failure."""
     started = time.perf_counter()
     record = {"file": source.name}
     try:
@@ -104,7 +104,7 @@ def _process(source, folder, model, settings):
             warnings.simplefilter("always", SuperResWarning)
             _complete(source, Path(folder), model, settings, record)
         record["notes"] = list(dict.fromkeys(str(w.message) for w in caught))
-    except Exception as error:  # whatever it is, the other inputs are done
+    except Exception as error:  # the other inputs are computed all the same
         record = _describe_failure(source, error) | record
     raise_lost_signal()
     record["seconds"] = round(time.perf_counter() - started, 3)
@@ -112,7 +112,7 @@ def _process(source, folder, model, settings):
 
 
 def _complete(source, folder, model, settings, record):
-    """Compute and write what is missing or damaged of one result."""
+    """Compute and write what is missing or damaged of one result, and fill its record."""
     record["sha256"] = source.sha256()
     loaded = _model(*model)
     record["model"] = loaded.sha256
@@ -152,7 +152,7 @@ def read_report(path) -> dict[str, dict]:
     Parameters
     ----------
     path : path-like
-        ``report.jsonl``, or the folder that holds it.  A line that was cut short is left out.
+        ``report.jsonl``, or the folder that holds it.  An incomplete line is left out.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def super_resolve_files(
     show=None,
 ) -> dict[str, dict]:
     """
-    Super-resolve files, in parallel if asked, and keep what is done already.
+    Super-resolve files, in parallel if asked, and keep the results that exist already.
 
     Each result is two tiled, compressed FITS files.  They appear only when they are complete, and
     carry a checksum and a stamp of input, model and settings.  A run that was killed and is
@@ -217,8 +217,8 @@ def super_resolve_files(
         Seed of the batch; `frame_seed` works out the seed of each frame, which its header holds
         as SRSEED.
     tile_size : int, optional
-        As in `~sunpy_superres.super_resolve`.  It changes no result by more than rounding, so a
-        result of another tile size is kept.
+        As in `~sunpy_superres.super_resolve`.  It changes a result by rounding only, so a result
+        of another tile size is kept.
     lossless : bool
         Keep each bit of the results; by default the field is quantised in steps of 0.5 G and the
         uncertainty in steps of 0.1 G.
@@ -230,7 +230,7 @@ def super_resolve_files(
     progress : bool
         Show a progress bar: of the files, or of the computation where there is one file.
     show : callable, optional
-        Called with the record of each input as soon as that is done.
+        Called with the record of each input as soon as the input is done.
 
     Returns
     -------
@@ -244,7 +244,9 @@ def super_resolve_files(
     ValueError
         If two inputs have the same name, or an option is out of range.
     ModelError
-        If the model cannot be loaded.
+        If the model does not load.
+    ImportError
+        If there is more than one worker, and dask is not installed.
     """
     sources = find_sources(inputs)
     check_options(estimate, n_samples, num_steps, tile_size=tile_size, seed=seed)
@@ -261,7 +263,7 @@ def super_resolve_files(
         model = (str(model), _model(str(model), progress=progress).sha256)
         report = stack.enter_context((out_dir / _REPORT).open("a", encoding="utf-8"))
         if report.tell():
-            report.write("\n")  # ends a line that was cut short
+            report.write("\n")  # in case the last line is incomplete
         client = stack.enter_context(open_client(client, workers))
         hidden = single or not progress
         bar = stack.enter_context(

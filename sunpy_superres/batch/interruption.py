@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end a command in order, wherever they strike."""
+"""How SIGTERM and Ctrl-C end a command in order, whatever it is doing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 
 __all__ = ["Terminated", "end_orderly", "raise_lost_signal"]
 
-#: Exceptions of the signals that have come, the last one at the end.
-_CAME = []
+#: Exceptions of the signals that have been received, the last one at the end.
+_RECEIVED = []
 
 
 class Terminated(KeyboardInterrupt):
@@ -27,29 +27,29 @@ def end_orderly():
     ours = {signal.SIGTERM: Terminated, signal.SIGINT: KeyboardInterrupt}
     usual = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 
-    def come(number, frame):
-        _CAME.append(ours[number])
+    def handle(number, frame):
+        _RECEIVED.append(ours[number])
         raise ours[number]
 
     changed = []
     if threading.current_thread() is threading.main_thread():
         changed = [number for number in ours if signal.getsignal(number) is usual[number]]
     for number in changed:
-        signal.signal(number, come)
+        signal.signal(number, handle)
     try:
         yield
     finally:
         for number in changed:
             signal.signal(number, usual[number])
-        _CAME.clear()
+        _RECEIVED.clear()
 
 
 def raise_lost_signal():
     """
     Raise the exception of a signal again, if it was lost.
 
-    Python drops an exception that strikes in some callbacks of the interpreter, and some
+    Python drops an exception that is raised in some callbacks of the interpreter, and some
     libraries turn every exception into one of their own.
     """
-    if _CAME:
-        raise _CAME[-1]
+    if _RECEIVED:
+        raise _RECEIVED[-1]

@@ -1,4 +1,4 @@
-"""Results on disk: compressed, stamped with what they were made from, and checked."""
+"""Results on disk: how they are named, written, stamped, checked and drawn."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
     stem : str
         Beginning of the names.
     plot : bool
-        Whether there is a picture too.
+        Name a picture too.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
 
 
 def has_result_name(path) -> bool:
-    """Return whether a file has the name of a result, or is part of one being written."""
+    """Return whether a file has the name of a result, or lies in a folder of unfinished ones."""
     path = Path(path)
     return any(remove_suffixes(path).endswith("_" + kind) for kind in _STEPS) or any(
         parent.name.startswith(".part-") for parent in path.parents
@@ -113,8 +113,8 @@ def read_stamp(path):
     Returns
     -------
     str or None
-        None if there is no stamp to be read: another program wrote the file, or its header is
-        damaged.
+        None if the file has no readable stamp: it does not exist, another program wrote it, or
+        its header is damaged.
     """
     if not path.is_file():
         return None
@@ -132,7 +132,7 @@ def read_stamp(path):
 
 def is_intact(path, stamp=None) -> bool:
     """
-    Return whether a file is a result, or its picture, and as it was written.
+    Return whether a file is a result, or its picture, and undamaged.
 
     Parameters
     ----------
@@ -158,10 +158,10 @@ def is_intact(path, stamp=None) -> bool:
 
 def refuse_to_replace(outputs, stamp):
     """
-    Raise if a path of a result is taken by a file that does not carry its stamp.
+    Refuse to replace a file that does not carry the stamp of the new result.
 
     Such a file may be of another program, or a result of another input, model or other settings.
-    A damaged file is refused too, unless its stamp can still be read and is the same.
+    A damaged file is not replaced either, unless its stamp is still readable and the same.
 
     Parameters
     ----------
@@ -172,6 +172,7 @@ def refuse_to_replace(outputs, stamp):
     Raises
     ------
     FileExistsError
+        If there is such a file at one of the paths.
     """
     for path in outputs.values():
         found = read_stamp(path)
@@ -189,7 +190,7 @@ def refuse_to_replace(outputs, stamp):
 
 
 def _compressed_image(kind, lossless, seed):
-    """Return a constructor of a tiled, compressed image."""
+    """Return the constructor of a tiled, compressed FITS image."""
     how = {"compression_type": "GZIP_2", "quantize_level": 0.0}
     if not lossless:
         how = {
@@ -222,7 +223,7 @@ def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
     Raises
     ------
     FileExistsError
-        If `refuse_to_replace` does; another process may have written a file meanwhile.
+        If `refuse_to_replace` raises it; another process may have written a file meanwhile.
     """
     writers = {}
     for kind in _STEPS:
@@ -238,7 +239,7 @@ def _save_with_checksums(smap, hdu_type, name):
     smap.save(name, hdu_type=hdu_type, overwrite=True)
     with fits.open(name, mode="update", disable_image_compression=True) as file:
         for hdu in file:
-            # Instead of astropy's comment, which holds the time.
+            # This replaces astropy's comment, which holds the time of writing.
             hdu.add_checksum(when="checksum")
 
 
@@ -259,7 +260,7 @@ def save_picture(outputs, mdi_map, stamp, *, overwrite=False):
     Raises
     ------
     FileExistsError
-        If `refuse_to_replace` does.
+        If `refuse_to_replace` raises it.
     """
     result = SuperResolution(*(sunpy.map.Map(outputs[kind]) for kind in _STEPS))
     save = functools.partial(
@@ -294,7 +295,7 @@ def _sync(folder):
 
 @contextlib.contextmanager
 def open_partial_folder(folder):
-    """Make a folder for unfinished files, whose name `remove_leftovers` knows; remove it after."""
+    """Make a folder for unfinished files, with a name for `remove_leftovers`; remove it after."""
     prefix = f".part-{socket.gethostname()}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as partial:
         yield Path(partial)
@@ -303,9 +304,7 @@ def open_partial_folder(folder):
 @contextlib.contextmanager
 def clean_up_leftovers(folder):
     """
-    Leave no temporary folder behind, wherever a signal strikes.
-
-    A signal may come while a temporary folder is being made or removed.
+    Leave no temporary folder behind, even if a signal comes while one is made or removed.
 
     Parameters
     ----------

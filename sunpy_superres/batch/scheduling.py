@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, or in the workers of dask, a few ahead at a time."""
+"""Scheduling of tasks: in this process, or in the workers of dask, a few at a time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = [
     "use_own_threads",
 ]
 
-#: MDI pixels along a side of a tile in the commands, whose processes reuse their memory: larger
-#: than the default, so that less of the time goes into the margins.
+#: MDI pixels along a side of a tile in the commands.  It is larger than the default, so that less
+#: time goes into the margins; the processes of the commands can reuse the memory that it takes.
 TILE_SIZE = 512
 
-#: Tasks under way for each worker: one that runs and two that wait.
+#: Tasks that each worker has: one that runs and two that wait.
 _AHEAD = 3
 #: Numbers of the options of ``mallopt``, from malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -44,13 +44,13 @@ def reuse_memory():
 
 
 def use_own_threads():
-    """Let the network use as many threads as dask gave to this worker."""
+    """Let the network use as many threads as dask gave to this worker, if this is one."""
     import torch
 
     distributed = sys.modules.get("distributed")  # every worker has loaded it
     if distributed is None:
         return
-    with contextlib.suppress(ValueError):  # not a worker: all threads of the machine
+    with contextlib.suppress(ValueError):  # not a worker, and may use all threads
         torch.set_num_threads(distributed.get_worker().state.nthreads)
 
 
@@ -93,7 +93,7 @@ def _keep_environment():
 
 
 def compute_unordered(function, items, client):
-    """Yield ``(item, result or exception)`` in any order; few are under way at a time."""
+    """Yield ``(item, result or exception)`` in any order; a worker has few items at a time."""
     if client is None:
         yield from ((item, function(item)) for item in items)
         return
@@ -104,7 +104,7 @@ def compute_unordered(function, items, client):
 
     def submitted():
         for item in itertools.islice(items, ahead - len(waiting)):
-            # Never the cached result of an equal call: files change.
+            # Not pure: a file may have changed since an equal call.
             future = client.submit(function, item, pure=False)
             waiting[future] = item
             yield future
@@ -120,7 +120,7 @@ def compute_unordered(function, items, client):
 
 
 def compute_in_order(function, items, client):
-    """Yield results in the order of the items."""
+    """Yield results in the order of the items; a worker has few items at a time."""
     if client is None:
         yield from map(function, items)
         return
@@ -134,4 +134,5 @@ def compute_in_order(function, items, client):
 
 
 def _ahead(client):
+    """Return how many tasks the workers of a client have at a time."""
     return _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))

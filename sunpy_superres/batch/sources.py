@@ -1,4 +1,4 @@
-"""What `super_resolve_files` reads: files, and the embedded example."""
+"""Inputs of `super_resolve_files`: files, and the embedded example."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class FileSource:
     Parameters
     ----------
     name : str
-        Path of the file; the report names it so.
+        Path of the file, and its name in the report.
     """
 
     name: str
 
     @property
     def stem(self) -> str:
-        """Beginning of the names of its results."""
+        """Beginning of the names of the files of its result."""
         return remove_suffixes(self.name)
 
     def sha256(self) -> str:
@@ -79,8 +79,8 @@ def find_sources(inputs):
     Parameters
     ----------
     inputs : path-like, source, or iterable of these
-        Files, patterns, folders that are searched for FITS files, and what this function has
-        returned before.
+        Files, patterns, folders that are searched for FITS files, and sources that this
+        function has returned.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def find_sources(inputs):
 
 
 def _find_files(entry):
-    """Names of the files that a path, a pattern or a folder stands for."""
+    """Find the names of the files that a path, a pattern or a folder stands for."""
     path = Path(entry)
     if path.is_dir():
         found = [p for p in path.rglob("*.f*ts*") if p.is_file() and not has_result_name(p)]

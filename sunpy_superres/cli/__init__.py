@@ -34,8 +34,8 @@ _COMMANDS = (
     run, batch, info, download, publish, pack, train, export, evaluate, pairs, finetune,
 )  # fmt: skip
 
-#: Exit codes besides 0 (all is done) and 2 (wrong use, by argparse): a file or the command
-#: failed; and, as shells have them, Ctrl-C and SIGTERM.
+#: Exit codes beside 0 (success) and argparse's 2 (wrong use): a file or the command failed; and
+#: those of shells for Ctrl-C and SIGTERM.
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
@@ -81,8 +81,8 @@ def main(arguments=None) -> int:
     Returns
     -------
     int
-        0 if all is done, 1 if a file or the command failed, 130 on Ctrl-C and 143 on SIGTERM.
-        Wrong use exits with 2.
+        0 on success, 1 if a file or the command failed, 130 on Ctrl-C and 143 on SIGTERM.
+        Wrong use raises SystemExit with code 2.
     """
     options = _parse(sys.argv[1:] if arguments is None else list(arguments))
     try:

@@ -17,7 +17,7 @@ def add_parser(commands):
     """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser(
         "batch",
-        help="super-resolve many files in parallel; goes on where it was stopped",
+        help="super-resolve many files in parallel; resumes where it was stopped",
         description="Super-resolve files, and all FITS files of folders. A batch that was stopped "
         f"and is started again computes only what is missing or damaged. {LOSSY}",
     )

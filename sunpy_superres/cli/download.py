@@ -10,8 +10,8 @@ __all__ = ["add_parser", "download"]
 def add_parser(commands):
     """Add the command to the sub-parsers of argparse."""
     parser = commands.add_parser("download", help="bring a model of the Hub into the cache")
-    parser.add_argument("name", metavar="OWNER/NAME[@REVISION]")
-    parser.add_argument("--force", action="store_true", help="fetch files again that are there")
+    parser.add_argument("name", metavar="OWNER/NAME[@REVISION]", help="model on the Hub")
+    parser.add_argument("--force", action="store_true", help="fetch cached files again")
     add_quiet_option(parser)
     parser.set_defaults(function=download, error=parser.error)
 

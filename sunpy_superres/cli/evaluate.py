@@ -19,11 +19,11 @@ def add_parser(commands):
         description="Measure models on HMI regions degraded to MDI, or on real pairs. One model "
         "(the embedded one, if none is named) gives the table of its model card; several give one "
         "table beside calibrated bicubic interpolation. DATA is a folder of HMI magnetograms, "
-        "split by its MANIFEST.json or by the headers; the split 'pairs' needs the project's own "
-        "data folder.",
+        "which its splits.json or, without one, their headers assign to splits; the split 'pairs' "
+        "is its subfolder 'pairs' of MDI and HMI files.",
     )
     parser.add_argument(
-        "models", nargs="*", metavar="MODEL", default=["default"], help="as --model of 'run'"
+        "models", nargs="*", metavar="MODEL", default=["default"], help="like --model of 'run'"
     )
     parser.add_argument("data", metavar="DATA", help="folder of HMI magnetograms")
     parser.add_argument(
@@ -34,11 +34,11 @@ def add_parser(commands):
         "--split",
         default="test",
         choices=("test", "validation", "pairs", "example"),
-        help="which of the data; 'test' by default",
+        help="split of the data that is used; 'test' by default",
     )
     add_ensemble_options(parser)
     parser.add_argument(
-        "--noise", type=float, default=12.0, metavar="G", help="noise of simulated frames (12)"
+        "--noise", type=float, default=12.0, metavar="G", help="noise of simulated frames in G (12)"
     )
     add_quiet_option(parser)
     parser.set_defaults(function=evaluate, error=parser.error)
@@ -51,22 +51,26 @@ def evaluate(options) -> int:
         return _compare(options) if len(options.models) > 1 else _evaluate_one(options)
 
 
-def _evaluate_one(options):
+def _common_arguments(options):
+    """Return the arguments that `evaluate_model` and `compare_models` share."""
     import astropy.units as u
 
+    return {
+        "split": options.split,
+        "n_samples": options.n_samples,
+        "num_steps": options.num_steps,
+        "noise": options.noise * u.G,
+        "progress": not options.quiet,
+    }
+
+
+def _evaluate_one(options):
     from sunpy_superres.evaluation.evaluate import evaluate as evaluate_model
     from sunpy_superres.evaluation.figures import Gathered
 
     gathered = Gathered() if options.output else None
     scores = evaluate_model(
-        options.data,
-        options.split,
-        options.models[0],
-        n_samples=options.n_samples,
-        num_steps=options.num_steps,
-        noise=options.noise * u.G,
-        progress=not options.quiet,
-        look=gathered,
+        options.data, model=options.models[0], look=gathered, **_common_arguments(options)
     )
     if gathered is not None:
         gathered.write(options.output, options.split)
@@ -79,19 +83,9 @@ def _evaluate_one(options):
 
 
 def _compare(options):
-    import astropy.units as u
-
     from sunpy_superres.evaluation.comparison import compare_models
 
-    comparison = compare_models(
-        options.data,
-        options.models,
-        options.split,
-        n_samples=options.n_samples,
-        num_steps=options.num_steps,
-        noise=options.noise * u.G,
-        progress=not options.quiet,
-    )
+    comparison = compare_models(options.data, options.models, **_common_arguments(options))
     if options.output:
         comparison.write(options.output)
     print("\n".join(comparison.table.pformat(max_lines=-1, max_width=-1)))

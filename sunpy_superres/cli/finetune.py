@@ -25,7 +25,7 @@ def add_parser(commands):
     add_output_option(parser, "RUN", "folder of the checkpoints and of the tuned model")
     add_model_option(parser)
     parser.add_argument(
-        "--recipe", metavar="TOML", help="rank, size, batch, seed and [loop], as in FineTuning"
+        "--recipe", metavar="TOML", help="file with rank, size, batch, seed and [loop]"
     )
     parser.add_argument(
         "--revision", default="local", help="name of this version of the weights ('local')"
@@ -49,7 +49,7 @@ def finetune(options) -> int:
         progress=not options.quiet,
     )
     print(
-        f"{folder} has the calibration of {options.model}; 'sunpy-superres export {folder} "
-        "-o ANOTHER --data DATA' calibrates it anew."
+        f"{folder} still has the calibration of {options.model}; 'sunpy-superres export {folder} "
+        "-o ANOTHER --data DATA' makes a model with one of its own."
     )
     return 0

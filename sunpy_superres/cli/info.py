@@ -12,7 +12,7 @@ __all__ = ["add_parser", "info"]
 
 def add_parser(commands):
     """Add the command to the sub-parsers of argparse."""
-    parser = commands.add_parser("info", help="version, model and device")
+    parser = commands.add_parser("info", help="show version, model and device")
     add_model_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(function=info, error=parser.error)

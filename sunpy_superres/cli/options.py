@@ -14,7 +14,7 @@ __all__ = [
     "parse_positive",
 ]
 
-#: Said by every command that writes results.
+#: End of the description of each command that writes results.
 LOSSY = (
     "Results are Rice-compressed and lossy by default: the field is rounded to steps of 0.5 G and "
     "the uncertainty to steps of 0.1 G, with dither; --lossless keeps each bit."
@@ -42,7 +42,7 @@ def parse_positive(text) -> int:
     return value
 
 
-parse_positive.__name__ = "positive integer"  # argparse says it in its error
+parse_positive.__name__ = "positive integer"  # argparse's name for it in an error
 
 
 def add_quiet_option(parser, text="show no progress"):
@@ -81,7 +81,7 @@ def add_ensemble_options(parser, steps=True):
     ----------
     parser : argparse.ArgumentParser
     steps : bool
-        Whether the command has ``--num-steps``.
+        Add ``--num-steps`` too.
     """
     parser.add_argument(
         "--n-samples", type=parse_positive, default=8, metavar="N", help="ensemble members (8)"
@@ -109,7 +109,7 @@ def _add_old_name(parser, name, destination):
 
 def add_output_option(parser, metavar, text):
     """
-    Add ``-o``, and accept the output as the last positional argument, as it was before.
+    Add ``-o``, and accept the output as the last positional argument, as earlier versions did.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def get_output(options) -> str:
     Parameters
     ----------
     options : argparse.Namespace
-        With ``error`` of the parser, which exits where there is no output or there are two.
+        With ``error`` of the parser, which exits if no output is given, or two are.
     """
     given = [name for name in (options.output, options.positional_output) if name is not None]
     if len(given) != 1:
@@ -157,13 +157,17 @@ def add_result_options(parser):
     )
     add_ensemble_options(parser)
     add("--device", help="torch device, for example cpu or cuda:0")
-    add("--dtype", choices=("float32", "bfloat16"), help="number format of the network")
+    add(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="number format of the network; by default bfloat16 where it is fast",
+    )
     add(
         "--seed",
         type=int,
         default=0,
-        help="seed of the whole run (0); SRSEED in the header of a result is the seed of its "
-        "frame, which gives the same result with super_resolve",
+        help="seed of the whole run (0), from which that of each frame follows; it is SRSEED in "
+        "the header of a result, and gives the same result with super_resolve",
     )
     add(
         "--lossless",
@@ -175,7 +179,7 @@ def add_result_options(parser):
     add(
         "--overwrite",
         action="store_true",
-        help="replace files in the way; by default only a damaged result of the same input, model "
-        "and settings is replaced",
+        help="replace any file at the path of a result; by default only a damaged result of the "
+        "same input, model and settings is replaced",
     )
     add_quiet_option(parser, "show no progress and no messages, except of failures")

@@ -12,14 +12,19 @@ def add_parser(commands):
     parser = commands.add_parser(
         "pack",
         help="gather HMI magnetograms for a training in one file",
-        description="Gather the HMI magnetograms of a folder in one file for a training. The "
-        "MANIFEST.json of the folder describes them; without one, the headers of all FITS files "
-        "do: SHARP patches, cut-outs and full disks. The file is lossy: it holds steps of 0.2 G.",
+        description="Gather the HMI magnetograms of a folder (SHARP patches, cut-outs and full "
+        "disks in FITS files) in one file for a training. The folder's splits.json names the "
+        "regions that are held out; without one, a hash of each region's name decides. "
+        "The file is lossy: the field is rounded to steps of 0.2 G.",
     )
     parser.add_argument("data", metavar="DATA", help="folder of HMI magnetograms")
     add_output_option(parser, "PACK", "the file to write")
     parser.add_argument(
-        "--limit", type=float, default=64.0, metavar="MIB", help="largest size of the file (64)"
+        "--limit",
+        type=float,
+        default=64.0,
+        metavar="MIB",
+        help="largest size of the file, in MiB (64)",
     )
     parser.set_defaults(function=pack, error=parser.error)
 

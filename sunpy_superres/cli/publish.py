@@ -15,7 +15,9 @@ def add_parser(commands):
     parser.add_argument(
         "--private", action="store_true", help="if the repository is new, show it to its owner only"
     )
-    parser.add_argument("--revision", metavar="BRANCH", help="branch, which is made if need be")
+    parser.add_argument(
+        "--revision", metavar="BRANCH", help="branch, which is made if it does not exist"
+    )
     parser.add_argument("--message", help="message of the commit")
     add_quiet_option(parser)
     parser.set_defaults(function=publish, error=parser.error)

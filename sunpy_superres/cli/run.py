@@ -15,12 +15,14 @@ def add_parser(commands):
     parser = commands.add_parser(
         "run",
         help="super-resolve FITS files",
-        description="Super-resolve FITS files, or the embedded example. What is done already is "
-        f"kept. {LOSSY}",
+        description="Super-resolve FITS files, or the embedded example. Results that exist "
+        f"already are kept. {LOSSY}",
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="MDI line-of-sight magnetogram")
     parser.add_argument(
-        "--example", action="store_true", help="the embedded example (simulated, not observed)"
+        "--example",
+        action="store_true",
+        help="super-resolve the embedded example, which is simulated and was not observed",
     )
     add_result_options(parser)
     parser.set_defaults(function=run, error=parser.error)
@@ -82,20 +84,7 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     except OSError as error:
         options.error(f"cannot make the folder {options.output} ({error})")
     reuse_memory()
-    return super_resolve_files(
-        sources,
-        options.output,
-        model=options.model,
-        estimate=options.estimate,
-        n_samples=options.n_samples,
-        num_steps=options.num_steps,
-        seed=options.seed,
-        device=options.device,
-        dtype=options.dtype,
-        tile_size=TILE_SIZE,
-        lossless=options.lossless,
-        plot=options.plot,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-        **how,
-    )
+    names = "model estimate n_samples num_steps seed device dtype lossless plot overwrite".split()
+    how |= {name: getattr(options, name) for name in names}
+    how |= {"tile_size": TILE_SIZE, "progress": not options.quiet}
+    return super_resolve_files(sources, options.output, **how)

@@ -15,7 +15,7 @@ def add_parser(commands):
     names = sorted(path.name.removesuffix(".toml") for path in folder.iterdir())
     parser = commands.add_parser(
         "train",
-        help="train by a recipe; goes on where it was stopped",
+        help="train by a recipe; resumes where it was stopped",
         description="Train a model by a recipe, and go on where an earlier training in the same "
         "folder was stopped. torch, numpy and safetensors are all that it needs. For several "
         "GPUs: accelerate launch -m sunpy_superres.cli train PACK -o RUN.",
@@ -35,10 +35,14 @@ def add_parser(commands):
         help="total steps of all stages but the autoencoder, in the proportions of the recipe",
     )
     parser.add_argument(
-        "--autocast", choices=("none", "bfloat16"), help="replaces what the recipe says"
+        "--autocast",
+        choices=("none", "bfloat16"),
+        help="number format of all stages but the autoencoder, in place of the recipe's",
     )
     parser.add_argument("--start", metavar="FILE", help="model.safetensors to start from")
-    parser.add_argument("--seconds", type=float, metavar="S", help="time for each stage")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="stop each stage after this time"
+    )
     add_quiet_option(parser)
     parser.set_defaults(function=train, error=parser.error)
 

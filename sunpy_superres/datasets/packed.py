@@ -1,4 +1,4 @@
-"""Training fields: one packed file, split by region, and crops drawn from it."""
+"""Training fields: a packed file of them, split by region, and crops drawn from it."""
 
 from __future__ import annotations
 
@@ -69,6 +69,11 @@ def save_pack(frames, path):
     """
     Write frames as 16-bit counts of 0.2 G in one safetensors file.
 
+    Parameters
+    ----------
+    frames : sequence of Frame
+    path : path-like
+
     Raises
     ------
     ValueError
@@ -96,7 +101,7 @@ def save_pack(frames, path):
 
 def load_pack(path, split=None):
     """
-    Frames of a packed file.
+    Read the frames of a packed file.
 
     Parameters
     ----------
@@ -128,10 +133,11 @@ def load_pack(path, split=None):
 
 class CropSampler:
     """
-    Random crops, drawn by region first so that a long series does not dominate.
+    Sampler of random crops.
 
-    The batch of a step depends on the seed and the step alone, so that a resumed
-    training sees what an uninterrupted one would have seen.
+    It draws a region first, so that a long series does not dominate.  The batch of a step depends
+    on the seed and the step alone, so that a resumed training gets the same batches as one that
+    was not interrupted.
 
     Parameters
     ----------
@@ -142,7 +148,7 @@ class CropSampler:
         Crops in a batch.
     seed : int
     quiet_std : float
-        Crops with a standard deviation below this (Gauss) are drawn anew half of the time.
+        Half of the crops with a standard deviation below this, in Gauss, are replaced.
     """
 
     def __init__(self, frames, size, batch, seed=0, quiet_std=15.0):
@@ -150,13 +156,7 @@ class CropSampler:
         self._fields, self._foreshortening, regions = [], [], {}
         for frame in frames:
             pad = [(0, max(0, size + 8 - n)) for n in frame.field.shape]
-            field = frame.field
-            while any(after for _, after in pad):
-                step = [
-                    (0, min(after, n - 1)) for (_, after), n in zip(pad, field.shape, strict=True)
-                ]
-                field = np.pad(field, step, mode="reflect")
-                pad = [(0, max(0, size + 8 - n)) for n in field.shape]
+            field = np.pad(frame.field, pad, mode="reflect")
             regions.setdefault(frame.region, []).append(len(self._fields))
             self._fields.append(field)
             self._foreshortening.append(frame.foreshortening)
@@ -167,6 +167,7 @@ class CropSampler:
         self._weights = weights / weights.sum()
 
     def _draw(self, rng):
+        """Draw a crop, turned and mirrored at random, and the sides of its pixels."""
         for _ in range(1000):
             region = rng.choice(len(self._members), p=self._weights)
             number = rng.choice(self._members[region], p=self._shares[region])
@@ -189,7 +190,7 @@ class CropSampler:
         )
 
     def _sides(self, number, y, x):
-        """Lengths of the sides of a frame's pixel, along x and along y."""
+        """Return the lengths of the sides of a frame's pixel, along x and along y."""
         nodes = self._foreshortening[number]
         if nodes is None:
             return np.ones(2, np.float32)
@@ -200,7 +201,11 @@ class CropSampler:
 
     def __call__(self, step):
         """
-        The batch of a step.
+        Draw the batch of a step.
+
+        Parameters
+        ----------
+        step : int
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """
-One packed training file from a folder of HMI magnetograms.
+Packing of HMI magnetograms into one training file.
 
-The headers of all FITS files in the folder are read (SHARP patches, cut-outs and full disks), and
-its splits.json if it has one.
+The FITS files of the folder may be SHARP patches, cut-outs and full disks.  Their headers say what
+they are, and the folder's splits.json, if it has one, which regions are held out.
 """
 
 from __future__ import annotations
@@ -48,22 +48,21 @@ class PackConfig:
     largest_longitude : float
         Distance from the central meridian, in degrees, above which a frame is left out.
     foreshortened_from : float
-        Distance from the central meridian from which a CEA frame is also taken as it
-        looked on the CCD.
+        Distance from the central meridian, in degrees, from which a CEA frame is also taken as
+        it looked on the CCD.
     oversampled_from : float
-        Distance from which a CEA frame of a training region is taken only as it looked on the
-        CCD: its own pixels are finer than what HMI resolved.  A model that does not know how the
-        pixels are foreshortened learns from them to draw too little of the finest structure.
+        Distance, likewise, from which a CEA frame of a training region is taken only as it looked
+        on the CCD: its own pixels are finer than what HMI resolved.  From such pixels a model that
+        does not know their foreshortening learns to draw too little of the finest structure.
     thinning : tuple of tuple
-        Pairs of a HARP number and a step n, for long series of near copies: every n-th frame of
-        the series is taken.
+        Pairs of a HARP number and a number n, for long series of near copies: only every n-th
+        frame of the series is taken.
     shares : tuple of tuple
         Split and its share of the regions, for a folder without ``splits.json``; the rest is
-        "train".  Regions that the embedded model was not trained on keep the split that they
-        have there.
+        "train".  See `~sunpy_superres.datasets.splits.split_region`.
     buffer : float
         Days.  Frames without a region's number (full disks, say) are split by solar rotation;
-        those as near as this to a rotation of another split are left out.
+        those within this time of a rotation of another split are left out.
     """
 
     largest_noise: float = 16.5
@@ -100,7 +99,7 @@ def squeeze_to_ccd(field, longitude, latitude):
 
 def view_region(name, region, split, field, smap, config=PackConfig()):
     """
-    Frames of one magnetogram: as it is, and as it looked on the CCD if it was remapped.
+    Make the frames of one magnetogram: as it is, and as it looked on the CCD if it was remapped.
 
     Parameters
     ----------
@@ -109,7 +108,7 @@ def view_region(name, region, split, field, smap, config=PackConfig()):
     field : numpy.ndarray
         Gauss, NaN where missing.
     smap : `~sunpy.map.GenericMap`
-        Where the field lies; LON_FWT and LAT_FWT are the place of the region.
+        Map of the field, for its coordinates; LON_FWT and LAT_FWT are the place of the region.
     config : PackConfig
 
     Yields
@@ -127,7 +126,7 @@ def view_region(name, region, split, field, smap, config=PackConfig()):
 
 
 def _foreshortening_at_nodes(smap):
-    """`Frame.foreshortening` of a Map."""
+    """Measure the `Frame.foreshortening` of a Map."""
     if is_helioprojective(smap):
         return None
     y, x = (NODE * np.arange(-(-n // NODE) + 1) for n in smap.data.shape)
@@ -136,7 +135,7 @@ def _foreshortening_at_nodes(smap):
 
 def frames_of_maps(source, config=PackConfig()):
     """
-    Frames of HMI magnetograms, by their headers.
+    Make the frames of HMI magnetograms, by their headers.
 
     A warning names what `~sunpy_superres.datasets.splits.find_hmi_maps` leaves out.  Frames of
     the training split are also left out, silently, if they are noisy or near the limb, as
@@ -195,10 +194,10 @@ def thin_frames(frames, limit=64.0):
     Raises
     ------
     ValueError
-        If one frame of each region is still too much.
+        If one frame of each region is still more than the limit.
     """
     kept = list(frames)
-    # Two bytes for each pixel, and some for the names.
+    # A frame takes two bytes for each pixel, and some for its names.
     while sum(2 * f.field.size + 256 for f in kept) > limit * 2**20:
         pixels, numbers = {}, {}
         for frame in kept:
@@ -219,7 +218,7 @@ def thin_frames(frames, limit=64.0):
 
 def pack_folder(data, path, limit=64.0, config=PackConfig()):
     """
-    Write the frames of a folder into one packed file, thinned until they fit.
+    Write the frames of a folder into one packed file, and leave out some if they do not fit.
 
     Parameters
     ----------

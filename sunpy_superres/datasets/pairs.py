@@ -44,11 +44,11 @@ class PairRecord:
     mdi_time, hmi_time : str
         Times of the observations, UTC.
     shift : tuple of float
-        Distance of HMI's coordinates from MDI's in the middle of the frame, in MDI pixels along
-        rows and columns; it has been taken out.
+        How far HMI lay from MDI by their headers, in the middle of the frame, in MDI pixels along
+        rows and columns; the registration has removed it.
     deformation : tuple of float
-        The same for rotation, scale and shear: movement of rows and of columns per row, then per
-        column.
+        The rotation, scale and shear that it has removed: change of row and of column per row,
+        then per column.
     correlation : float
         Correlation of the MDI frame with HMI observed through MDI, after the registration.
     """
@@ -70,7 +70,7 @@ class AlignedPair:
     frame, good, noise : numpy.ndarray
         See `~sunpy_superres.maps.magnetogram.Magnetogram`; ``(ny, nx)``.
     target : numpy.ndarray
-        HMI Gauss, ``(4 ny, 4 nx)``; NaN where HMI saw nothing.
+        HMI Gauss, ``(4 ny, 4 nx)``; NaN where HMI has no data.
     record : PairRecord
     """
 
@@ -89,7 +89,7 @@ def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
     ----------
     mdi_maps, hmi_maps : sequence of `~sunpy.map.GenericMap`
     largest_gap : `~astropy.units.Quantity`
-        MDI Maps without an HMI Map as near as this are left out.
+        MDI Maps without an HMI Map within this time are left out.
 
     Returns
     -------
@@ -106,17 +106,18 @@ def match_pairs(mdi_maps, hmi_maps, largest_gap=6 * u.min):
     return pairs
 
 
-#: Fine pixel, from 0, under the middle of MDI's first; and the grid of fine pixels.
+#: Fine pixel, from 0, under the middle of MDI's first; and matrix and origin, for `_fine_grid`, of
+#: the grid that MDI's header gives.
 _FIRST = (FACTOR - 1) / 2
 _REGULAR = (FACTOR * np.eye(2), np.full(2, _FIRST))
 
 
 def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
     """
-    An empty Map with `FACTOR` times the pixels along each side.
+    Make an empty Map with `FACTOR` times the pixels along each side.
 
-    Its coordinates are those that the header says for the fine pixel ``origin + matrix @ i`` where
-    the frame has its pixel ``i`` (row, column).
+    Its fine pixel under the frame's pixel ``i`` (row, column) has the coordinates that the
+    frame's header gives for the fine pixel ``origin + matrix @ i``.
     """
     shape = tuple(FACTOR * n for n in mdi_map.data.shape)
     meta = rebin_meta(mdi_map.meta, shape, FACTOR)
@@ -130,15 +131,13 @@ def _fine_grid(mdi_map, matrix=_REGULAR[0], origin=_REGULAR[1]):
     linear = np.diag(scale) @ mdi_map.rotation_matrix @ matrix
     meta = {k: v for k, v in meta.items() if not k.startswith(("crota", "cd1_", "cd2_"))}
     meta["cdelt1"], meta["cdelt2"] = (float(s) for s in scale)
-    for row in (0, 1):
-        for column in (0, 1):
-            value = linear[row, column] / scale[row]
-            meta[f"pc{row + 1}_{column + 1}"] = float(value)
+    for row, column in np.ndindex(2, 2):
+        meta[f"pc{row + 1}_{column + 1}"] = float(linear[row, column] / scale[row])
     return sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta)
 
 
-def _through_mdi(field, known, scale):
-    """HMI's field as MDI reads it, and where that rests on known pixels."""
+def _observe_through_mdi(field, known, scale):
+    """Return HMI's field as MDI reads it, and where MDI's pixel and blur see known pixels."""
     known_part = torch.from_numpy(known.astype(np.float32))[None, None]
     values = torch.from_numpy(np.where(known, field, 0).astype(np.float32))[None, None]
     visible_fraction = blurred_mean(known_part, MDI, scale)
@@ -146,8 +145,8 @@ def _through_mdi(field, known, scale):
     return reading, visible_fraction[0, 0].numpy() > 0.9
 
 
-def _averaged_at_each(field, known, scale):
-    """HMI's field as MDI averages it, around the lower left corner of each fine pixel."""
+def _average_around_each(field, known, scale):
+    """Average HMI's field as MDI does, around the lower left corner of each fine pixel."""
 
     def mean(values):
         values = ndimage.gaussian_filter(values, MDI.blur_sigma(scale), mode="nearest")
@@ -156,18 +155,18 @@ def _averaged_at_each(field, known, scale):
     return mean(np.where(known, field, 0.0)) / np.maximum(mean(known.astype(float)), 0.05)
 
 
-def _seen(source, hmi_map, matrix, origin, scale):
-    """HMI on a fine grid, where it is known, what MDI reads there, and where that is sure."""
+def _observe_on_grid(source, hmi_map, matrix, origin, scale):
+    """Return HMI on a fine grid, where it is known, MDI's reading of it, and where that is sure."""
     field, known = resample_to(_fine_grid(source, matrix, origin), hmi_map)
-    return field, known, *_through_mdi(field, known, scale)
+    return field, known, *_observe_through_mdi(field, known, scale)
 
 
-def _registered(magnetogram, hmi_map, scale):
-    """Matrix and origin, for `_fine_grid`, on which HMI lies as the frame does."""
+def _find_grid(magnetogram, hmi_map, scale):
+    """Find the matrix and the origin, for `_fine_grid`, with which HMI agrees with the frame."""
     matrix, origin = _REGULAR
-    # Twice: what a large shift brings in at the edges counts in the second.
+    # Twice, since after a large shift other pixels of HMI lie on the frame.
     for _ in range(2):
-        _, _, reading, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
+        _, _, reading, sure = _observe_on_grid(magnetogram.map, hmi_map, matrix, origin, scale)
         used = sure & magnetogram.good
         if used.sum() < 256:
             raise ValueError(
@@ -180,12 +179,12 @@ def _registered(magnetogram, hmi_map, scale):
             normalization=None,
         )
         origin = origin - FACTOR * found
-    field, known, _, sure = _seen(magnetogram.map, hmi_map, matrix, origin, scale)
-    # An even number of pixels is averaged around its corner, half a pixel on.
+    field, known, _, sure = _observe_on_grid(magnetogram.map, hmi_map, matrix, origin, scale)
+    # The average over an even number of pixels lies on a corner, half a pixel from a centre.
     matrix, start = register_grid(
         magnetogram.frame,
         sure & magnetogram.good,
-        _averaged_at_each(field, known, scale),
+        _average_around_each(field, known, scale),
         matrix,
         _REGULAR[1] + 0.5,
     )
@@ -196,11 +195,10 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     """
     Register HMI's field on the grid of an MDI Map, four times finer.
 
-    HMI is reprojected to the grid, observed through MDI, and its shift against the frame found
-    by cross-correlation; then
-    `~sunpy_superres.datasets.registration.register_grid` finds by which rotation and scale the
-    headers differ.  The coordinates are moved and HMI reprojected once more, so that it is
-    interpolated only once.
+    HMI is reprojected to the grid and observed through MDI, and its shift against the frame is
+    found by cross-correlation.  Then `~sunpy_superres.datasets.registration.register_grid` finds
+    by which rotation and scale the headers differ.  With corrected coordinates HMI is reprojected
+    anew, so that the result was interpolated only once.
 
     Parameters
     ----------
@@ -220,9 +218,9 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     Raises
     ------
     TypeError
-        If one is no magnetogram.
+        If ``mdi_map`` is not an MDI magnetogram, or ``hmi_map`` not one of a magnetic field.
     ValueError
-        If the pair is bad: too far apart in time or on the sky, or of another field.
+        If the two are too far apart in time or on the sky, or do not show the same field.
     """
     times = [observation_time(mdi_map), observation_time(hmi_map)]
     gap = abs((times[1] - times[0]).to(u.min))
@@ -234,7 +232,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     magnetogram = read_magnetogram(mdi_map)
     source = magnetogram.map
     scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
-    matrix, origin = _registered(magnetogram, hmi_map, scale)
+    matrix, origin = _find_grid(magnetogram, hmi_map, scale)
     middle = (np.array(source.data.shape) - 1) / 2
     moved = (origin + matrix @ middle - _REGULAR[1]) / FACTOR - middle
     if np.abs(moved).max() > largest_shift:
@@ -242,7 +240,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
             f"HMI is {moved[0]:+.1f}, {moved[1]:+.1f} MDI pixels off, which is more than "
             f"{largest_shift}; check the coordinates of both Maps, or give a larger largest_shift."
         )
-    field, known, reading, covered = _seen(source, hmi_map, matrix, origin, scale)
+    field, known, reading, covered = _observe_on_grid(source, hmi_map, matrix, origin, scale)
     used = covered & magnetogram.good
     together = float(np.corrcoef(magnetogram.frame[used], reading[used])[0, 1])
     if not together >= correlation:
@@ -276,7 +274,7 @@ def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
     Yields
     ------
     time : `~astropy.time.Time`
-        When MDI observed.
+        Time of the MDI observation.
     pair : AlignedPair, TypeError or ValueError
         The error of `align_pair` if it refuses the pair.
     """
@@ -292,7 +290,7 @@ def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
 
 def save_pairs(pairs, path):
     """
-    Write pairs, with their records, into one safetensors file, completely or not at all.
+    Write pairs, with their records, into one safetensors file.
 
     Parameters
     ----------

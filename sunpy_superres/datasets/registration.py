@@ -9,27 +9,24 @@ from sunpy_superres.instruments import MDI
 
 __all__ = ["register_grid"]
 
-#: Gauss above which fields count by their logarithm: spots would decide alone otherwise.
-_COMPRESSED = 50.0
-#: Rotation, scale and shear by which two pointings may be expected to differ (0.01: 0.6 degrees).
-_DEFORMATION = 0.01
-
-#: Shift that may be expected to be left, in MDI pixels.
-_SHIFT = 1.0
-#: Pixels that are compared, at most and at least.
+#: Gauss above which fields count by their logarithm; otherwise spots alone would decide.
+_COMPRESSED_FROM = 50.0
+#: Standard deviation of the rotation, scale and shear between two pointings that is expected
+#: (0.01 is 0.6 degrees), and of the shift in MDI pixels.
+_DEFORMATION, _SHIFT = 0.01, 1.0
+#: Largest and smallest number of pixels that are compared.
 _ENOUGH, _TOO_FEW = 200_000, 64
 
 
 def register_grid(frame, good, image, matrix, origin):
     """
-    Where the pixels of an MDI frame lie on a finer image, to a few hundredths of a pixel.
+    Find where the pixels of an MDI frame lie on a finer image, to a few hundredths of a pixel.
 
     Two pointings may differ in roll and scale: in two real pairs a shift alone leaves the corners
     of an active region off by 0.4 MDI pixels.  (Published values of MDI's roll error are about 0.2
     degrees.  The scale that these pairs show comes from how their source had resized them.)
-    The affine grid is found by least squares on compressed fields, with the gain and the zero
-    level free and a normal prior on shift and deformation, which keeps frames that show nothing
-    nearly as they are.
+    The affine grid is found by least squares on compressed fields.  Gain and zero level are free;
+    a normal prior on shift and deformation leaves frames without structure nearly as they are.
 
     Parameters
     ----------
@@ -40,9 +37,9 @@ def register_grid(frame, good, image, matrix, origin):
     image : numpy.ndarray
         HMI Gauss, finite, as MDI would average it around each of the image's pixels.
     matrix : array-like
-        ``(2, 2)``; steps along the image's rows and columns for one along the frame's.
+        ``(2, 2)``; steps along the image's rows and columns for one step along the frame's.
     origin : array-like
-        Row and column of the image under the frame's pixel 0, 0, within a pixel or two of MDI.
+        Row and column of the image under the frame's pixel 0, 0, right to a pixel or two of MDI.
 
     Returns
     -------
@@ -68,7 +65,7 @@ def register_grid(frame, good, image, matrix, origin):
     chosen = chosen[:: len(chosen) // _ENOUGH + 1]
     index = np.array(np.unravel_index(chosen, frame.shape), float)
     middle = (np.array(frame.shape)[:, None] - 1) / 2
-    seen = _compressed(frame.flat[chosen] / MDI.gain)
+    seen = _compress(frame.flat[chosen] / MDI.gain)
     seen = seen - seen.mean()
     spline = ndimage.spline_filter(np.asarray(image, float))
 
@@ -81,7 +78,7 @@ def register_grid(frame, good, image, matrix, origin):
         deformed, centre = grid(parameters)
         where = centre + deformed @ (index - middle)
         hmi = ndimage.map_coordinates(spline, where, order=3, mode="nearest", prefilter=False)
-        hmi = _compressed(hmi)
+        hmi = _compress(hmi)
         hmi = hmi - hmi.mean()
         return seen - hmi * (seen @ hmi) / max(hmi @ hmi, 1e-9)
 
@@ -98,5 +95,5 @@ def register_grid(frame, good, image, matrix, origin):
     return deformed, (centre - deformed @ middle)[:, 0]
 
 
-def _compressed(field):
-    return np.arcsinh(field / _COMPRESSED)
+def _compress(field):
+    return np.arcsinh(field / _COMPRESSED_FROM)

@@ -1,4 +1,4 @@
-"""HMI magnetograms of a folder, and which split their region belongs to."""
+"""HMI magnetograms of a folder, and the splits of their regions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
+from sunpy_superres.warning import warn_user
 
 __all__ = [
     "ANY_QUALITY",
@@ -40,15 +40,15 @@ __all__ = [
 HELD_OUT = ("test", "validation")
 #: File, in a folder of magnetograms, that names the regions of these splits.
 SPLITS_FILE = "splits.json"
-#: Subfolder of MDI/HMI pairs, which are no magnetograms to train on.
+#: Subfolder of MDI/HMI pairs, which are not used for training.
 PAIRS = "pairs"
 #: Shares of the regions that a folder without such a file holds out; the rest is "train".
 SHARES = (("test", 0.2), ("validation", 0.1))
-#: Days in which frames without a region's number are one region: a solar rotation.
-_BLOCK = 27.2753
-#: Days; frames as near as this to a rotation of another split belong to none.
+#: Days of a solar rotation; the frames without a region's number in one rotation are one region.
+_ROTATION = 27.2753
+#: Days; frames within this time of a rotation of another split belong to none.
 BUFFER = 3.0
-#: Largest QUALITY of an HMI magnetogram that can be used; lower bits are notes.
+#: Largest QUALITY of a usable HMI magnetogram; the bits within it mark minor problems.
 LARGEST_QUALITY = 0xFFFF
 #: The limit for frames that have been chosen by hand.
 ANY_QUALITY = 0xFFFFFFFF
@@ -56,7 +56,7 @@ ANY_QUALITY = 0xFFFFFFFF
 
 def read_splits(folder=None):
     """
-    Regions that are held out, and the split of each.
+    Read which regions are held out, and the split of each.
 
     Parameters
     ----------
@@ -105,9 +105,10 @@ def read_splits(folder=None):
 
 @functools.cache
 def _regions_of_default_model():
-    """The same of the embedded model; its configuration has HARP numbers or names of regions."""
+    """Read the split of each region that the embedded model was not trained on."""
     text = (files("sunpy_superres") / "weights" / "config.json").read_text(encoding="utf-8")
     held_out = json.loads(text)["training"]["held out"]
+    # The configuration has HARP numbers or names of regions.
     return {
         f"harp{region}" if isinstance(region, int) else region: split
         for split, regions in held_out.items()
@@ -117,7 +118,7 @@ def _regions_of_default_model():
 
 def split_region(region, shares=SHARES):
     """
-    Split of a region, by its name alone: the same whatever else is in the folder.
+    Choose the split of a region by its name alone, so that it does not depend on other regions.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def split_region(region, shares=SHARES):
 
 def assign_split(smap, shares=SHARES, buffer=BUFFER, splits=None):
     """
-    Region of a Map and its split; None for the latter in the buffer between two.
+    Find the region of a Map, and its split.
 
     Parameters
     ----------
@@ -154,6 +155,12 @@ def assign_split(smap, shares=SHARES, buffer=BUFFER, splits=None):
     splits : dict, optional
         From `read_splits`, for a folder that names its regions; shares and buffer do not count
         then.
+
+    Returns
+    -------
+    region : str
+    split : str or None
+        None within the buffer between rotations of two splits.
     """
     number = smap.meta.get("harpnum")
     day = None if number else observation_time(smap).jd
@@ -166,26 +173,27 @@ def assign_split(smap, shares=SHARES, buffer=BUFFER, splits=None):
 
 
 def _rotation(day):
-    return f"rotation{int(day // _BLOCK)}"
+    return f"rotation{int(day // _ROTATION)}"
 
 
 def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     """
-    HMI magnetograms of a folder, or of an iterable of files and Maps.
+    Read the HMI magnetograms of a folder, or of an iterable of files and Maps.
 
-    A warning names what is left out: what is no magnetogram in Gauss at HMI's plate scale, or
-    has a QUALITY bit that says not to use it.
+    Files and Maps that are not magnetograms in Gauss at HMI's plate scale, or whose QUALITY says
+    not to use them, are left out; a warning names each.
 
     Parameters
     ----------
     source : path-like or iterable of path-like and `~sunpy.map.GenericMap`
-        Of a folder, the subfolder ``pairs`` does not count.
+        The subfolder ``pairs`` of a folder is not read.
     largest_quality : int
+        Magnetograms with a larger QUALITY are left out.
 
     Yields
     ------
     name : str
-        Path within the folder, or "map" and a number.
+        Path within the folder, path as given, or "map" and a number.
     smap : `~sunpy.map.GenericMap`
 
     Raises
@@ -212,7 +220,7 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
                 smap = item if given else read_map(item, "HMI")
                 smap = _check_usable(smap, largest_quality)
         except (OSError, TypeError, ValueError, LookupError) as error:
-            warnings.warn(f"{name} is left out: {error}", SuperResWarning, stacklevel=2)
+            warn_user(f"{name} is left out: {error}")
             continue
         yield name, smap
 
@@ -222,7 +230,7 @@ def _within(path, folder):
 
 
 def _check_usable(smap, largest_quality):
-    """The Map, with a unit; raises a sentence about why it cannot be used."""
+    """Return the Map with a unit; if it is not usable, raise an error that says why."""
     if field_unit(smap) is None:  # SHARP series leave BUNIT out of some files
         smap = sunpy.map.Map(smap.data, dict(smap.meta, bunit="Gauss"))
     scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))

@@ -1,5 +1,5 @@
 """
-Speed and memory, in one run on one machine.
+Speed and memory of the package on this machine.
 
 ``python -m sunpy_superres.benchmark`` prints the time and the peak memory of an active region and
 of a full disk, where the time goes, how it grows with pixels and samples, and the procedure of
@@ -30,23 +30,23 @@ __all__ = [
     "benchmark_frame",
 ]
 
-#: MDI pixels of a 1024 x 1024 crop of HMI pixels along a side.
+#: MDI pixels along a side of a crop of 1024 x 1024 HMI pixels.
 _CROP = 256
-#: Steps of the published sampler, and the work of its autoencoder on such a crop: encoding and
-#: decoding, TFLOP.
+#: Steps of the published sampler, and the work in TFLOP of its autoencoder, which encodes and
+#: decodes such a crop.
 _PUBLISHED_STEPS, _PUBLISHED_AUTOENCODER = 1000, 14.0
 #: Name of this module, however it is run.
 _NAME = "sunpy_superres.evaluation.benchmark"
-#: The stages that the networks and the sampler record; the core of a network is one of them.
+#: Stages that the networks and the sampler record for the profiler; one is the network's core.
 _STAGES = ("encode", "network", "decode", "consistency")
 _NETWORK = "network"
-#: MDI pixels along the sides for the scaling.
-_SCALING = (64, 128, 256, 512)
+#: MDI pixels along the sides, and numbers of members, that show how the time grows.
+_SIDES, _COUNTS = (64, 128, 256, 512), (1, 2, 4, 8)
 
 
 def benchmark_frame(side):
     """
-    A simulated MDI frame: the embedded example, repeated; a full disk at 1024 pixels.
+    Make a simulated MDI frame by repeating the embedded example; 1024 pixels give a full disk.
 
     Parameters
     ----------
@@ -74,14 +74,14 @@ def benchmark_frame(side):
 
 def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
     """
-    FLOP/s of a plain 3 x 3 convolution of 128 channels: what this machine can do.
+    Measure the FLOP/s of a plain 3 x 3 convolution of 128 channels, a peak for this machine.
 
     Parameters
     ----------
     dtype : str
         Name of a torch dtype.
     seconds : float
-        How long it is tried; the best time counts.
+        How long the convolution is repeated; the shortest time counts.
     """
     import torch
 
@@ -119,7 +119,7 @@ class _CorePixels:
 
 def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
     """
-    Floating-point operations of a network for an MDI pixel, counted by torch on a small frame.
+    Count the floating-point operations of a network for an MDI pixel, by torch on a small frame.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
     Returns
     -------
     prepare, draw, core : float
-        Once for a frame, for each member, and for one evaluation of the network's core.
+        Operations once for a frame, for each member, and for one evaluation of the network's core.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -159,7 +159,7 @@ def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
 
 def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
     """
-    One super-resolution in this process, after a small one to warm up.
+    Time one super-resolution in this process, after a small one to warm up.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
         started = time.perf_counter()
         super_resolve(frame, n_samples=n_samples, progress=False, **options)
         seconds = time.perf_counter() - started
-        # Before the profile is read, which takes memory of its own.
+        # Taken before the profile is read, since that needs memory too.
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     spent = {
         event.key: event.cpu_time_total / 1e6
@@ -210,7 +210,7 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
 
 def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
     """
-    The published procedure on a crop of 1024 x 1024 HMI pixels, by untrained networks.
+    Time the published procedure on a crop of 1024 x 1024 HMI pixels, with untrained networks.
 
     Parameters
     ----------
@@ -223,8 +223,8 @@ def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
     Returns
     -------
     dict
-        "step" and "autoencoder" in seconds, the latter timed where diffusers is installed, else
-        from the convolutions' peak; and their "total" for one sample.
+        Seconds: "step"; "autoencoder", which is timed if diffusers is installed, and computed from
+        the convolution peak otherwise; and the "total" of one sample.
     """
     import torch
 
@@ -262,7 +262,7 @@ def published_seconds(dtype="bfloat16", steps=3, side=_CROP) -> dict:
 
 
 def _in_a_process(function, **options):
-    """Result of one of this module's functions in a process of its own, for its peak memory."""
+    """Call a function of this module in a process of its own, which has its own peak memory."""
     call = json.dumps({"function": function, "options": options})
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", _NAME, call],
@@ -273,7 +273,8 @@ def _in_a_process(function, **options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _row(label, found, peak):
+def _print_row(label, found, peak):
+    """Print a row of the table: time, memory and stages of a result of `measure`."""
     total = found["seconds"]
     shares = ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in found["stages"].items())
     part = f"{found['flops'] / 1e9:.0f} GFLOP/s, {100 * found['flops'] / peak:.0f} % of the peak"
@@ -282,15 +283,22 @@ def _row(label, found, peak):
     )
 
 
-def _scaling(name, values, times):
-    """Exponent of a power law through the largest two."""
+def _print_scaling(name, values, times):
+    """Print the times, and the exponent of a power law through the last two."""
     slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
     listed = ", ".join(f"{v}: {t:.2f} s" for v, t in zip(values, times, strict=True))
     print(f"{name:34} {listed}; the last two as the power {slope:.2f}")
 
 
 def main(arguments=None):
-    """Command line."""
+    """
+    Run ``python -m sunpy_superres.benchmark``.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The command line, without the program's name.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0].startswith("{"):
         call = json.loads(arguments[0])
@@ -322,22 +330,19 @@ def main(arguments=None):
         for dtype in options.dtypes:
             for n in options.samples:
                 found = _in_a_process("measure", side=side, n_samples=n, dtype=dtype, **common)
-                _row(f"{side} x {side}, {dtype}, {n} samples", found, peaks[dtype])
+                _print_row(f"{side} x {side}, {dtype}, {n} samples", found, peaks[dtype])
     dtype = options.dtypes[0]
+
+    def time_one(side, n):
+        return _in_a_process("measure", side=side, n_samples=n, dtype=dtype, **common)["seconds"]
+
     if not options.no_scaling:
-        times = [
-            _in_a_process("measure", side=s, n_samples=1, dtype=dtype, **common)["seconds"]
-            for s in _SCALING
-        ]
-        _scaling(f"sides, {dtype}, 1 sample", _SCALING, times)
-        counts = (1, 2, 4, 8)
-        times = [
-            _in_a_process("measure", side=128, n_samples=n, dtype=dtype, **common)["seconds"]
-            for n in counts
-        ]
-        _scaling(f"samples, {dtype}, 128 x 128", counts, times)
+        times = [time_one(side, 1) for side in _SIDES]
+        _print_scaling(f"sides, {dtype}, 1 sample", _SIDES, times)
+        times = [time_one(128, n) for n in _COUNTS]
+        _print_scaling(f"samples, {dtype}, 128 x 128", _COUNTS, times)
     if not options.no_published:
-        ours = _in_a_process("measure", side=_CROP, n_samples=1, dtype=dtype, **common)["seconds"]
+        ours = time_one(_CROP, 1)
         theirs = _in_a_process("published", dtype=dtype)
         print(
             f"1024 x 1024 HMI pixels, {dtype}, one sample: {ours:.2f} s; the published procedure "

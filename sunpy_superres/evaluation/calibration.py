@@ -11,7 +11,7 @@ __all__ = ["calibrate"]
 
 def calibrate(scores, smallest_bin=SMALLEST_BIN) -> dict:
     """
-    Calibration with which the mean has the least error, and the uncertainty is as large as it.
+    Find the calibration whose mean has the least error, and whose uncertainty has its size.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def calibrate(scores, smallest_bin=SMALLEST_BIN) -> dict:
     """
     s = scores.sums
     own, other, cross = (s[f"field_{name}_error"] for name in ("mean", "ensemble", "cross"))
-    # The weight w of least error of (1 - w) ensemble + w regression.
+    # The weight w for which (1 - w) ensemble + w regression has the least error.
     apart = (own + other - 2 * cross).sum()
     weight = float(np.clip((other - cross).sum() / apart, 0, 1)) if apart > 0 else 1.0
     error = (1 - weight) ** 2 * other + 2 * weight * (1 - weight) * cross + weight**2 * own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
@@ -22,24 +23,25 @@ __all__ = ["Comparison", "compare_models", "seconds_of_full_disk", "work_of_full
 
 #: MDI pixels on the disk of a 1024 x 1024 frame.
 _DISK_PIXELS = 7.6e5
-#: Rows of the scores, pooled over pixels, and of the means over frames.
+#: Beginnings of the rows taken from the scores pooled over pixels, and from the means over frames.
 _SCORES = ("RMSE", "correlation", "gradient ratio", "unsigned flux ratio", "power ratio", "within")
 _MEANS = ("PSNR", "SSIM", "active-region area, relative error", "resolved scale", "CRPS")
-#: HMI pixels along a side of the pictures, and Gauss at which they are white.
+#: HMI pixels along a side of a panel of the figure, and the field in Gauss that is white.
 _SIDE, _WHITE = 160, 800.0
 
 
 def work_of_full_disk(model, n_samples=1) -> float:
     """
-    Floating-point operations of the networks for one full disk, without the tiles' margins.
+    Count the floating-point operations of the networks for one full disk.
 
-    Counted by torch on a small frame, and scaled by the pixels.
+    torch counts them on a small frame, and they are scaled by the pixels; the margins of tiles are
+    left out.
 
     Parameters
     ----------
     model : Model
     n_samples : int
-        Draws; a deterministic network makes one.
+        Number of draws; a deterministic network makes one.
     """
     network = model.network
     n_samples, num_steps = network.limit_sampling(n_samples, model.config["sampler"]["num_steps"])
@@ -49,9 +51,9 @@ def work_of_full_disk(model, n_samples=1) -> float:
 
 def seconds_of_full_disk(model, side=256) -> float:
     """
-    Time of one draw of a full disk on this machine, scaled from a smaller frame by the pixels.
+    Time one draw of a full disk on this machine, from Map to Maps.
 
-    From Map to Maps; the time is proportional to the pixels but for the margins of tiles.
+    A smaller frame is timed, and its time scaled by the pixels; the margins of tiles are left out.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def seconds_of_full_disk(model, side=256) -> float:
 
 
 class _Look:
-    """Gathers comparisons, and the maps from which the picture is chosen."""
+    """Gathers comparisons, and the maps from which the figure is made."""
 
     def __init__(self):
         self.gathered = Gathered()
@@ -90,8 +92,9 @@ class Comparison:
         A row for each score, a column for the baseline and for each model; masked where a score
         does not apply.
     looks : dict of str to _Look
-        What was gathered of each model, by its name.
+        Comparisons and maps of each model, by its name.
     split : str
+        Beginning of the files' names.
     """
 
     def __init__(self, table, looks, split):
@@ -99,7 +102,7 @@ class Comparison:
 
     def figure(self):
         """
-        The input, HMI, and one draw of each model, where the field of a frame is strongest.
+        Draw the input, HMI, and one draw of each model, where the field is strongest.
 
         Returns
         -------
@@ -112,7 +115,7 @@ class Comparison:
         strength = [np.nansum(np.abs(frame.hmi_map.data) > 200) for frame, _ in truths]
         chosen = int(np.argmax(strength))
         frame, baseline = truths[chosen]
-        # Real pairs have HMI on a grid of its own.
+        # The HMI Map of a real pair has a grid of its own.
         hmi, known = resample_to(looks[0].samples[chosen], frame.hmi_map)
         hmi = np.where(known, hmi, np.nan)
         rows, columns = _strongest(hmi, _SIDE)
@@ -161,35 +164,29 @@ class Comparison:
 
 
 def _strongest(field, side):
-    """Slices of the window, on whole MDI pixels, that holds most unsigned field."""
-    side = [min(side, n // FACTOR * FACTOR) for n in field.shape]
-    strength = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    best, where = -1.0, (0, 0)
-    for y in range(0, field.shape[0] - side[0] + 1, FACTOR):
-        for x in range(0, field.shape[1] - side[1] + 1, FACTOR):
-            inside = (
-                strength[y + side[0], x + side[1]] - strength[y, x + side[1]]
-                - strength[y + side[0], x] + strength[y, x]
-            )  # fmt: skip
-            if inside > best:
-                best, where = inside, (y, x)
-    return tuple(slice(start, start + n) for start, n in zip(where, side, strict=True))
+    """Find the slices of the window, on whole MDI pixels, with the largest unsigned field."""
+    down, across = (min(side, n // FACTOR * FACTOR) for n in field.shape)
+    total = np.pad(np.nan_to_num(np.abs(field)).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = total[down:, across:] - total[:-down, across:]
+    inside = (inside - total[down:, :-across] + total[:-down, :-across])[::FACTOR, ::FACTOR]
+    y, x = (FACTOR * int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(y, y + down), slice(x, x + across)
 
 
 def compare_models(data, models, split="test", *, n_samples=8, progress=True, **options):
     """
-    Score several models on the same frames, and calibrated bicubic interpolation beside them.
+    Score several models, and calibrated bicubic interpolation, on the same frames.
 
     Parameters
     ----------
     data : path-like
         Folder of HMI magnetograms.
     models : sequence of str, path-like or Model
-        Their names, in the table, are those of their folders.
+        In the table, a model has the name of its folder.
     split, n_samples, progress
         As in `~sunpy_superres.evaluation.evaluate.evaluate`.
     **options
-        Passed on to it, such as ``noise=24 * u.G``.
+        Other arguments of that function, such as ``noise=24 * u.G``.
 
     Returns
     -------
@@ -229,7 +226,7 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
 
 
 def _column(scores, look, kind):
-    """Scores of the baseline or of one draw."""
+    """Collect the scores of the baseline or of one draw."""
     column, table = {}, scores.table()
     for label, value in table.items():
         if label.startswith(_SCORES) and kind in label and "/" not in label:
@@ -239,11 +236,9 @@ def _column(scores, look, kind):
             unit = f" ({row['unit']})" if row["unit"] else ""
             column[row["metric"] + unit] = row[kind]
     maps = [baseline for _, baseline in look.truths] if kind == "bicubic" else look.samples
-    try:
-        truths = [frame.hmi_map for frame, _ in look.truths]
-        column["Frechet distance"] = float(metrics.frechet_distance(maps, truths))
-    except ValueError:
-        pass  # too few pixels for it
+    truths = [frame.hmi_map for frame, _ in look.truths]
+    with contextlib.suppress(ValueError):  # the Maps have too few pixels
+        column["Frechet distance"] = metrics.frechet_distance(maps, truths)
     if kind == "sample" and scores.sums["members"] > scores.sums["maps"]:
         column["spread / skill"] = table["spread / skill of mean"]
     return column

@@ -10,6 +10,7 @@ from astropy.nddata import block_replicate
 from sunpy_superres.evaluation.scores import Scores, score
 from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.maps.geometry import plate_scale
+from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
@@ -19,14 +20,14 @@ __all__ = ["evaluate", "interpolated_map"]
 
 def interpolated_map(mdi_map, model="default"):
     """
-    Interpolate an MDI Map: the baseline, calibrated and bicubic.
+    Interpolate an MDI Map bicubically, and calibrate it: the baseline of an evaluation.
 
     Parameters
     ----------
     mdi_map : `~sunpy.map.GenericMap`
         In MDI Gauss.
     model : str, path-like or Model
-        Model whose calibration is removed.
+        Model whose ratio of MDI to HMI is removed.
 
     Returns
     -------
@@ -34,8 +35,6 @@ def interpolated_map(mdi_map, model="default"):
         In HMI Gauss, 4 times the pixels.
     """
     import torch
-
-    from sunpy_superres.maps.metadata import rebin_meta
 
     network = load_model(model).network
     frame = np.asarray(mdi_map.data, np.float32)
@@ -79,7 +78,7 @@ def evaluate(
     Returns
     -------
     dict of str to Scores
-        One for each region, and "all".
+        Scores by region, and those of all frames as "all".
     """
     loaded = load_model(model)
     regions, everything = {}, Scores()

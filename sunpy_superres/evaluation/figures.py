@@ -13,17 +13,18 @@ from sunpy_superres.super_resolution import SuperResolution
 
 __all__ = ["Gathered", "first_member"]
 
-#: Edges of the rings of the power ratio: the same for all frames, so that they add up.
+#: Edges of the rings of the power ratio, the same for all frames, so that their mean has a meaning.
 _SCALES = np.geomspace(1.2, 60, 25) * u.arcsec
-#: Rows of `metrics.compare` that are compared by their own size, not by a relative error.
-_PLAIN = (
-    "RMSE MAE PSNR SSIM correlation gradient Wasserstein flux-centre Jaccard Dice power resolved "
-    "coverage error CRPS spread"
-).split()
+#: Beginnings of the rows of `metrics.compare` whose values are averaged; of the others, such as
+#: fluxes, the relative errors are.
+_AVERAGED = (
+    "RMSE", "MAE", "PSNR", "SSIM", "correlation", "gradient", "Wasserstein", "flux centre",
+    "active regions, ", "power", "resolved", "coverage", "error", "CRPS", "spread",
+)  # fmt: skip
 
 
 def first_member(result):
-    """The first member as a Map, with the uncertainty that belongs to it."""
+    """Return the first member as a Map, with the uncertainty that belongs to it."""
     mean = result.hmi_like
     member = sunpy.map.Map(result.samples.data[0], mean.meta)
     sigma = np.hypot(result.uncertainty.data, member.data - mean.data)
@@ -31,7 +32,7 @@ def first_member(result):
 
 
 def _mean_of_each(lists):
-    """Mean of the finite values of each list; masked where there is none."""
+    """Average the finite values of each list; mask a list without any."""
     finite = [[v for v in values if np.isfinite(v)] for values in lists]
     return MaskedColumn(
         [np.mean(values) if values else np.nan for values in finite],
@@ -41,9 +42,10 @@ def _mean_of_each(lists):
 
 class Gathered:
     """
-    Comparisons, spectra and reliabilities of all frames; `evaluate` calls it with each.
+    Comparisons, spectra and reliabilities of all frames, as ``look`` of `evaluate`.
 
-    The baseline has neither an uncertainty nor an ensemble.
+    They are those of the bicubic baseline, which has neither an uncertainty nor an ensemble, and
+    of the mean and one draw of a model.
     """
 
     def __init__(self):
@@ -71,18 +73,16 @@ class Gathered:
 
     def summary(self) -> Table:
         """
-        Means over the frames.
+        Average the comparisons over the frames.
 
-        The mean value of scores, ratios and distances; the mean absolute relative error, in per
-        cent, of fluxes, areas and lengths.  Masked where no frame has a value.
+        For scores, ratios and distances, the table has the mean value; for fluxes, areas and
+        lengths, the mean absolute relative error in percent.  Masked where no frame has a value.
         """
         labels = {}
         for name, tables in self.tables.items():
             for table in tables:
                 for row in table:
-                    plain = row["metric"].replace(" ", "-").startswith(tuple(_PLAIN)) or (
-                        "Jaccard" in row["metric"] or "Dice" in row["metric"]
-                    )
+                    plain = row["metric"].startswith(_AVERAGED)
                     value = row["value"] if plain else 100 * abs(row["relative_error"])
                     label = row["metric"] if plain else f"{row['metric']}, relative error"
                     unit = row["unit"] if plain else "%"
@@ -95,7 +95,7 @@ class Gathered:
         return table
 
     def mean_ratio(self, name):
-        """Power ratio over all frames: the geometric mean, ring by ring."""
+        """Average the power ratio over all frames: the geometric mean, ring by ring."""
         ratios = self.ratios[name]
         finest = max(r.scale.value.min() for r in ratios)
         coarsest = min(r.scale.value.max() for r in ratios)
@@ -106,21 +106,15 @@ class Gathered:
         )
 
     def pooled_reliability(self, name):
-        """Reliability over all frames: means of the squares, weighted by pixels."""
+        """Pool the reliability over all frames: means of the squares, weighted by pixels."""
         rows = {}
         for table in self.reliabilities[name]:
             for row in table:
                 pixels = row["pixels"]
                 entry = rows.setdefault(float(row["low"].value), np.zeros(5))
-                entry += pixels * np.array(
-                    [
-                        1,
-                        row["uncertainty"].value ** 2,
-                        row["error"].value ** 2,
-                        row["within_1_sigma"],
-                        row["within_2_sigma"],
-                    ]
-                )
+                squares = [row[column].value ** 2 for column in ("uncertainty", "error")]
+                shares = [row[f"within_{k}_sigma"] for k in (1, 2)]
+                entry += pixels * np.array([1, *squares, *shares])
         lows = sorted(rows)
         sums = np.array([rows[low] for low in lows])
         return QTable(
@@ -136,13 +130,13 @@ class Gathered:
 
     def write(self, folder, split):
         """
-        Write the tables (text and CSV) and the plots (PNG) of a split.
+        Print the tables of a split, and write their summary (CSV) and the plots (PNG).
 
         Parameters
         ----------
         folder : `pathlib.Path`
         split : str
-            First part of the files' names.
+            Beginning of the files' names.
         """
         from matplotlib.figure import Figure
 

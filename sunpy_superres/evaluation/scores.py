@@ -14,10 +14,10 @@ __all__ = ["BANDS", "FIELD_EDGES", "POOLING", "SMALLEST_BIN", "Scores", "score"]
 
 #: Edges, in Gauss of the ensemble mean, of the bins of the calibration.
 FIELD_EDGES = np.array([0, 15, 30, 60, 100, 200, 300, 500, 800, 1200, np.inf])
-#: Pixels that a bin must have to be shown, or to be calibrated by itself.
+#: A bin with fewer pixels is not shown, and is calibrated together with its neighbour.
 SMALLEST_BIN = 2000
-#: Width, in pixels, of the pooling of the variance; of 0 to 3, the likelihood of the
-#: validation regions is highest at 1.5 to 2.
+#: Width, in pixels, of the Gaussian that pools the variance.  Of widths from 0 to 3, those of 1.5
+#: to 2 give the validation regions the highest likelihood.
 POOLING = 1.5
 #: Edges, in arcsec, of the bands of the power ratio.
 BANDS = np.array([1.2, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0])
@@ -45,7 +45,7 @@ class Scores:
         self.add(**other.sums)
 
     def table(self) -> dict:
-        """The scores by name, as numbers."""
+        """Compute the scores, by name."""
         s, maps = self.sums, ("bicubic", "mean", "sample")
         pixels = s["pixels"]
         out = {"pixels": int(pixels)}
@@ -80,7 +80,7 @@ class Scores:
 
 def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8):
     """
-    Scores of one ensemble, and of its mean, against the truth on the same grid.
+    Score an ensemble and its mean against the truth on the same grid.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8
     members : numpy.ndarray
         Gauss, ``(n, ny, nx)``.
     chi_square : float
-        Reduced chi-square of the ensemble, observed back.
+        Reduced chi-square between the frame and the ensemble observed through the instrument.
     scale : float
         Arcsec per pixel.
     margin : int
-        Pixels at the edges that do not count.
+        Width of the edges that do not count, in pixels.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8
     n = len(members)
     sample, ensemble_mean = members[0], members.mean(0)
     sigma_sample = np.hypot(sigma_mean, sample - mean)
-    # One member has no spread: what is calibrated then is a spread of 1 G.
+    # One member has no spread; then a spread of 1 G is calibrated.
     variance = pool_variance(members, POOLING) if n > 1 else np.ones(mean.shape, np.float32)
     known = np.zeros(truth.shape, bool)
     known[margin:-margin, margin:-margin] = True

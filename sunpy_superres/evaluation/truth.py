@@ -26,25 +26,25 @@ from sunpy_superres.maps.units import quantity_in
 
 __all__ = ["FrameWithTruth", "frames_with_truth", "read_pairs", "simulate_frames"]
 
-#: MDI's noise, in Gauss, up to which a simulated frame has an INTERVAL of 300 s, else 30 s.
+#: A simulated frame has an INTERVAL of 300 s up to this noise in MDI Gauss, and of 30 s above.
 _LONG_INTERVAL = 18.0
 #: Frames for the calibration lie within this distance from the central meridian, in degrees.
 _LARGEST_LONGITUDE = 60.0
-#: Card of an HMI header that has been registered on its MDI frame.
+#: Card of an HMI header whose coordinates have been registered on its MDI frame.
 _REGISTERED = "registrd"
 
 
 @dataclass(frozen=True)
 class FrameWithTruth:
     """
-    One MDI frame and what HMI saw.
+    One MDI frame, and HMI's of the same field.
 
     Parameters
     ----------
     name : str
         Name of the frame.
     region : str
-        Frames of one region are near copies: their scores are gathered.
+        Name of the region; frames of one region are near copies, and share their scores.
     mdi_map, hmi_map : `~sunpy.map.GenericMap`
     """
 
@@ -56,7 +56,7 @@ class FrameWithTruth:
 
 def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
     """
-    The frames of a split, with what HMI saw.
+    Read or simulate the MDI frames of a split, each with HMI's.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
         to splits; and, for "pairs", its subfolder ``pairs``, see `read_pairs`.
     split : {"test", "validation", "calibration", "pairs", "example"}
         "calibration" is the frame of each training region that is nearest to the central
-        meridian.  "example" is the embedded one: it needs no data and, being simulated, it is no
-        test of a model.
+        meridian.  "example" is the embedded one: it needs no data; it is simulated, so that it
+        does not test a model.
     noise : `~astropy.units.Quantity`
         Noise of simulated frames, in MDI Gauss.
     seed : int
@@ -86,7 +86,7 @@ def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
 
 def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
     """
-    HMI regions of a folder through `~sunpy_superres.simulate_mdi`, in the order of time.
+    Degrade the HMI regions of a folder by `~sunpy_superres.simulate_mdi`, in the order of time.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
 
 
 def _names_of_split(data, split, quality):
-    """Files of a split and their regions, in the order of time."""
+    """Find the files of a split and their regions, in the order of time."""
     splits, found = read_splits(data), []
     for name, smap in find_hmi_maps(data, quality):
         region, own = assign_split(smap, splits=splits)
@@ -133,11 +133,10 @@ def _names_of_split(data, split, quality):
 
 def read_pairs(data):
     """
-    Real MDI/HMI pairs: FITS files in the subfolder ``pairs``, matched by time.
+    Read real MDI/HMI pairs: FITS files in the subfolder ``pairs``, matched by time.
 
-    Both headers place their frame on the Sun.  `~sunpy_superres.datasets.pairs.align_pair` takes
-    out by how much they differ, unless the card REGISTRD = T of HMI's says that this has been
-    done.
+    `~sunpy_superres.datasets.pairs.align_pair` removes the difference between the coordinates of
+    the two, unless HMI's header says by REGISTRD = T that this has been done.
 
     Parameters
     ----------
@@ -152,6 +151,8 @@ def read_pairs(data):
     ------
     FileNotFoundError
         If the subfolder holds no pair.
+    TypeError, ValueError
+        If a file is not a magnetogram of MDI or HMI, or the two of a pair do not match.
     """
     folder = Path(data) / PAIRS
     names, maps = {}, {"MDI": [], "HMI": []}
@@ -178,7 +179,7 @@ def _read_either(path):
 
 
 def _register(mdi_map, hmi_map):
-    """HMI's Map with coordinates that agree with those of the MDI frame."""
+    """Return HMI's Map with coordinates that agree with those of the MDI frame."""
     if hmi_map.meta.get(_REGISTERED):
         return hmi_map
     target = align_pair(mdi_map, hmi_map).target

@@ -50,19 +50,19 @@ _SEED = 20101015
 
 
 def _smooth_noise(rng, shape, width):
-    """Gaussian noise of unit variance, smooth over ``width`` pixels."""
+    """Make Gaussian noise of unit variance, smooth over ``width`` pixels."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape), width, mode="wrap")
     return noise / noise.std()
 
 
 def _clumps(rng, shape, contrast):
-    """Clumps of flux as granulation leaves them: log-normal, of mean 1, on two scales."""
+    """Make clumps of flux as granulation leaves them: log-normal, of mean 1, on two scales."""
     noise = 0.8 * _smooth_noise(rng, shape, 1.6) + 0.6 * _smooth_noise(rng, shape, 5.0)
     return np.exp(contrast * noise - contrast**2 / 2)
 
 
 def _lanes(rng, shape, cell=56.0):
-    """Borders of supergranules: 1 where two cell centres are equally near, 0 inside."""
+    """Make borders of supergranules: 1 where two cell centres are equally near, 0 inside."""
     count = int(np.prod([n + 2 * cell for n in shape]) / cell**2)
     points = np.column_stack([rng.uniform(-cell, n + cell, count) for n in shape])
     warp = [6.0 * _smooth_noise(rng, shape, 9.0) for _ in shape]
@@ -72,7 +72,7 @@ def _lanes(rng, shape, cell=56.0):
 
 
 def _bump(shape, centre, radii, power=2):
-    """exp(-r^power) about a centre, r in units of the two radii."""
+    """Compute exp(-r^power) about a centre, with r in units of the two radii."""
     rows, columns = np.indices(shape)
     distance = np.hypot((rows - centre[0]) / radii[0], (columns - centre[1]) / radii[1])
     return np.exp(-(distance**power))
@@ -83,7 +83,7 @@ def example_hmi_map():
     Make a simulated active region as HMI would see it, 512 x 512 pixels.
 
     A bipole of clumped plage with three spots, network of mixed polarity,
-    and noise: **not an observation**.  It lies on the header of a real frame.
+    and noise: **not an observation**.  Its coordinates are from the header of a real frame.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def fetch_mdi(time, *, path=None, progress=True):
     ValueError
         If the archive has no frame within 100 minutes of the time.
     ConnectionError
-        If the archive is out of reach.
+        If the archive does not answer, or does not give the file.
     """
     import astropy.units as u
     from sunpy.net import Fido
@@ -200,7 +200,7 @@ def fetch_mdi(time, *, path=None, progress=True):
         fetched = Fido.fetch(found[0][:1], path=path, progress=progress)
     except OSError as error:
         raise ConnectionError(
-            f"The archive cannot be reached ({error}); check the network, or give a file of "
+            f"The archive does not answer ({error}); check the network, or give a file of "
             "your own to sunpy_superres.read_map."
         ) from error
     if fetched.errors or not fetched:

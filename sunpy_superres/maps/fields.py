@@ -14,7 +14,7 @@ from sunpy_superres.warning import warn_user
 
 def check_field_map(smap):
     """
-    Refuse anything but a Map of places on the Sun, and repair its header.
+    Refuse anything but a Map with the axes of the Sun, and repair its header.
 
     Returns
     -------
@@ -43,14 +43,14 @@ def to_gauss(smap) -> np.ndarray:
 
 
 def convert_to_gauss(data, unit) -> np.ndarray:
-    """Return data of a unit, or of none, in Gauss, float32."""
+    """Convert data of a unit to Gauss, float32; without a unit (None) they are in Gauss."""
     with np.errstate(over="ignore"):  # a value that overflows is missing
         values = np.asarray(data, dtype=np.float32)
         return values if unit in (None, u.G) else values * np.float32(unit.to(u.G))
 
 
 def known_pixels(smap, values) -> np.ndarray:
-    """Where a Map has a value: finite in Gauss, no fill value, and not masked."""
+    """Find where a Map has a value: finite in Gauss, not a fill value, and not masked."""
     known = np.isfinite(values)
     known[known] = np.abs(values[known]) < LARGEST_FIELD
     if smap.mask is not None:

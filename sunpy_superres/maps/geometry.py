@@ -23,18 +23,18 @@ _SOLAR_AXES = (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"])
 
 
 def has_solar_axes(smap) -> bool:
-    """Whether the Map's axes are helioprojective or heliographic longitude and latitude."""
+    """Return whether a Map's axes are helioprojective or heliographic longitude and latitude."""
     return [str(axis).upper()[:4] for axis in smap.coordinate_system] in _SOLAR_AXES
 
 
 def is_helioprojective(smap) -> bool:
-    """Whether the Map's axes are helioprojective longitude and latitude."""
+    """Return whether a Map's axes are helioprojective longitude and latitude."""
     return smap.coordinate_system.axis1.upper().startswith("HPLN")
 
 
 def plate_scale(smap) -> u.Quantity:
     """
-    Size of a pixel along both axes.
+    Compute the size of a pixel along both axes.
 
     For a heliographic (CEA) grid this is the angle that the pixel subtends at disk centre.
 
@@ -51,39 +51,35 @@ def plate_scale(smap) -> u.Quantity:
     if is_helioprojective(smap):
         return scale.to(u.arcsec / u.pix)
     length = (scale * u.pix).to_value(u.rad) * smap.rsun_meters
-    return (
-        (length / (smap.dsun - smap.rsun_meters)).decompose().value
-        * u.rad.to(u.arcsec)
-        * u.arcsec
-        / u.pix
-    )
+    angle = (length / (smap.dsun - smap.rsun_meters)).decompose().value
+    return angle * u.rad.to(u.arcsec) * u.arcsec / u.pix
 
 
 def _distance(smap) -> float:
-    """Observer's distance from the Sun's centre, in solar radii."""
+    """Return the observer's distance from the Sun's centre, in solar radii."""
     return (smap.dsun / smap.rsun_meters).to_value(u.one)
 
 
 def _limb_scale(smap) -> float:
-    """Sine of the angular solar radius by the distance, divided by that of RSUN_OBS."""
+    """Return the sine of the solar radius by the distance, divided by the sine of RSUN_OBS."""
     return 1 / (_distance(smap) * np.sin(smap.rsun_obs.to_value(u.rad)))
 
 
 def _angles(smap, x, y):
-    """Longitude and latitude, in radians, of pixel coordinates from 0."""
+    """Return longitude and latitude, in radians, of pixel coordinates from 0."""
     longitude, latitude = smap.wcs.pixel_to_world_values(x, y)
     unit1, unit2 = (u.Unit(unit) for unit in smap.wcs.wcs.cunit)
     return longitude * unit1.to(u.rad), latitude * unit2.to(u.rad)
 
 
 def _apparent_radius(longitude, latitude, smap):
-    """Distance of helioprojective angles from disk centre, in solar radii of RSUN_OBS."""
+    """Return the distance of helioprojective angles from disk centre, in radii of RSUN_OBS."""
     sine = np.sqrt(np.clip(1 - (np.cos(longitude) * np.cos(latitude)) ** 2, 0, None))
     return sine / np.sin(smap.rsun_obs.to_value(u.rad))
 
 
 def _heliographic_angles(smap, longitude, latitude):
-    """Longitude from the observer's meridian, latitude, and the observer's latitude."""
+    """Return longitude from the observer's meridian, latitude, and the observer's latitude."""
     carrington = smap.coordinate_system.axis1.upper().startswith("CRLN")
     origin = smap.carrington_longitude if carrington else smap.heliographic_longitude
     return longitude - origin.to_value(u.rad), latitude, smap.heliographic_latitude.to_value(u.rad)
@@ -91,7 +87,7 @@ def _heliographic_angles(smap, longitude, latitude):
 
 def sphere_vectors(smap, x, y) -> np.ndarray:
     """
-    Points of the photosphere that pixels see, as unit vectors.
+    Find the points of the photosphere that pixels see, as unit vectors.
 
     Parameters
     ----------
@@ -125,10 +121,10 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
 
 def measure_foreshortening(smap, x, y) -> np.ndarray:
     """
-    Lengths on the sky of a pixel's two sides, divided by those that the plate scale gives.
+    Measure the two sides of pixels on the sky, divided by the sides that the plate scale gives.
 
-    1 in helioprojective coordinates.  The pixels of a heliographic (CEA) grid become
-    foreshortened away from disk centre: they are finer than the instrument's resolution.
+    Both ratios are 1 in helioprojective coordinates.  Away from disk centre the pixels of a
+    heliographic (CEA) grid are foreshortened: they are finer than the instrument's resolution.
 
     Parameters
     ----------
@@ -156,7 +152,7 @@ def measure_foreshortening(smap, x, y) -> np.ndarray:
 
 def to_heliographic(vectors, smap):
     """
-    Longitude from the central meridian and latitude of vectors of any length.
+    Convert vectors of any length to longitude from the central meridian and latitude.
 
     Parameters
     ----------
@@ -180,6 +176,7 @@ def to_heliographic(vectors, smap):
 
 
 def _row_grid(smap, rows):
+    """Return the pixel coordinates x and y of some rows, or of all (None), for broadcasting."""
     ny, nx = smap.data.shape
     y = np.arange(ny)[rows if rows is not None else slice(None)]
     return np.arange(nx)[None, :], y[:, None].astype(float)
@@ -187,7 +184,7 @@ def _row_grid(smap, rows):
 
 def heliocentric_mu(smap, rows=None) -> np.ndarray:
     """
-    Cosine of the heliocentric angle; NaN off the disk.
+    Compute the cosine of the heliocentric angle; NaN off the disk.
 
     Parameters
     ----------
@@ -204,9 +201,8 @@ def heliocentric_mu(smap, rows=None) -> np.ndarray:
     longitude, latitude = _angles(smap, *_row_grid(smap, rows))
     distance = _distance(smap)
     if is_helioprojective(smap):
-        # Same radius as the limb in the header, whatever reference radius it used.
         relative = _apparent_radius(longitude, latitude, smap)
-        # rho is the angle at the observer, scaled so that the limb is where the header says.
+        # rho is the angle at the observer, scaled so that the limb lies where RSUN_OBS has it.
         with np.errstate(invalid="ignore"):
             rho = np.arcsin(np.where(relative <= 1, relative / distance, np.nan))
             return np.cos(np.arcsin(relative) - rho)
@@ -217,14 +213,15 @@ def heliocentric_mu(smap, rows=None) -> np.ndarray:
 
 def emission_cosine(mu, smap) -> np.ndarray:
     """
-    Cosine of the angle between the vertical and the line of sight, from `heliocentric_mu`.
+    Compute the cosine of the angle between the vertical and the line of sight.
 
-    The two angles differ by the angle at the observer, which grows from zero at disk centre to
-    a quarter of a degree at the limb.
+    This angle and the heliocentric one differ by the angle at the observer, which grows from zero
+    at disk centre to a quarter of a degree at the limb.
 
     Parameters
     ----------
     mu : numpy.ndarray
+        Result of `heliocentric_mu`.
     smap : `~sunpy.map.GenericMap`
         The Map that gives the observer's distance.
 
@@ -239,12 +236,12 @@ def emission_cosine(mu, smap) -> np.ndarray:
 
 def pixel_area(smap, mu=None) -> u.Quantity:
     """
-    Area of the photosphere that each pixel sees.
+    Compute the area of the photosphere that each pixel sees.
 
     In helioprojective coordinates it is the solid angle of the pixel times the squared distance
-    of the point it sees, divided by the cosine of foreshortening; plate scale and curvature of
-    the tangent plane are taken as constant (3e-5).  In heliographic coordinates it is the area of
-    the spherical quadrilateral.
+    of the point that it sees, divided by the cosine of the angle between the vertical and the
+    line of sight; all pixels count as having the same solid angle (right to 3e-5).  In
+    heliographic coordinates it is the area of the spherical quadrilateral.
 
     Parameters
     ----------
@@ -278,13 +275,9 @@ def pixel_area(smap, mu=None) -> u.Quantity:
 
 
 def _unit_vectors(longitude, latitude):
-    return np.stack(
-        [
-            np.cos(latitude) * np.cos(longitude),
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-        ]
-    )
+    """Return the unit vectors, ``(3, ...)``, of angles in radians."""
+    x, y = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
+    return np.stack([x, y, np.sin(latitude)])
 
 
 def on_disk_mask(smap) -> np.ndarray:

@@ -57,7 +57,7 @@ class Grid:
 
     def crop(self, rows, columns) -> Grid:
         """
-        A part of the grid.
+        Cut out a part of the grid.
 
         Parameters
         ----------

@@ -17,7 +17,8 @@ __all__ = ["NUMBERS", "is_finite_number", "parse_moment", "repair_header", "repa
 _AXES = {"solar_x": "HPLN-TAN", "solar-x": "HPLN-TAN", "solar_y": "HPLT-TAN", "solar-y": "HPLT-TAN"}
 _UNITS = {"arcsecs": "arcsec", "arcseconds": "arcsec", "degrees": "deg"}
 _MATRIX = tuple(f"{kind}{i}_{j}" for kind in ("pc", "cd") for i in "12" for j in "12")
-#: Cards of the pixels and of the observer; those that a header has must be numbers.
+#: Cards about the pixels and the observer.  A header need not have them all, but each that it
+#: has must be a number.
 NUMBERS = (
     *(card + axis for card in ("crpix", "cdelt", "crval", "crota") for axis in "12"),
     *_MATRIX,
@@ -33,8 +34,7 @@ def repair_header(meta) -> tuple[dict, list[str]]:
     Old level 1.8 files give the roll only as SOLAR_P0 or P_ANGLE; cut-outs name
     their axes ``solar_x`` and their unit ``arcsecs``, and leave out the observer; some
     programs write numbers in quotes, empty cards, or times that sunpy does not read.
-
-    A header that was repaired before is left as it is.
+    To repair a header a second time changes nothing.
 
     Parameters
     ----------
@@ -60,22 +60,16 @@ def repair_header(meta) -> tuple[dict, list[str]]:
         if is_finite_number(meta.get("crota1")):  # the same angle, on the other axis
             roll, source = meta["crota1"], "CROTA1"
         else:
-            angle = next(
-                (meta[k] for k in ("solar_p0", "p_angle") if is_finite_number(meta.get(k))), 0.0
-            )
+            angles = [meta.get(k) for k in ("solar_p0", "p_angle")]
+            angle = next(filter(is_finite_number, angles), 0.0)
             roll, source = -float(angle), "the solar position angle"
         if roll:
             meta["crota2"] = float(roll)
             changes.append(f"CROTA2: {float(roll):.3f} deg from {source}")
     changes += _repair_date(meta)
     radius = meta.get("solar_r")
-    known = {"dsun_obs", "rsun_obs"} & set(meta)
-    if (
-        is_finite_number(radius)
-        and radius > 900
-        and not known
-        and parse_moment(meta.get("date-obs"))
-    ):
+    useful = is_finite_number(radius) and radius > 900 and parse_moment(meta.get("date-obs"))
+    if useful and not {"dsun_obs", "rsun_obs"} & set(meta):
         meta["rsun_obs"] = float(radius)
         distance = R_sun.to_value("m") / np.sin(float(radius) * u.arcsec.to(u.rad))
         earth = get_earth(meta["date-obs"])
@@ -103,9 +97,8 @@ def repair_map(smap):
     changes : list of str
         A sentence for each repair.
     """
-    # `read_map` has to repair a header before sunpy can make a Map of it, and users make Maps
-    # without `read_map`: each Map that enters the package comes through here.  The repair of a
-    # repaired header changes nothing, so that each repair is reported once.
+    # `read_map` repairs a header before sunpy can make a Map of it, but users also make Maps
+    # without `read_map`, so each Map that enters the package is repaired here.
     meta, changes = repair_header(smap.meta)
     return (sunpy.map.Map(smap.data, meta, mask=smap.mask) if changes else smap), changes
 
@@ -129,11 +122,10 @@ def _repair_numbers(meta) -> list[str]:
 
 def _repair_date(meta) -> list[str]:
     """Set DATE-OBS to a time that sunpy can read, if any card gives one, in place."""
+    changes = []
     if not meta.get("date-obs") and meta.get("date_obs"):
         meta["date-obs"] = meta["date_obs"]
-        changes = ["DATE-OBS: from DATE_OBS"]
-    else:
-        changes = []
+        changes.append("DATE-OBS: from DATE_OBS")
     date = meta.get("date-obs")
     if isinstance(date, str) and "T" in date and parse_moment(date):
         return changes
@@ -153,7 +145,7 @@ def _repair_date(meta) -> list[str]:
 
 
 def parse_moment(text) -> str | None:
-    """Read a time that begins with the year; return it as FITS writes UTC, or None."""
+    """Read a text that begins with a year as a time; return it in UTC as FITS has it, or None."""
     if not isinstance(text, str) or not re.match(r"\s*[12]\d{3}[-./]", text):
         return None
     try:
@@ -163,6 +155,6 @@ def parse_moment(text) -> str | None:
 
 
 def is_finite_number(value) -> bool:
-    """Whether a card is a finite number."""
+    """Return whether a card's value is a finite number."""
     known = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     return known and bool(np.isfinite(value))

@@ -43,8 +43,6 @@ class Magnetogram:
     ----------
     map : `~sunpy.map.GenericMap`
         The input, or a copy with its header repaired.
-    changes : list of str
-        What was repaired in the header or written into it, a sentence each.
     frame : numpy.ndarray
         MDI Gauss, float32, ``(ny, nx)``; 0 where ``good`` is False.
     good : numpy.ndarray of bool
@@ -57,6 +55,8 @@ class Magnetogram:
         Lengths of the pixels' sides on the sky,
         `~sunpy_superres.maps.geometry.measure_foreshortening`,
         float32, ``(2, ny, nx)``; None in helioprojective coordinates, where they are 1.
+    changes : list of str
+        What was repaired in the header or written into it, a sentence each.
     """
 
     map: sunpy.map.GenericMap
@@ -74,7 +74,7 @@ class Magnetogram:
 
 
 def _is_simulated(meta, instrument) -> bool:
-    """Whether `~sunpy_superres.simulate_mdi` made a frame."""
+    """Return whether `~sunpy_superres.simulate_mdi` made a frame."""
     return instrument in str(meta.get("siminst", "")).upper()
 
 
@@ -98,6 +98,8 @@ def check_observable(meta, instrument=None) -> list[str]:
     ------
     TypeError
         For other observables, uncalibrated data and other instruments.
+    ValueError
+        If ``instrument`` is unknown.
     """
     if instrument not in (None, "MDI", "HMI"):
         raise ValueError(f"instrument must be 'MDI', 'HMI' or None, not {instrument!r}.")
@@ -153,7 +155,7 @@ def check_observable(meta, instrument=None) -> list[str]:
 
 
 def _check_missing_unit(smap, frame, good) -> list[str]:
-    """Take values without BUNIT for Gauss only if the noise is usual for INTERVAL."""
+    """Refuse values without BUNIT, unless their noise is that of Gauss for the INTERVAL."""
     interval = observed_interval(smap.meta)
     measured = estimate_noise(frame, good)
     known = interval in [seconds for seconds, *_ in MDI.noise if seconds is not None]
@@ -207,7 +209,7 @@ def _check_data(smap):
     if smap.mask is not None and np.shape(smap.mask) != data.shape:
         raise ValueError(
             f"The mask has shape {np.shape(smap.mask)}, the data {data.shape}; "
-            "make the Map anew with a mask of its shape."
+            "make a new Map with a mask of the data's shape."
         )
 
 
@@ -228,9 +230,10 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     Raises
     ------
     TypeError
-        If it is not a Map, or not an MDI line-of-sight magnetogram.
+        If it is not a Map of real numbers, or not an MDI line-of-sight magnetogram.
     ValueError
-        If no MDI frame has its unit, geometry, plate scale or size, or no pixel is good.
+        If no MDI frame has its unit, geometry, plate scale or size, the time is missing, QUALITY
+        marks a record without data, the mask has another shape, or no pixel is good.
 
     Warns
     -----
@@ -241,12 +244,12 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     notes = []
     try:
         return _read(mdi_map, notes)
-    finally:  # also with an error, which the notes may explain
+    finally:  # also before an error, which the notes may explain
         warn_user(*notes)
 
 
 def _read(mdi_map, notes) -> Magnetogram:
-    """`read_magnetogram`, with a list to which the notes of all checks are added."""
+    """Do the work of `read_magnetogram`, and add the notes of all checks to a list."""
     if not isinstance(mdi_map, sunpy.map.GenericMap):
         raise TypeError(
             f"super_resolve needs a sunpy Map, not {type(mdi_map).__name__}; "

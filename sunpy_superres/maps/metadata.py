@@ -1,4 +1,4 @@
-"""Header cards: the same sky on other pixels, statistics that follow the data, the time."""
+"""Header cards: rebinned, with the statistics of new data, with provenance; and their time."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _STATISTICS = {
 
 def rebin_meta(meta, shape, factor: float) -> dict:
     """
-    Metadata of the same sky on pixels ``factor`` times smaller.
+    Change the cards of a Map to those of the same sky on pixels ``factor`` times smaller.
 
     Pixel edges coincide: CRPIX' = (CRPIX - 0.5) factor + 0.5.  Roll, observer and
-    projection stay.  Cards in pixels or arcsec per pixel follow; cards that
-    describe the stored file are dropped.
+    projection stay.  Cards in pixels or arcsec per pixel are converted; cards that
+    describe the stored file, or statistics that are not computed anew, are dropped.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ def rebin_meta(meta, shape, factor: float) -> dict:
     Returns
     -------
     dict
+        A copy.
     """
     meta = {k.lower(): v for k, v in dict(meta).items() if k.lower() not in _DROPPED}
     meta["naxis"], meta["naxis1"], meta["naxis2"] = 2, shape[1], shape[0]
@@ -102,10 +103,10 @@ def refresh_statistics(meta: dict, data, expected) -> dict:
 
 def add_provenance(meta, cards, steps) -> dict:
     """
-    Metadata with cards and HISTORY lines that say how a result was made.
+    Add cards and HISTORY lines that say how a result was made.
 
-    Letters that FITS lacks are written as a backslash and their number.  Numbers that are not
-    finite are left out: a FITS file holds none.
+    Characters outside ASCII are written as escapes with a backslash.  Numbers that are not finite
+    are left out, since FITS has no card for them.
 
     Parameters
     ----------
@@ -119,10 +120,11 @@ def add_provenance(meta, cards, steps) -> dict:
     Returns
     -------
     dict
+        A copy.
     """
     meta = dict(meta) | {k: _to_ascii(v) if isinstance(v, str) else v for k, v in cards.items()}
     before = str(meta.get("history", "")).strip().splitlines()
-    # A HISTORY card holds 72 characters; longer lines would come back broken.
+    # A HISTORY card holds 72 characters; a longer line would be read back as two.
     lines = [
         piece for line in before + steps for piece in textwrap.wrap(_to_ascii(line), 72) or [""]
     ]
@@ -136,7 +138,7 @@ def _to_ascii(text):
 
 def observation_time(smap):
     """
-    Middle of an observation: T_OBS where there is one, else the Map's date.
+    Find the middle of an observation: T_OBS if the header has it, else the Map's date.
 
     Parameters
     ----------

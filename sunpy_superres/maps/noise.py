@@ -24,16 +24,17 @@ __all__ = [
 #: Standard deviation of a normal distribution over the median of its absolute values.
 MAD_TO_SIGMA = 1.4826
 
-#: Gauss.  A frame with less noise than the best of MDI's was smoothed or remapped; with its
-#: measured noise, the model would sharpen it beyond the information that it holds.
+#: Gauss between which a measured noise is kept.  A frame with less noise than the best of MDI's
+#: was smoothed or remapped; with so little noise the model would sharpen it too much.
 _NOISE_LIMITS = (9.0, 60.0)
 #: Gauss; where the mean field of 5 x 5 pixels is weaker, the noise is measured.
 _QUIET = 30.0
 #: Pixels along the side of a block in which the noise is measured.
 _BLOCK = 16
-#: This quantile of the blocks' noise is taken for the noise of the instrument.
+#: The noise of the instrument is this quantile of the blocks' noise.
 _QUIETER = 0.4
-#: Edges, in the squared sine of the heliocentric angle, of the rings of the noise.
+#: Edges, in the squared sine of the heliocentric angle, of the rings whose noise is measured;
+#: they are narrow at the limb, where the noise grows steeply.
 _RINGS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.985, 1.0)
 
 
@@ -46,27 +47,27 @@ def observed_interval(meta):
 
 
 def is_usual_noise(measured, interval) -> bool:
-    """Whether a noise in Gauss is what MDI usually has for an INTERVAL in seconds."""
+    """Return whether MDI usually has a noise, in Gauss, for an INTERVAL in seconds."""
     low, high = MDI.noise_range(interval)
     return low / 1.5 < measured < high * 1.5
 
 
 def diagonal_differences(frame) -> np.ndarray:
     """
-    Second differences of each 2 x 2 pixels along the diagonal, ``(ny - 1, nx - 1)``.
+    Compute the diagonal second difference of each 2 x 2 pixels, ``(ny - 1, nx - 1)``.
 
-    The difference of white noise has the noise's own standard deviation.
+    That of white noise has the noise's own standard deviation, and little of the Sun's structure.
     """
     return 0.5 * (frame[:-1, :-1] - frame[1:, :-1] - frame[:-1, 1:] + frame[1:, 1:])
 
 
 def in_all_four(mask) -> np.ndarray:
-    """Where a mask holds for all of the 2 x 2 pixels of `diagonal_differences`."""
+    """Find where a mask is True in all 2 x 2 pixels of a `diagonal_differences`."""
     return mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
 
 
 def _quiet_differences(frame, good):
-    """Absolute diagonal differences in quiet Sun, NaN elsewhere."""
+    """Return absolute diagonal differences in quiet Sun, NaN elsewhere."""
     weight = ndimage.uniform_filter(good.astype(np.float32), 5)
     smooth = ndimage.uniform_filter(np.where(good, frame, 0.0), 5) / np.maximum(weight, 0.04)
     quiet = good & (np.abs(smooth) < _QUIET)
@@ -74,7 +75,7 @@ def _quiet_differences(frame, good):
 
 
 def _block_levels(differences, block: int) -> np.ndarray:
-    """Robust spread of `_quiet_differences` in blocks; NaN where too few pixels are quiet."""
+    """Measure the noise of `_quiet_differences` in blocks; NaN where too few pixels are quiet."""
     pad = [(0, -n % block) for n in differences.shape]
     differences = np.pad(differences, pad, constant_values=np.nan)
     blocks = reshape_as_blocks(differences, block)
@@ -87,7 +88,7 @@ def _block_levels(differences, block: int) -> np.ndarray:
 
 
 def _quiet_level(levels) -> float:
-    """Level of the quieter blocks; the network of the Sun raises that of the others."""
+    """Return the noise of the quieter blocks; in the others the Sun's network adds to it."""
     return float(np.nanquantile(levels, _QUIETER)) if np.isfinite(levels).any() else float("nan")
 
 
@@ -95,9 +96,8 @@ def estimate_noise(frame, good) -> float:
     """
     Measure the noise of a frame in its quietest parts.
 
-    The diagonal second difference of white noise has the noise's own standard
-    deviation and little of the Sun's structure.  Its robust spread is measured in
-    blocks, without pixels in strong field; the result is the 0.4 quantile of the blocks.
+    The robust spread of `diagonal_differences` is measured in blocks, without pixels in strong
+    field; the result is the 0.4 quantile of the blocks.
 
     Parameters
     ----------
@@ -115,14 +115,13 @@ def estimate_noise(frame, good) -> float:
 
 
 def _limb_profile(smap, differences):
-    """Noise by distance from disk centre, as a map; None if too few rings show it."""
+    """Return a map of the noise by distance from disk centre; None if too few rings give one."""
     if not is_helioprojective(smap):
         return None
-    # It grows steeply in the last few percent of the radius.
-    sine = 1 - np.nan_to_num(heliocentric_mu(smap), nan=0.0) ** 2
+    squared_sine = 1 - np.nan_to_num(heliocentric_mu(smap), nan=0.0) ** 2
     centres, levels = [], []
     for inner, outer in itertools.pairwise(_RINGS):
-        ring = ((sine >= inner) & (sine < outer))[:-1, :-1]
+        ring = ((squared_sine >= inner) & (squared_sine < outer))[:-1, :-1]
         values = np.where(ring, differences, np.nan)
         if np.isfinite(values).sum() < 2000:
             continue
@@ -130,14 +129,14 @@ def _limb_profile(smap, differences):
         if np.isnan(level):  # too narrow a ring to fill small blocks
             level = _quiet_level(_block_levels(values, 2 * _BLOCK))
         if np.isfinite(level):
-            centres.append(float(np.median(sine[:-1, :-1][np.isfinite(values)])))
+            centres.append(float(np.median(squared_sine[:-1, :-1][np.isfinite(values)])))
             levels.append(level)
-    return np.interp(sine, centres, levels) if len(levels) >= 3 else None
+    return np.interp(squared_sine, centres, levels) if len(levels) >= 3 else None
 
 
 def _local_level(levels, shape):
     """
-    Level around each pixel, from 5 x 5 blocks, and smoothed.
+    Return the noise around each pixel: that of the quieter of 5 x 5 blocks, smoothed.
 
     MDI's noise is not the same all over the disk: it doubles where the Sun's rotation and the
     spacecraft's motion shift the spectral line to the edge of the filters.

@@ -1,4 +1,4 @@
-"""One figure of an input, its result and the uncertainty."""
+"""A figure of an input, its result and the uncertainty."""
 
 from __future__ import annotations
 

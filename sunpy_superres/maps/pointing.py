@@ -1,4 +1,4 @@
-"""Whether a header is plausible about where its pixels and its observer are."""
+"""Checks of what a header says about the places of its pixels and of its observer."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["check_pointing", "check_size", "complete_header"]
 
 #: Smallest number of pixels along a side.
 _SMALLEST = 16
-#: Relative differences that are accepted between the sides of a pixel, of a matrix from a
-#: rotation, and between two cards about the solar radius.
+#: Relative difference that is accepted between the two sides of a pixel, between CDELT and the
+#: scale of the matrix, and between two cards about the solar radius.
 _TOLERANCE = 0.02
-#: Limits of the observer's distance in solar radii, and of the solar radius in metres.
+#: Limits of the observer's distance from the Sun in solar radii, and of that radius in metres.
 _DISTANCES, _RADII = (100.0, 2500.0), (6.9e8, 7.05e8)
 #: Distance of SOHO from the Sun, near the Lagrange point L1, in units of the Earth's distance.
 _L1 = 0.99
@@ -48,7 +48,8 @@ def complete_header(smap):
     Raises
     ------
     ValueError
-        If a card of geometry is no number, or the time of observation is missing.
+        If a card of geometry is not a finite number, the time of observation is missing, or
+        sunpy makes no observer of the cards.
     """
     for name in NUMBERS:
         if name in smap.meta and not is_finite_number(smap.meta[name]):
@@ -94,7 +95,7 @@ def complete_header(smap):
 
 def check_pointing(smap) -> list[str]:
     """
-    Refuse or flag a geometry that no MDI frame has.
+    Refuse a geometry that no MDI frame has, and flag an unusual one.
 
     Parameters
     ----------
@@ -109,8 +110,9 @@ def check_pointing(smap) -> list[str]:
     Raises
     ------
     ValueError
-        For other axes, pixels that are not square or mirrored, another plate scale, and an
-        observer far from the Earth.
+        If the axes are not those of the Sun, the WCS is incomplete, the pixels are mirrored or
+        not square, the plate scale is far from MDI's, or the solar radius or the
+        observer's distance is impossible.
     """
     if not has_solar_axes(smap):
         raise ValueError(
@@ -125,18 +127,21 @@ def check_pointing(smap) -> list[str]:
         )
     try:
         with np.errstate(all="ignore"):  # CDELT may be 0
-            notes = _check_observer(smap)
+            radius, distance = smap.rsun_meters.to_value(u.m), smap.dsun.to_value(u.m)
+            stated = smap.rsun_obs.to_value(u.arcsec)
             scale = plate_scale(smap).to_value(u.arcsec / u.pix)
             if np.all(scale > 0):
                 smap.wcs.wcs.set()
     except (AttributeError, TypeError, u.UnitsError, ValueError) as error:
-        if str(error).startswith("The "):
-            raise
         first = str(error).strip().splitlines()[0]
         raise ValueError(
             f"The header holds no usable WCS ({first}); set CTYPE, CUNIT, CDELT, CRPIX and CRVAL."
         ) from error
-    return [*notes, *_check_matrix(smap, scale), *_check_plate_scale(float(np.mean(scale)))]
+    return [
+        *_check_observer(radius, distance, stated),
+        *_check_matrix(smap, scale),
+        *_check_plate_scale(float(np.mean(scale))),
+    ]
 
 
 def check_size(smap):
@@ -160,7 +165,7 @@ def check_size(smap):
 
 
 def _check_matrix(smap, scale):
-    """Refuse axes that are mirrored, sheared or magnified; they may be rolled."""
+    """Refuse axes that are mirrored or sheared, or whose matrix changes the scale; allow a roll."""
     signs = [np.sign(axis.value) for axis in smap.scale]
     with np.errstate(all="ignore"):
         matrix = (signs * scale)[:, None] * smap.rotation_matrix
@@ -218,21 +223,18 @@ def _check_plate_scale(scale):
     ]
 
 
-def _check_observer(smap):
-    """Refuse or flag a distance or an apparent radius that no observer near the Earth has."""
-    radius = smap.rsun_meters.to_value(u.m)
+def _check_observer(radius, distance, stated):
+    """Check the solar radius and the distance in metres, and RSUN_OBS (``stated``) in arcsec."""
     if not _RADII[0] < radius < _RADII[1]:
         raise ValueError(
             f"The solar radius is {radius:.4g} m in the header; set meta['rsun_ref'] = 6.96e8."
         )
-    distance = smap.dsun.to_value(u.m)
     if not _DISTANCES[0] < distance / radius < _DISTANCES[1]:
         raise ValueError(
             f"The observer is {distance:.4g} m from the Sun in the header; "
             "set meta['dsun_obs'] to the distance in metres, about 1.48e11 for SOHO."
         )
     expected = np.degrees(np.arcsin(radius / distance)) * 3600
-    stated = smap.rsun_obs.to_value(u.arcsec)
     message = (
         f"The solar radius is {stated:.1f} arcsec in RSUN_OBS, and {expected:.1f} arcsec by "
         "the distance; set meta['rsun_obs'] in arcsec and meta['dsun_obs'] in metres."

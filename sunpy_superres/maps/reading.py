@@ -18,15 +18,15 @@ from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
 
-#: Pixels of an image; HMI has 2^24.  A damaged header may promise any number.
-_LARGEST = 2**28
+#: Largest number of pixels of an image (HMI's has 2^24), since a damaged header may give any.
+_MOST_PIXELS = 2**28
 
 
 def read_map(path, instrument=None):
     """
     Read a magnetogram of MDI or HMI, and repair header defects that sunpy cannot read.
 
-    HISTORY of the Map lists the repairs.
+    The Map's HISTORY lists the repairs.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def read_map(path, instrument=None):
     TypeError
         If it holds anything but a line-of-sight magnetogram of MDI or HMI, or of ``instrument``.
     ValueError
-        If it is no readable FITS image, its header describes no usable Map, or ``instrument`` is
-        unknown.
+        If it is not a readable FITS image, its header does not describe a usable Map, or
+        ``instrument`` is unknown.
 
     Warns
     -----
     SuperResWarning
-        If the file is cut short, its data are not those of its DATASUM card, or MDI is asked for
+        If the file is cut short, its data contradict its DATASUM card, or ``instrument`` is "MDI"
         and the header names no instrument.
     """
     path = Path(path)
@@ -107,10 +107,10 @@ def _read_image(path):
     with fits.open(path) as file:
         number, image = _find_image(file)
         image.verify("silentfix+ignore")
-        if np.prod(image.shape, dtype=np.float64) > _LARGEST:
+        if np.prod(image.shape, dtype=np.float64) > _MOST_PIXELS:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
         data, header = np.array(image.data), image.header
-        # For a compressed image, older versions of astropy verify another header: once more.
+        # Older versions of astropy verify another header of a compressed image, not this one.
         for card in header.cards:
             card.verify("silentfix+ignore")
     with fits.open(path, disable_image_compression=True) as file:
@@ -130,17 +130,17 @@ def _check_gzip(path):
 
 
 def _find_image(file):
-    """Find the first image and its number, and refuse units that go backwards in the file."""
+    """Find the first image and its number, and refuse an HDU that ends before it starts."""
     end = 0
     for number in itertools.count():
         try:
             hdu = file[number]
         except IndexError:
             raise ValueError("no image in it") from None
-        place = hdu.fileinfo()
-        if place["datLoc"] < end or place["datSpan"] < 0:
-            # astropy would read the same unit for ever.
-            raise ValueError("a unit of negative length")
-        end = place["datLoc"] + place["datSpan"]
+        info = hdu.fileinfo()
+        if info["datLoc"] < end or info["datSpan"] < 0:
+            # astropy would read the same HDU over and over.
+            raise ValueError("an HDU of negative length")
+        end = info["datLoc"] + info["datSpan"]
         if hdu.is_image and 0 not in (hdu.shape or [0]):
             return number, hdu

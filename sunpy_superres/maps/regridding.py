@@ -1,4 +1,4 @@
-"""Maps on other grids: a reference on that of a Map, and a result on that of a target."""
+"""Regridding: of a reference to the grid of a Map, and of a result to a target grid."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
+from sunpy_superres.maps.headers import NUMBERS
 from sunpy_superres.maps.metadata import add_provenance, rebin_meta
 from sunpy_superres.warning import warn_user
 
@@ -24,7 +25,7 @@ __all__ = ["TargetGrid", "resample_to", "same_grid"]
 
 #: Grids that differ by less than this many pixels are the same.
 _SAME_GRID = 1e-3
-#: If a reference's pixel, in units of the map's, is smaller, it is averaged, not interpolated.
+#: A reference is averaged, not interpolated, if its pixel over the Map's is smaller than this.
 _FINER = 0.75
 #: Time in seconds in which the Sun turns by half an arcsec.
 _SIMULTANEOUS = 180.0
@@ -34,8 +35,9 @@ def _comparable_wcs(smap, reference):
     """
     Prepare the WCS of a reference for the comparison with a Map's.
 
-    A place on a Carrington grid does not depend on the time of observation; sunpy would turn
-    one of the two grids by the rotation between.
+    A place on a Carrington grid does not depend on the time of observation, but sunpy would turn
+    one of two such grids by the rotation between their times: the reference gets the Map's time
+    and observer.
     """
     names = [str(m.coordinate_system.axis1).upper()[:4] for m in (smap, reference)]
     if names != ["CRLN", "CRLN"]:
@@ -50,7 +52,7 @@ def _comparable_wcs(smap, reference):
 
 
 def same_grid(smap, reference) -> bool:
-    """Whether the pixels of two Maps see the same places, to a thousandth of a pixel."""
+    """Return whether the pixels of two Maps see the same places, to a thousandth of a pixel."""
     if smap.data.shape != reference.data.shape:
         return False
     first, second = smap.wcs, _comparable_wcs(smap, reference)
@@ -61,14 +63,14 @@ def same_grid(smap, reference) -> bool:
     if observers[0] == observers[1] and first.wcs.compare(second.wcs, tolerance=1e-9):
         return True
     ny, nx = smap.data.shape
-    # A plus of points across the field; the corners of a full disk see no Sun.
+    # Five points in the shape of a plus, since the corners of a full disk see no Sun.
     x = np.array([0.5, 0.2, 0.8, 0.5, 0.5]) * (nx - 1)
     y = np.array([0.5, 0.5, 0.5, 0.2, 0.8]) * (ny - 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # for points off the disk
             x2, y2 = pixel_to_pixel(first, second, x, y)
-    except (ValueError, u.UnitsError, ConvertError):  # no common frame, such as without an observer
+    except (ValueError, u.UnitsError, ConvertError):  # no common frame: an observer is missing, say
         return False
     off = np.hypot(x2 - x, y2 - y)
     return bool(np.isfinite(off).any() and np.nanmax(off) < _SAME_GRID)
@@ -78,9 +80,9 @@ def resample_to(smap, reference):
     """
     Return a reference, in Gauss, on the grid of a Map, and the mask of its known pixels.
 
-    Where the grids differ, the reference is interpolated with cubic splines; if its pixels are
-    clearly smaller than the Map's, it is averaged over them (splines on a grid so much finer,
-    and the mean over each pixel).
+    Where the grids differ, the reference is interpolated with cubic splines.  If its pixels are
+    clearly smaller than the Map's, it is interpolated on a finer grid, and then averaged over
+    each of the Map's pixels.
     """
     values = to_gauss(reference)
     known = known_pixels(reference, values)
@@ -98,17 +100,18 @@ def resample_to(smap, reference):
     scales = [np.mean(plate_scale(m).to_value(u.arcsec / u.pix)) for m in (reference, smap)]
     factor = int(np.ceil(scales[1] / scales[0] - 0.01)) if scales[0] < _FINER * scales[1] else 1
     if factor == 1:
-        return _splined(values, known, wcs, smap.wcs, smap.data.shape)
+        return _interpolate(values, known, wcs, smap.wcs, smap.data.shape)
     shape = tuple(factor * n for n in smap.data.shape)
     fine = rebin_meta(smap.meta, shape, factor)
     fine = sunpy.map.Map(np.broadcast_to(np.float32(0), shape), fine).wcs
     blocks = (smap.data.shape[0], factor, smap.data.shape[1], factor)
-    moved, complete = (part.reshape(blocks) for part in _splined(values, known, wcs, fine, shape))
+    parts = _interpolate(values, known, wcs, fine, shape)
+    moved, complete = (part.reshape(blocks) for part in parts)
     return moved.mean(axis=(1, 3)), complete.all(axis=(1, 3))
 
 
-def _splined(values, known, wcs, target, shape):
-    """Interpolate with cubic splines; also return where they rest on known pixels only."""
+def _interpolate(values, known, wcs, target, shape):
+    """Interpolate with cubic splines; also return where they use known pixels only."""
     from reproject import reproject_interp
 
     if not known.all():
@@ -117,7 +120,7 @@ def _splined(values, known, wcs, target, shape):
             ~known, return_distances=False, return_indices=True
         )
         values = values[tuple(nearest)]
-    # Without its margin, since reproject goes half a pixel beyond the outermost pixels.
+    # The outermost pixels do not count, since reproject extrapolates half a pixel beyond them.
     inner = np.zeros(known.shape, np.float32)
     inner[1:-1, 1:-1] = known[1:-1, 1:-1]
     with warnings.catch_warnings():
@@ -132,12 +135,11 @@ def _splined(values, known, wcs, target, shape):
 
 #: Cards of the old grid and its observer, which a target WCS replaces.
 _GRID_CARDS = (
-    "crpix1 crpix2 crval1 crval2 cdelt1 cdelt2 ctype1 ctype2 cunit1 cunit2 crota crota1 crota2 "
-    "pc1_1 pc1_2 pc2_1 pc2_2 cd1_1 cd1_2 cd2_1 cd2_2 r_sun x0 y0 crop_rad radius xcen ycen "
-    "crln_obs crlt_obs hgln_obs hglt_obs dsun_obs rsun_obs rsun_ref lonpole latpole wcsname "
-    "obs_l0 obs_b0 obs_dist obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot "
-    "im_scale fd_scale xscale yscale imscl_mp"
-).split()
+    *NUMBERS,
+    *"ctype1 ctype2 cunit1 cunit2 crota r_sun x0 y0 crop_rad radius xcen ycen lonpole".split(),
+    *"latpole wcsname obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot".split(),
+    *"im_scale fd_scale xscale yscale imscl_mp".split(),
+)
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class TargetGrid:
     @classmethod
     def read(cls, target, source) -> TargetGrid:
         """
-        Check a target; where it has no observer or no time, it takes those of the source.
+        Check a target, and give it the source's observer or time if its own is missing.
 
         Parameters
         ----------
@@ -169,7 +171,8 @@ class TargetGrid:
         TypeError
             If it is neither a WCS nor a header.
         ValueError
-            If it has no shape, no celestial axes of the Sun, or no finite plate scale.
+            If it has no shape of two axes, no solar longitude and latitude, or no finite plate
+            scale.
         """
         if isinstance(target, fits.Header | Mapping):
             target = _wcs_of_header(target)
@@ -208,17 +211,19 @@ class TargetGrid:
 
     def replace_cards(self, meta):
         """
-        Metadata of a result on this grid, and the disk on it.
+        Give the metadata of a result the cards of this grid, and find the disk on it.
 
         Parameters
         ----------
         meta : dict
-            Of the result on its own grid.
+            Metadata of the result on its own grid.
 
         Returns
         -------
         meta : dict
+            A copy with the new cards.
         on_disk : numpy.ndarray of bool
+            Pixels of this grid that see the Sun.
         """
         shape, observed = self.wcs.array_shape, meta.get("date-obs")
         header = {k.lower(): v for k, v in self.wcs.to_header().items()}
@@ -230,16 +235,16 @@ class TargetGrid:
 
     def find_visible(self, known, wcs, on_disk) -> np.ndarray:
         """
-        Where a field on another grid is known here.
+        Find the pixels of this grid on which a field of another grid is known.
 
         Parameters
         ----------
         known : numpy.ndarray of bool
-            On the other grid.
+            Known pixels of the other grid.
         wcs : `~astropy.wcs.WCS`
-            Of the other grid.
+            WCS of the other grid.
         on_disk : numpy.ndarray of bool
-            On this one.
+            Pixels of this grid that see the Sun.
 
         Raises
         ------
@@ -265,14 +270,14 @@ class TargetGrid:
 
     def resample(self, image, wcs, visible) -> np.ndarray:
         """
-        An image of another grid on this one; NaN where it is not visible.
+        Resample an image of another grid to this one, float32; NaN where it is not visible.
 
         Parameters
         ----------
         image : numpy.ndarray
             NaN where missing; such pixels do not count.
         wcs : `~astropy.wcs.WCS`
-            Of the image.
+            WCS of the image.
         visible : numpy.ndarray of bool
             From `find_visible`.
         """
@@ -290,7 +295,7 @@ class TargetGrid:
 
 
 def _wcs_of_header(header):
-    """The WCS of a header, with the shape that its NAXIS cards give."""
+    """Make the WCS of a header, with the shape that its NAXIS cards give."""
     header = fits.Header({str(k).upper(): v for k, v in dict(header).items() if _is_card(k, v)})
     wcs = WCS(header)
     if wcs.array_shape is None and {"NAXIS1", "NAXIS2"} <= set(header):
@@ -299,7 +304,6 @@ def _wcs_of_header(header):
 
 
 def _is_card(name, value):
-    """Whether an entry of a header is a card of one value: not HISTORY, COMMENT or keycomments."""
-    return isinstance(value, str | int | float | np.number) and str(name).upper() not in (
-        "HISTORY", "COMMENT", "",
-    )  # fmt: skip
+    """Return whether an entry is a card of one value: not HISTORY, COMMENT or keycomments."""
+    named = str(name).upper() not in ("HISTORY", "COMMENT", "")
+    return named and isinstance(value, str | int | float | np.number)

@@ -21,15 +21,16 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
     """
     Simulate what MDI would have observed where HMI observed a magnetogram.
 
-    Blur, average over 4 x 4 pixels, the field-dependent ratio of the two
-    instruments, saturation and white noise, in this order.  The pixel grid is
-    HMI's, four times coarser, roll and all; rows and columns that do not fill an
-    MDI pixel are dropped at the upper and right edge.
+    The field is blurred, averaged over 4 x 4 pixels, multiplied by the ratio of the two
+    instruments, which depends on the field, and saturated; then white noise is added.  The grid
+    is HMI's with pixels four times as large and with HMI's roll.  Rows and columns that do not
+    fill an MDI pixel are dropped at the upper and right edge.
 
     Parameters
     ----------
     hmi_map : `~sunpy.map.GenericMap`
-        Line-of-sight magnetogram in Gauss or Mx/cm^2, on CCD pixels or a CEA grid.
+        Line-of-sight magnetogram in Gauss or Mx/cm^2, on CCD pixels or a CEA grid.  It is not
+        changed.
     seed : int, optional
         Seed of the noise; the same seed gives the same noise.
     noise : `~astropy.units.Quantity`
@@ -41,15 +42,15 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
     -------
     `~sunpy.map.GenericMap`
         In Gauss on MDI's scale, with the card SIMINST = 'MDI', by which
-        `~sunpy_superres.super_resolve` knows it.  NaN off the disk and where more
-        than half of the pixel is missing.
+        `~sunpy_superres.super_resolve` recognises a simulated frame.  NaN off the disk and where
+        half of the pixel or more is missing.
 
     Raises
     ------
     TypeError
         If ``hmi_map`` is not a Map, or not of a magnetic field.
     ValueError
-        If BUNIT is no unit, the plate scale is far from HMI's, the map is smaller than one MDI
+        If BUNIT is not a unit, the plate scale is far from HMI's, the map is smaller than one MDI
         pixel, or ``noise`` or ``interval`` is not a non-negative quantity of its unit.
 
     References

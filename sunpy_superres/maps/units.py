@@ -78,7 +78,7 @@ def quantity_in(name, quantity, unit, smallest=0.0) -> float:
     Raises
     ------
     ValueError
-        If it is a plain number, of another unit, not a scalar, too small or not finite.
+        If it is a plain number, of another unit, not a scalar, below ``smallest`` or not finite.
     """
     try:
         value = u.Quantity(quantity).to_value(unit)

@@ -1,4 +1,4 @@
-"""Whether the values of a frame are plausible for a magnetogram."""
+"""Checks of the values of a frame: whether they can be those of a magnetogram."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from sunpy_superres.maps.noise import MAD_TO_SIGMA, diagonal_differences, in_all
 
 __all__ = ["check_values"]
 
-#: Pixels up to which a frame may lie in one polarity: a spot; 1 in 2000 cut-outs of 16 x 16
-#: pixels of the Sun at maximum does, and none of 32 x 32.
+#: Number of pixels up to which a frame may have one polarity, as inside a spot.  At solar maximum
+#: 1 in 2000 cut-outs of 16 x 16 pixels has, and none of 32 x 32.
 _SPOT = 32 * 32
 #: Share of pixels equal to all their neighbours above which a note is made; real frames have none.
 _UNIFORM = 0.01
-#: Gauss between neighbours, and its share of the spread of the frame, above which a frame is
-#: taken for noise; quiet Sun has less of the one, active regions of the other.
+#: A frame is flagged as noise if its neighbouring pixels differ by more than so many Gauss, and by
+#: more than this share of the frame's spread.  Quiet Sun stays below the first limit, active
+#: regions below the second.
 _NOISE, _NOISE_SHARE = 60.0, 0.6
-#: Reading, in units of the saturation, above which the user is warned.
+#: Reading over the instrument's saturation above which the user is warned.
 _SATURATED = 1.1
 
 
 def check_values(values, good) -> list[str]:
     """
-    Refuse or flag values that no line-of-sight magnetogram of MDI has.
+    Refuse values that no MDI line-of-sight magnetogram has, and flag unusual ones.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def check_values(values, good) -> list[str]:
     Raises
     ------
     TypeError
-        If all values have one sign, as those of an intensity or of the unsigned field.
+        If all values of more than 1024 pixels have one sign and are not mostly weak, as those
+        of an intensity or of the unsigned field.
     """
     notes = []
     used = values[good]
@@ -81,7 +83,7 @@ def check_values(values, good) -> list[str]:
 
 
 def _check_noise(frame, good, used):
-    """Flag a frame without structure, whose neighbours differ by as much as any two pixels."""
+    """Flag a frame whose neighbouring pixels differ by nearly as much as any two of its pixels."""
     complete = in_all_four(good)
     if not complete.any():
         return []

@@ -1,9 +1,9 @@
 """
 Metrics of magnetograms: Maps in, Quantities out.
 
-Where two Maps come in, the second is brought to the grid of the first with
-`reproject <https://reproject.readthedocs.io>`__ if it has another one, units are converted to
-Gauss, and pixels that are missing or off the disk in either do not count.
+A metric of two Maps converts both to Gauss, and brings the second to the grid of the first with
+`reproject <https://reproject.readthedocs.io>`__ if it has another one.  Pixels that are missing or
+off the disk in either do not count.
 """
 
 from sunpy_superres.metrics.comparison import compare

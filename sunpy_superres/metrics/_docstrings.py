@@ -1,4 +1,4 @@
-"""Docstring sections that several metrics share, written out on the page of each."""
+"""Docstring sections that several metrics share, and how they get onto the page of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import textwrap
 
 _REGION = """\
 region : numpy.ndarray of bool or two `~astropy.coordinates.SkyCoord`, optional
-    A mask of the Map's shape, or lower left and upper right corner."""
+    A mask of the Map's shape, or its lower left and upper right corner; by default the whole
+    Map."""
 
 _FIELD = """\
 smap : `~sunpy.map.GenericMap`
@@ -20,7 +21,7 @@ _NO_FIELD = """\
 TypeError
     If an argument is not a Map of a magnetic field."""
 
-#: By the name that stands in braces, alone on its line, in a docstring.
+#: Sections by their names, which stand in braces, alone on a line, in the docstrings.
 _SECTIONS = {
     "region": _REGION,
     "field": _FIELD,
@@ -37,18 +38,18 @@ reference : `~sunpy.map.GenericMap`
 {_REFERENCE}""",
     "estimate": f"""\
 smap, uncertainty : `~sunpy.map.GenericMap`
-    The first two results of `~sunpy_superres.super_resolve`; errors are taken as normal.
+    The first two results of `~sunpy_superres.super_resolve`; their errors are assumed to be
+    normally distributed.
 reference : `~sunpy.map.GenericMap`
     The truth.
 {_REFERENCE}""",
     "radial": """\
 radial : bool
-    Take the field for radial: divide it by the cosine of the angle between the
+    Assume that the field is radial: divide it by the cosine of the angle between the
     vertical and the line of sight.
 max_angle : `~astropy.units.Quantity`, optional
-    Leave out pixels farther from disk centre than this angle.  By default nothing is left out
-    of a line-of-sight flux.  A radial flux leaves out what lies beyond 70 deg, where its noise
-    grows without limit toward the limb.""",
+    Leave out pixels farther from disk centre than this angle.  The default is 70 deg for a
+    radial flux, whose noise grows without limit toward the limb, and no limit otherwise.""",
     "data_range": """\
 data_range : `~astropy.units.Quantity`
     What counts as the peak; by default 6000 G, the range from -3000 to 3000 G of
@@ -59,13 +60,13 @@ bins : `~astropy.units.Quantity`, optional
     width in the logarithm, down to two pixels.""",
     "regions": """\
 method : {"smoothed", "pixels"}
-    "smoothed": where ``|B|``, smoothed by a Gaussian, exceeds the threshold, as automated
-    detection does (Higgins et al. 2011); a region holds both polarities and the weak
-    field between its patches.  "pixels": the pixels in which ``|B|`` itself exceeds the
-    threshold, gathered into one region where they are closer than ``grouping``, in the
-    manner of HMI's active region patches (Bobra et al. 2014); areas count the strong
-    pixels only, and network joins the regions that it touches.  Pixels with fewer than
-    three strong neighbours (of eight) do not count.
+    "smoothed": a region is where ``|B|``, smoothed by a Gaussian, exceeds the threshold, as
+    in automated detection (Higgins et al. 2011); it holds both polarities and the weak field
+    between its patches.  "pixels": a region is the pixels in which ``|B|`` itself exceeds the
+    threshold and which are closer together than ``grouping``, in the manner of HMI's active
+    region patches (Bobra et al. 2014); areas count the strong pixels only, and network joins
+    the regions that it touches.  Pixels with fewer than three strong neighbours (of eight) do
+    not count.
 threshold : `~astropy.units.Quantity`, optional
     Gauss; 50 for "smoothed" and 100 for "pixels" by default.
 smoothing : `~astropy.units.Quantity`
@@ -75,12 +76,13 @@ grouping : `~astropy.units.Quantity`
 minimum_area : `~astropy.units.Quantity`
     On the sphere, Mm^2; smaller regions are left out.
 max_angle : `~astropy.units.Quantity`, optional
-    Leave out pixels farther from disk centre; 70 deg keeps the noise of the limb out.""",
+    Leave out pixels farther from disk centre than this angle, such as 70 deg against the
+    noise of the limb; by default none.""",
     "pair_errors": f"""\
 {_NO_FIELD}
 ValueError
-    If the Maps have no known pixel in common, or a unit, the coordinates or the region is
-    invalid.""",
+    If the Maps have no known pixel in common, or a unit, the coordinates, the region or an
+    option is invalid.""",
     "field_errors": f"""\
 {_NO_FIELD}
 ValueError

@@ -29,14 +29,14 @@ def read_members(samples):
     members : numpy.ndarray
         Gauss, ``(n, ny, nx)``.
     known : numpy.ndarray of bool
-        Where all members have a value.
+        Pixels in which all members have a value.
     grid : `~sunpy.map.GenericMap`
         The first member, in Gauss.
 
     Raises
     ------
     TypeError
-        If it is neither.
+        If ``samples`` is neither.
     ValueError
         If it has fewer than two members, they have different grids, or a cube lacks the header
         of its Map.

@@ -65,16 +65,19 @@ class Field:
 
 class Pair:
     """
-    Two fields on the grid of the first, known where both are.
+    Two fields on the grid of the first, with one mask.
 
     Parameters
     ----------
     smap, reference : `~sunpy.map.GenericMap`
     region : optional
-        See `region_mask`.
+        Part of the Map; see `region_mask`.
 
     Attributes
     ----------
+    grid : Grid
+    mask : numpy.ndarray of bool
+        On the disk, known in both Maps, and in the region.
     first, second : Field
         The fields of the Map and of the reference.
     """
@@ -95,7 +98,7 @@ class Pair:
 
 
 def bounding_box(mask):
-    """Slices of the rows and columns that hold all of a mask."""
+    """Find the slices of rows and columns that hold all of a mask."""
     slices = []
     for axis in (1, 0):
         where = np.flatnonzero(mask.any(axis=axis))

@@ -25,8 +25,8 @@ def region_mask(smap, region) -> np.ndarray:
     ----------
     smap : `~sunpy.map.GenericMap`
     region : numpy.ndarray of bool, or `~astropy.coordinates.SkyCoord` of two corners
-        A mask of the Map's shape; or two opposite corners, helioprojective or heliographic:
-        the pixels whose longitude and latitude in the corners' own frame lie between.
+        A mask of the Map's shape; or two opposite corners, helioprojective or heliographic, for
+        the pixels whose longitude and latitude in the corners' own frame lie between them.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def region_mask(smap, region) -> np.ndarray:
 
 
 def _between(smap, first, second):
-    """Pixels whose coordinates, in the frame of the corners, lie between those of the corners."""
+    """Find the pixels whose coordinates, in the corners' frame, lie between the corners."""
     try:
         second = second.transform_to(first.frame)
         longitude, latitude = _coordinates(smap, first.frame)
@@ -76,7 +76,7 @@ def _between(smap, first, second):
 
 
 def _coordinates(smap, frame):
-    """Longitude and latitude of all pixels in a frame, in degrees."""
+    """Return longitude and latitude of all pixels in a frame, in degrees."""
     ny, nx = smap.data.shape
     x, y = np.meshgrid(np.arange(nx), np.arange(ny))
     if isinstance(frame, HeliographicStonyhurst | HeliographicCarrington):

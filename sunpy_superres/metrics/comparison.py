@@ -13,9 +13,9 @@ from sunpy_superres.metrics._fields import Pair
 
 __all__ = ["compare"]
 
-#: Scales, in arcsec, between which `compare` gives the power ratio.
+#: Edges, in arcsec, of the bands of scales for which `compare` gives the power ratio.
 BANDS = (2, 4, 8, 20)
-#: Distance from disk centre within which active regions are searched.
+#: Distance from disk centre within which active regions and inversion lines are looked for.
 _LIMIT = 70 * u.deg
 
 
@@ -39,13 +39,15 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
         Columns ``metric``; ``value``, measured on the Map; ``reference``, the value of a
         perfect Map (the reference's own flux, area or length, or exactly 1 or 0), NaN if
         that is not a finite number; ``relative_error``, their difference divided by the
-        reference, NaN if the reference is 0; ``unit``.  Active regions, inversion lines and the
-        bipole (in the reference's largest region) are those within 70 deg of disk centre; rows
-        about them are NaN if none is found.
+        absolute value of ``reference``, NaN if that is 0; ``unit``.  Active regions, inversion
+        lines and the bipole (in the reference's largest region) are those within 70 deg of disk
+        centre; where none is found, their rows are 0 or NaN.
 
     Raises
     ------
     {pair_errors}
+        Also if the uncertainty or the samples are invalid; see
+        `~sunpy_superres.metrics.coverage` and `~sunpy_superres.metrics.crps`.
 
     Examples
     --------
@@ -66,18 +68,17 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _spectrum(rows, pair)
     if uncertainty is not None:
         errors = probabilistic.Errors(smap, uncertainty, reference, region)
-        for level, width, inside in probabilistic.measure_coverage(
-            errors, (0.68269, 0.9545)
-        ).iterrows():
+        covered = probabilistic.measure_coverage(errors, (0.68269, 0.9545))
+        for level, width, inside in covered.iterrows():
             rows.add(f"coverage, {width:.0f} sigma", inside, level)
         scaled = np.square(errors.scaled, dtype=np.float64).mean()
         rows.add("error / uncertainty, rms", np.sqrt(scaled), 1.0)
     if samples is not None:
-        common = {"region": region}
         if not isinstance(samples, ndcube.NDCube):
-            samples = list(samples)
-        rows.add("CRPS", probabilistic.crps(samples, reference, **common), 0.0)
-        rows.add("spread / skill", probabilistic.spread_skill(samples, reference, **common), 1.0)
+            samples = list(samples)  # it may be a generator, and is read twice
+        rows.add("CRPS", probabilistic.crps(samples, reference, region=region), 0.0)
+        skill = probabilistic.spread_skill(samples, reference, region=region)
+        rows.add("spread / skill", skill, 1.0)
     return rows.table()
 
 
@@ -89,11 +90,7 @@ class _Rows:
         unit = ""
         if isinstance(value, u.Quantity):
             unit = value.unit.to_string("unicode") if value.unit != u.one else ""
-            reference = (
-                u.Quantity(reference, value.unit).value
-                if np.isscalar(reference)
-                else (reference.to_value(value.unit))
-            )
+            reference = u.Quantity(reference, value.unit).value
             value = value.value
         value, reference = float(value), float(reference)
         error = (value - reference) / abs(reference) if reference else np.nan
@@ -114,12 +111,12 @@ def _image(rows, pair):
     rows.add("PSNR", image.measure_psnr(pair))
     try:
         rows.add("SSIM", image.measure_ssim(pair), 1.0)
-    except ValueError:  # nowhere 11 x 11 known pixels
+    except ValueError:  # no square of 11 x 11 known pixels
         rows.add("SSIM", np.nan, 1.0)
     rows.add("correlation", image.measure_correlation(pair), 1.0)
     try:
         rows.add("gradient ratio", image.measure_gradient_ratio(pair), 1.0)
-    except ValueError:  # nowhere 3 x 3 known pixels
+    except ValueError:  # no pixel with four known neighbours
         rows.add("gradient ratio", np.nan, 1.0)
     rows.add("Wasserstein distance", physics.measure_wasserstein(pair), 0.0)
 
@@ -151,12 +148,12 @@ def _regions(rows, pair):
         poles = [regions.measure_bipole(field, mask=largest) for field in fields]
         rows.add("bipole, separation", poles[0].separation, poles[1].separation)
         rows.add("bipole, tilt", poles[0].tilt, poles[1].tilt)
-    except ValueError:  # no region, or of one polarity
+    except ValueError:  # no region, or a region of one polarity
         rows.add("bipole, separation", np.nan * u.Mm, np.nan)
         rows.add("bipole, tilt", np.nan * u.deg, np.nan)
     try:
         shift = physics.measure_flux_centre_shift(pair, 100 * u.G)
-    except ValueError:  # no such field
+    except ValueError:  # no field above 100 G
         shift = [np.nan, np.nan] * u.arcsec
     for name, value in zip("xy", shift, strict=True):
         rows.add(f"flux centre, shift in {name}", value, 0.0)
@@ -174,5 +171,5 @@ def _spectrum(rows, pair):
         rows.add(f'power ratio, {low}-{high}"', value, 1.0)
     scale = np.nan * u.arcsec
     if transforms is not None:
-        scale = spectrum.find_crossing(spectrum.measure_coherence(pair, transforms=transforms))
+        scale = spectrum.find_crossing(spectrum.measure_coherence(transforms))
     rows.add("resolved scale", scale, np.nan)

@@ -17,7 +17,7 @@ DATA_RANGE = 6000 * u.G
 @fill_docstring
 def rmse(smap, reference, *, region=None):
     """
-    Root mean square difference.
+    Compute the root mean square difference.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def measure_rmse(pair):
 @fill_docstring
 def mae(smap, reference, *, region=None):
     """
-    Mean absolute difference.
+    Compute the mean absolute difference.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def measure_mae(pair):
 @fill_docstring
 def psnr(smap, reference, *, data_range=DATA_RANGE, region=None):
     """
-    Peak signal-to-noise ratio, 20 log10(data range / RMSE).
+    Compute the peak signal-to-noise ratio, 20 log10(data range / RMSE).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def psnr(smap, reference, *, data_range=DATA_RANGE, region=None):
 
 
 def range_in_gauss(data_range):
-    """Width of a range in Gauss; anything but a positive field is refused."""
+    """Return the width of a range in Gauss; refuse anything but a positive field."""
     quantity = u.Quantity(data_range)
     if quantity.shape or not quantity.unit.is_equivalent(u.G) or not quantity > 0:
         raise ValueError(
@@ -109,16 +109,16 @@ def measure_psnr(pair, data_range=DATA_RANGE):
 @fill_docstring
 def ssim(smap, reference, *, data_range=DATA_RANGE, region=None):
     """
-    Structural similarity (Wang et al. 2004), with Gaussian weights of 1.5 pixels.
+    Compute the structural similarity (Wang et al. 2004), with Gaussian weights of 1.5 pixels.
 
-    Computed by scikit-image and averaged over the pixels whose neighbourhood (11 x 11
-    pixels) is known in both Maps.
+    scikit-image computes it for each pixel; the result is the mean over the pixels whose
+    neighbourhood (11 x 11 pixels) is known in both Maps.
 
     Parameters
     ----------
     {pair}
     {data_range}
-        It sets the constants that keep quiet parts from counting.
+        It sets the constants of the similarity, which keep quiet parts from counting much.
     {region}
 
     Returns
@@ -129,7 +129,7 @@ def ssim(smap, reference, *, data_range=DATA_RANGE, region=None):
     Raises
     ------
     {pair_errors}
-        Also if no 11 x 11 pixels are all known.
+        Also if no square of 11 x 11 pixels is known in both Maps.
     """
     return measure_ssim(Pair(smap, reference, region), data_range)
 
@@ -158,7 +158,7 @@ def measure_ssim(pair, data_range=DATA_RANGE):
 @fill_docstring
 def correlation(smap, reference, *, region=None):
     """
-    Pearson's correlation coefficient.
+    Compute Pearson's correlation coefficient.
 
     Parameters
     ----------
@@ -186,10 +186,11 @@ def measure_correlation(pair):
 @fill_docstring
 def gradient_ratio(smap, reference, *, region=None):
     """
-    Mean absolute gradient over the reference's: 1 for equal sharpness, less if blurred.
+    Divide the mean absolute gradient of a Map by that of the reference.
 
-    Noise has gradients as well, so that a noisy Map can pass for a sharp one: look at
-    `~sunpy_superres.metrics.power_ratio` beside it.
+    The ratio is 1 for equal sharpness, and less for a blurred Map.  Noise has gradients as well,
+    so that a noisy Map can pass for a sharp one: compare with
+    `~sunpy_superres.metrics.power_ratio`.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def gradient_ratio(smap, reference, *, region=None):
     Raises
     ------
     {pair_errors}
-        Also if no 3 x 3 pixels are all known.
+        Also if no pixel and its four neighbours are all known in both Maps.
     """
     return measure_gradient_ratio(Pair(smap, reference, region))
 
@@ -218,7 +219,7 @@ def measure_gradient_ratio(pair):
 
 def sum_gradients(fields, known):
     """
-    Sum of the absolute gradient over the pixels whose four neighbours are known as well.
+    Sum the absolute gradient over the known pixels whose four neighbours are known as well.
 
     Parameters
     ----------
@@ -230,7 +231,7 @@ def sum_gradients(fields, known):
     Returns
     -------
     numpy.ndarray or None
-        Gauss per pixel, one sum for each field; None where no pixel has all its neighbours.
+        Gauss per pixel, one sum for each field; None if no pixel has all its neighbours.
     """
     inner = known[1:-1, 1:-1] & known[:-2, 1:-1] & known[2:, 1:-1]
     inner &= known[1:-1, :-2] & known[1:-1, 2:]

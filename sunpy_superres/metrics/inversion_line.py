@@ -58,9 +58,9 @@ def polarity_inversion_line(
 
     The method is Schrijver's (2007): the pixels above the threshold of either polarity are
     widened by ``reach``; a strong-gradient inversion line lies where the two overlap; R is the
-    unsigned flux, weighted by that overlap smeared with a Gaussian of ``width``.  His 3 x 3
-    pixels of MDI are replaced by a distance, the same in all directions and for any plate scale;
-    on MDI's pixels both agree.
+    unsigned flux, weighted by that overlap after it was smoothed with a Gaussian of ``width``.
+    Schrijver widens by 3 x 3 pixels of MDI; here a distance takes their place, the same in all
+    directions and for any plate scale.  On MDI's pixels both agree.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def polarity_inversion_line(
         Full width at half maximum of the Gaussian that smooths the field before the line is
         drawn; a narrower one makes the line longer, like a coast line.
     max_angle : `~astropy.units.Quantity`, optional
-        Leave out pixels farther from disk centre: near the limb the line-of-sight field
-        of one polarity changes sign by projection alone.
+        Leave out pixels farther from disk centre than this angle: near the limb the line-of-sight
+        field of one polarity changes sign by projection alone.
     {region}
 
     Returns
@@ -103,10 +103,10 @@ def trace_inversion_line(
     smoothing=1.5 * u.Mm,
     max_angle=70 * u.deg,
 ):
-    """`polarity_inversion_line` of a `Field`."""
+    """Find the inversion lines of a `Field`; see `polarity_inversion_line`."""
     level = quantity_in("threshold", threshold, u.G)
     pixel = field.grid.pixel_length
-    # The distance is measured from pixel centres; half a pixel leads to the edge.
+    # Distances are between pixel centres, half a pixel inside the edges that `reach` starts from.
     around = quantity_in("reach", reach, u.Mm) / pixel + 0.5
     spread = quantity_in("width", width, u.Mm) / gaussian_sigma_to_fwhm / pixel
     blur = quantity_in("smoothing", smoothing, u.Mm) / gaussian_sigma_to_fwhm / pixel
@@ -125,10 +125,10 @@ def trace_inversion_line(
         weight = ndimage.gaussian_filter(
             own.astype(np.float32), spread, mode="constant", truncate=3
         )
-        # The Gaussian has unit integral, as Schrijver's.
+        # The Gaussian has unit integral, like Schrijver's.
         flux = np.abs(field.values[box]) * field.grid.area[box] * inside[box]
         r_value += float((flux * weight).sum(dtype=np.float64))
-        # The strip is narrow; a line along a diagonal must not fall to pieces in it.
+        # Widened, so that a line along a diagonal does not fall to pieces in a narrow strip.
         strip = ndimage.maximum_filter(own, 3) & inside[box]
         for line in _zero_lines(field.values[box], strip, blur):
             line += [box[1].start, box[0].start]
@@ -143,7 +143,7 @@ def _groups(mask, margin):
     """
     Split a mask into parts that lie far from one another; yield the box and the part in it.
 
-    Inversion lines are few, and the disk is large.  The parts add up to the mask.
+    This saves time, since inversion lines are few and the disk is large.
     """
     padded = np.pad(mask, [(0, -n % margin) for n in mask.shape])
     groups, _ = ndimage.label(block_reduce(padded, margin, np.any), np.ones((3, 3)))
@@ -157,7 +157,7 @@ def _groups(mask, margin):
 
 
 def _zero_lines(values, mask, blur):
-    """Lines of zero field inside of a mask, x before y."""
+    """Trace the lines of zero field inside a mask, x before y."""
     from skimage.measure import find_contours
 
     if min(values.shape) < 2:

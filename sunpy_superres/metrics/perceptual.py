@@ -1,4 +1,4 @@
-"""Distances between collections of Maps, or between images, by the features of a network."""
+"""Distances between Maps, or between collections of them, by the features of a network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sunpy_superres.metrics.image import DATA_RANGE, range_in_gauss
 
 __all__ = ["fid", "frechet_distance", "lpips"]
 
-#: HMI-like pixels along one side of a piece whose features are one sample.
+#: HMI-like pixels along a side of a piece; the features of a piece are one sample.
 _PIECE = 32
 
 
 def frechet_distance(maps, references, *, features=None, model="default"):
     """
-    Frechet distance between two collections of magnetograms.
+    Compute the Frechet distance between two collections of magnetograms.
 
-    The features of pieces of the Maps are taken as normally distributed; the result is the
-    distance of the two normal distributions, 0 for equal collections.  It compares how
+    The features of pieces of the Maps are assumed to be normally distributed; the result is the
+    distance between the two normal distributions, 0 for equal collections.  It compares how
     magnetograms look, not where structures are.  It has no scale of its own: compare it with
     the distance between two sets of real magnetograms.
 
@@ -37,7 +37,7 @@ def frechet_distance(maps, references, *, features=None, model="default"):
         ``features(field)`` of an array in Gauss, ``(ny, nx)``, 0 where missing, gives the
         samples of this Map, ``(n, d)``.
     model : str, path-like or Model
-        Whose autoencoder is used; see `~sunpy_superres.load_model`.
+        The model whose autoencoder is used; see `~sunpy_superres.load_model`.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def frechet_distance(maps, references, *, features=None, model="default"):
     TypeError
         If a collection holds anything but Maps of a magnetic field.
     ValueError
-        If there are fewer samples than twice the number of features.
+        If a collection is empty, a Map is smaller than 32 x 32 pixels, ``features`` gives
+        anything but finite samples, or there are fewer samples than twice the number of features.
 
     References
     ----------
@@ -56,9 +57,8 @@ def frechet_distance(maps, references, *, features=None, model="default"):
     """
     if features is None:
         features = _autoencoder_features(model)
-    moments = [_moments(_collection(maps, "maps"), features)]
-    moments.append(_moments(_collection(references, "references"), features))
-    (mean1, covariance1), (mean2, covariance2) = moments
+    mean1, covariance1 = _moments(_collection(maps, "maps"), features)
+    mean2, covariance2 = _moments(_collection(references, "references"), features)
     return float(
         np.square(mean1 - mean2).sum()
         + np.trace(covariance1)
@@ -95,7 +95,7 @@ def _moments(maps, features):
 
 
 def _trace_of_root(first, second):
-    """Trace of the root of the product of two covariances."""
+    """Compute the trace of the root of the product of two covariances."""
     values, vectors = np.linalg.eigh(first)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     return np.sqrt(np.clip(np.linalg.eigvalsh(root @ second @ root), 0, None)).sum()
@@ -133,9 +133,9 @@ def _autoencoder_features(model):
 @fill_docstring
 def lpips(smap, reference, *, network="alex", data_range=DATA_RANGE, region=None):
     """
-    Learned perceptual image patch similarity (Zhang et al. 2018), by torchmetrics.
+    Compute the learned perceptual image patch similarity (Zhang et al. 2018), by torchmetrics.
 
-    Needs the extra ``perceptual``; the weights of the network, trained on photographs, are
+    It needs the extra ``perceptual``; the weights of the network, trained on photographs, are
     fetched by torchvision when they are first used.
 
     Parameters
@@ -182,9 +182,9 @@ def lpips(smap, reference, *, network="alex", data_range=DATA_RANGE, region=None
 
 def fid(maps, references, *, network=2048, data_range=DATA_RANGE, size=256):
     """
-    Frechet inception distance between two collections of Maps, by torchmetrics.
+    Compute the Frechet inception distance between two collections of Maps, by torchmetrics.
 
-    Needs the extra ``perceptual``.  The usual network was trained on photographs, and its
+    It needs the extra ``perceptual``.  The usual network was trained on photographs, and its
     weights are fetched when they are first used; `frechet_distance` needs neither.
 
     Parameters
@@ -211,7 +211,7 @@ def fid(maps, references, *, network=2048, data_range=DATA_RANGE, size=256):
     TypeError
         If a collection holds anything but Maps of a magnetic field.
     ValueError
-        If a collection has fewer than two squares.
+        If a collection has fewer than two squares, or ``data_range`` is invalid.
     """
     import torch
 

@@ -24,7 +24,7 @@ RADIAL_LIMIT = 70 * u.deg
 
 
 def flux_density(field, radial):
-    """Line-of-sight field in Gauss, or the radial field with that line-of-sight part."""
+    """Return the line-of-sight field in Gauss, or the radial field of which it is a part."""
     if not radial:
         return field.values
     cosine = np.maximum(field.grid.emission_cosine, 0.02)
@@ -32,7 +32,7 @@ def flux_density(field, radial):
 
 
 def counted_pixels(field, radial, max_angle):
-    """Mask of the pixels whose flux counts."""
+    """Find the pixels whose flux counts."""
     if radial and max_angle is None:
         max_angle = RADIAL_LIMIT
     mask = field.within(max_angle)
@@ -44,28 +44,23 @@ def counted_pixels(field, radial, max_angle):
 
 
 def polarity_fluxes(field, radial=False, max_angle=None):
-    """Flux in Mx of the positive polarity, and of the negative one, which is negative."""
+    """Sum the flux in Mx of the positive polarity, and of the negative one, which is negative."""
     mask = counted_pixels(field, radial, max_angle)
     flux = flux_density(field, radial)[mask] * field.grid.area[mask]
-    return np.array(
-        [
-            flux[flux > 0].sum(dtype=np.float64) * MX,
-            flux[flux < 0].sum(dtype=np.float64) * MX,
-        ]
-    )
+    return np.array([flux[sign].sum(dtype=np.float64) * MX for sign in (flux > 0, flux < 0)])
 
 
 @fill_docstring
 def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
     """
-    Total unsigned magnetic flux.
+    Compute the total unsigned magnetic flux.
 
-    The sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
+    It is the sum of ``|B|`` times the area of the photosphere that each pixel sees: plate scale,
     distance of the observer and foreshortening are taken into account.  Only pixels that the
-    observer sees count, on heliographic grids as well.  Noise adds 0.8 times its standard
-    deviation in each pixel.  Areas are those at pixel centres; they grow without limit toward
-    the limb and are uncertain in the outermost pixels.  The area of the full disk is right to
-    0.1 percent for pixels of 2 arcsec and to 1 percent for 4 arcsec.
+    observer sees count, on heliographic grids as well.  In a pixel without field, noise adds 0.8
+    times its standard deviation.  Areas are those at pixel centres; they grow without limit
+    toward the limb and are uncertain in the outermost pixels.  The area of the full disk is right
+    to 0.1 percent for pixels of 2 arcsec and to 1 percent for 4 arcsec.
 
     Parameters
     ----------
@@ -93,7 +88,7 @@ def unsigned_flux(smap, *, radial=False, max_angle=None, region=None):
 @fill_docstring
 def net_flux(smap, *, radial=False, max_angle=None, region=None):
     """
-    Net magnetic flux: the positive less the negative.
+    Compute the net magnetic flux, the sum of the positive and of the negative flux.
 
     Parameters
     ----------
@@ -116,7 +111,7 @@ def net_flux(smap, *, radial=False, max_angle=None, region=None):
 @fill_docstring
 def signed_flux(smap, *, radial=False, max_angle=None, region=None):
     """
-    Magnetic flux of each polarity.
+    Compute the magnetic flux of each polarity.
 
     Parameters
     ----------
@@ -140,10 +135,10 @@ def signed_flux(smap, *, radial=False, max_angle=None, region=None):
 @fill_docstring
 def wasserstein_distance(smap, reference, *, region=None):
     """
-    Wasserstein distance of the two distributions of the field.
+    Compute the Wasserstein distance between the two distributions of the field.
 
-    The mean shift in Gauss that turns one histogram into the other, wherever the pixels lie:
-    the mean difference of the sorted values, since both have the same number.
+    It is the mean shift in Gauss that turns one histogram into the other, wherever the pixels
+    lie: the mean absolute difference of the sorted values.
 
     Parameters
     ----------
@@ -172,8 +167,8 @@ def flux_centre_shift(smap, reference, *, threshold=0 * u.G, region=None):
     """
     Measure how far the centre of the unsigned flux lies from that of the reference.
 
-    The centre is the mean position in the plane of the sky, weighted by ``|B|``.  It shows
-    a shift by half a pixel, as of a Map that was enlarged about the wrong corner.
+    The centre is the mean position in the plane of the sky, weighted by ``|B|``.  It reveals
+    a shift by half a pixel, such as that of a Map whose pixels were split about the wrong corner.
 
     Parameters
     ----------

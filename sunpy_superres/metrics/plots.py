@@ -55,17 +55,14 @@ def plot_spectra(spectra, axes=None):
     unit = "" if dimensionless else f" ({some.value.unit.to_string('unicode')})"
     axes.set_xlabel("scale (arcsec)")
     axes.set_ylabel((some.name or "value") + unit)
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if _within(t, spectra.values())]
+    scales = np.concatenate([s.scale.to_value(u.arcsec) for s in spectra.values()])
+    low, high = scales.min() * 0.9, scales.max() * 1.1
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500) if low <= t <= high]
     axes.set_xticks(ticks, [str(t) for t in ticks])
     axes.minorticks_off()
     if len(spectra) > 1 or next(iter(spectra)) != some.name:
         axes.legend()
     return axes
-
-
-def _within(tick, spectra):
-    scales = np.concatenate([s.scale.to_value(u.arcsec) for s in spectra])
-    return scales.min() * 0.9 <= tick <= scales.max() * 1.1
 
 
 def plot_reliability(tables, axes=None):

@@ -1,6 +1,8 @@
-"""Whether an ensemble, or a field with its uncertainty, describes its errors correctly."""
+"""Scores of an ensemble, and of a field with its uncertainty: are their errors as they say?"""
 
 from __future__ import annotations
+
+import itertools
 
 import astropy.units as u
 import numpy as np
@@ -25,14 +27,14 @@ __all__ = [
 _FIELD_BINS = [0, 30, 100, 300, 700, 5000] * u.G
 #: Default edges of the bins of mu.
 _MU_BINS = np.array([0.0, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0])
-#: Pixels worked on at once.
+#: Pixels that are scored at once.
 _CHUNK = 2**20
 
 
 @fill_docstring
 def spread_skill(samples, reference, *, region=None):
     """
-    Spread of an ensemble divided by the error of its mean: 1 for a calibrated ensemble.
+    Divide the spread of an ensemble by the error of its mean: 1 for a calibrated ensemble.
 
     The spread is the root of the mean ensemble variance times (1 + 1/n), since the mean of n
     members has a sampling error of its own; the error is the root mean square error of the mean.
@@ -66,11 +68,11 @@ def spread_skill(samples, reference, *, region=None):
 @fill_docstring
 def crps(samples, reference, *, region=None):
     """
-    Continuous ranked probability score, in its fair form.
+    Compute the continuous ranked probability score in its fair form, by scoringrules.
 
     It is the mean distance of the members from the truth, less half of their mean distance from
     one another; for a single Map it would be the mean absolute error.  In the fair form, its
-    expectation does not depend on the number of members.  It is computed by scoringrules.
+    expectation does not depend on the number of members.
 
     Parameters
     ----------
@@ -110,11 +112,12 @@ def crps(samples, reference, *, region=None):
 @fill_docstring
 def rank_histogram(samples, reference, *, region=None):
     """
-    How often the truth has each rank among the members: flat for a calibrated ensemble.
+    Count how often the truth has each rank among the members.
 
-    A valley shows that the members are too close together (the truth lies outside of them too
-    often), a hill that they are too far apart, and a slope that they are biased.  A truth that
-    equals some members counts for all ranks that it may have, in equal parts.
+    The histogram of a calibrated ensemble is flat.  A valley shows that the members are too close
+    together (the truth lies outside of them too often), a hill that they are too far apart, and a
+    slope that they are biased.  A truth that equals some members counts for all ranks that it may
+    have, in equal parts.
 
     Parameters
     ----------
@@ -169,14 +172,14 @@ class Errors:
 
     @property
     def scaled(self):
-        """Errors divided by their standard deviations."""
+        """Errors divided by their standard uncertainties."""
         return self.error / np.maximum(self.sigma, np.float32(1e-6))
 
 
 @fill_docstring
 def coverage(smap, uncertainty, reference, *, levels=(0.5, 0.68269, 0.9, 0.9545), region=None):
     """
-    How often the truth lies in the central interval of a given probability.
+    Count how often the truth lies in the central interval of a given probability.
 
     Parameters
     ----------
@@ -217,7 +220,7 @@ def measure_coverage(errors, levels=(0.5, 0.68269, 0.9, 0.9545)):
 @fill_docstring
 def pit(smap, uncertainty, reference, *, bins=20, region=None):
     """
-    Histogram of the probability integral transform.
+    Compute the histogram of the probability integral transform.
 
     The transform is the cumulative probability of the truth in the normal distribution that a
     Map and its uncertainty describe.  Its histogram is flat if the uncertainty is right.
@@ -256,8 +259,8 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
     ----------
     {estimate}
     by : {"field", "mu", "uncertainty"}
-        What the pixels are sorted by: ``|B|`` of the Map in Gauss, the cosine of the
-        heliocentric angle (1 at disk centre), or the uncertainty itself in Gauss.
+        The quantity by which the pixels are sorted into bins: ``|B|`` of the Map, the cosine of
+        the heliocentric angle (1 at disk centre), or the uncertainty itself.
     bins : `~astropy.units.Quantity` or array-like, optional
         Edges, in Gauss; plain numbers for ``by="mu"``.
     {region}
@@ -275,10 +278,6 @@ def reliability(smap, uncertainty, reference, *, by="field", bins=None, region=N
     {estimate_errors}
     """
     errors = Errors(smap, uncertainty, reference, region)
-    return reliability_of(errors, by, bins)
-
-
-def reliability_of(errors, by="field", bins=None):
     if by == "field":
         key, unit, edges = errors.field, u.G, _FIELD_BINS
     elif by == "mu":
@@ -299,7 +298,7 @@ def reliability_of(errors, by="field", bins=None):
         raise ValueError("bins must be two or more ascending edges.")
     off, scaled = errors.error.astype(float), np.abs(errors.scaled)
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         chosen = (key >= low) & ((key < high) | ((high == edges[-1]) & (key == high)))
         if not chosen.any():
             continue
@@ -309,7 +308,7 @@ def reliability_of(errors, by="field", bins=None):
             (low, high, int(chosen.sum()), spread, error, spread / error if error else np.nan,
              -off[chosen].mean(), (scaled[chosen] <= 1).mean(), (scaled[chosen] <= 2).mean())
         )  # fmt: skip
-    names = ("low high pixels uncertainty error ratio bias within_1_sigma within_2_sigma").split()
+    names = "low high pixels uncertainty error ratio bias within_1_sigma within_2_sigma".split()
     table = QTable(rows=rows, names=names) if rows else QTable(names=names)
     for name in ("uncertainty", "error", "bias"):
         table[name] = table[name] * u.G

@@ -1,4 +1,4 @@
-"""Active regions: their places and sizes, and whether two Maps agree about them."""
+"""Active regions: their places, sizes, fluxes and tilts, and whether two Maps agree on them."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def active_regions(
 
 
 def _smoothed_above(field, mask, level, width):
-    """Where ``|B|``, smoothed over the known pixels, exceeds a level."""
+    """Find where ``|B|``, smoothed over the known pixels, exceeds a level."""
     size = np.where(mask, np.abs(field.values), np.float32(0))
     sigma = width / gaussian_sigma_to_fwhm / field.grid.pixel_length
     weight = _gaussian(mask.astype(np.float32), sigma)
@@ -139,7 +139,7 @@ def _smoothed_above(field, mask, level, width):
 
 
 def _gaussian(values, sigma):
-    """Gaussian filter with zeros beyond the edges; a wide one by Fourier transform."""
+    """Smooth with a Gaussian, and zeros beyond the edges; a wide one by Fourier transform."""
     if sigma < 6:
         return ndimage.gaussian_filter(values, sigma, mode="constant")
     shape = [scipy.fft.next_fast_len(n + int(4 * sigma), real=True) for n in values.shape]
@@ -160,7 +160,7 @@ def label_regions(
     minimum_area=500 * u.Mm**2,
     max_angle=None,
 ):
-    """`active_regions` of a `Field`."""
+    """Find the active regions of a `Field`; see `active_regions`."""
     if method not in _THRESHOLDS:
         raise ValueError(f"method must be 'smoothed' or 'pixels', not {method!r}.")
     level = quantity_in("threshold", _THRESHOLDS[method] if threshold is None else threshold, u.G)
@@ -189,6 +189,7 @@ def label_regions(
 
 
 def _table(field, labels, number):
+    """Measure each region for `ActiveRegions.table`."""
     rows, columns = np.nonzero(labels)
     which = labels[rows, columns]
     values = field.values[rows, columns].astype(float)
@@ -221,7 +222,7 @@ def _table(field, labels, number):
 @fill_docstring
 def jaccard(smap, reference, *, region=None, **options):
     """
-    Overlap of the active regions of two Maps: common area over the area of either.
+    Compute the Jaccard index of the active regions: their common area over that of their union.
 
     Parameters
     ----------
@@ -237,7 +238,6 @@ def jaccard(smap, reference, *, region=None, **options):
     Raises
     ------
     {pair_errors}
-        Also if an option is invalid.
     """
     return overlap(*_pair_of_regions(smap, reference, region, options))[0]
 
@@ -245,7 +245,7 @@ def jaccard(smap, reference, *, region=None, **options):
 @fill_docstring
 def dice(smap, reference, *, region=None, **options):
     """
-    Dice coefficient of the active regions: twice the common area over the sum of both.
+    Compute the Dice coefficient of the active regions: twice their common area over their sum.
 
     Parameters
     ----------
@@ -261,7 +261,6 @@ def dice(smap, reference, *, region=None, **options):
     Raises
     ------
     {pair_errors}
-        Also if an option is invalid.
     """
     return overlap(*_pair_of_regions(smap, reference, region, options))[1]
 
@@ -272,7 +271,7 @@ def _pair_of_regions(smap, reference, region, options):
 
 
 def overlap(pair, first, second):
-    """Jaccard index and Dice coefficient, by area on the sphere."""
+    """Compute Jaccard index and Dice coefficient, by area on the sphere."""
     area = pair.grid.area
     common = area[first.mask & second.mask].sum(dtype=np.float64)
     either = area[first.mask | second.mask].sum(dtype=np.float64)
@@ -284,7 +283,7 @@ def overlap(pair, first, second):
 @fill_docstring
 def bipole(smap, *, threshold=100 * u.G, region=None):
     """
-    Separation and tilt of a bipolar region.
+    Measure the separation and the tilt of a bipolar region.
 
     The centre of each polarity is the mean position on the sphere, weighted by its flux.
 
@@ -304,7 +303,7 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
     Raises
     ------
     {field_errors}
-        Also if one of the polarities does not exceed the threshold.
+        Also if no pixel of one of the polarities exceeds the threshold.
 
     References
     ----------
@@ -314,7 +313,7 @@ def bipole(smap, *, threshold=100 * u.G, region=None):
 
 
 def measure_bipole(field, threshold=100 * u.G, mask=True):
-    """`bipole` of a `Field`, inside of a further mask."""
+    """Measure the bipole of a `Field` inside a further mask; see `bipole`."""
     level = quantity_in("threshold", threshold, u.G)
     smap = field.grid.map
     centres, names = [], ("positive", "negative")

@@ -1,4 +1,4 @@
-"""A Map split into structure coarser and structure finer than a scale."""
+"""Splitting of a Map into structure coarser and structure finer than a scale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def split_scales(smap, scale=2 * u.arcsec):
     TypeError
         If it is not a Map.
     ValueError
-        If its coordinates are invalid, no pixel is finite, or the scale is not a positive angle.
+        If its coordinates are invalid, its pixels are not square, none is finite, or the scale is
+        not a positive angle.
     """
     check_field_map(smap)
     length = u.Quantity(scale)
@@ -62,11 +63,11 @@ def split_scales(smap, scale=2 * u.arcsec):
         smooth /= np.maximum(weight, data.dtype.type(1e-6))
     smooth = np.where(known, smooth, np.nan).astype(data.dtype)
     parts = []
-    for values, sign in ((smooth, "coarser"), (data - smooth, "finer")):
+    for values, side in ((smooth, "coarser"), (data - smooth, "finer")):
         meta = copy.deepcopy(smap.meta)
         before = str(meta.get("history", "")).strip()
-        line = f"sunpy_superres: structure {sign} than {length.to(u.arcsec)}"
-        meta["history"] = f"{before}\n{line}" if before else line
+        line = f"sunpy_superres: structure {side} than {length.to(u.arcsec)}"
+        meta["history"] = f"{before}\n{line}".lstrip()
         refresh_statistics(meta, values, known)
         parts.append(sunpy.map.Map(values, meta, mask=smap.mask))
     return tuple(parts)

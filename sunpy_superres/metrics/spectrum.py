@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -11,7 +12,7 @@ import sunpy.map
 
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._ensemble import read_members
-from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._fields import Field, Pair, bounding_box
 
 __all__ = [
     "Spectrum",
@@ -21,7 +22,7 @@ __all__ = [
     "resolved_scale",
 ]
 
-#: Rings on a spectrum by default, for an image large enough.
+#: Largest number of rings of a spectrum by default.
 _RINGS = 40
 
 
@@ -49,12 +50,12 @@ class Spectrum:
 
     def at(self, scale) -> u.Quantity:
         """
-        Interpolated value at a scale; linear in the logarithm of the scale.
+        Interpolate the value at a scale, linearly in the logarithm of the scale.
 
         Parameters
         ----------
         scale : `~astropy.units.Quantity`
-            Arcsec; beyond the ends the value of the last ring.
+            Arcsec; beyond the ends of the spectrum the value is that of its last ring.
         """
         where = np.log(_arcsec("scale", scale))
         known = np.log(self.scale.to_value(u.arcsec))
@@ -71,11 +72,10 @@ def _arcsec(name, quantity):
 
 
 class _Transform:
-    """Fourier transforms of windowed fields on one mask, gathered by rings."""
+    """The Fourier transform of fields under one window, and sums over rings of wavenumber."""
 
     def __init__(self, mask, scale, rings=None):
-        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        self.box = tuple(slice(int(w[0]), int(w[-1]) + 1) for w in (rows, columns))
+        self.box = bounding_box(mask)
         mask = mask[self.box]
         if min(mask.shape) < 8:
             raise ValueError(
@@ -83,7 +83,7 @@ class _Transform:
             )
         window = np.outer(*(_hann(n) for n in mask.shape)) * mask
         self.window = window.astype(np.float32)
-        # Parseval: the integral of the power is the variance of the windowed field.
+        # By Parseval's theorem the integral of the power is then the variance under the window.
         self.norm = scale**2 / np.square(self.window).sum(dtype=np.float64)
         ny, nx = mask.shape
         frequency = np.hypot(
@@ -109,67 +109,65 @@ class _Transform:
         if nx % 2 == 0:
             self.weight[-1] = 1
         ones = np.broadcast_to(self.weight, self.ring.shape)
-        self.modes = self.gather(ones)
-        filled = self.modes > 0
-        if not filled.any():
+        modes = self.gather(ones)
+        self.filled = modes > 0
+        if not self.filled.any():
             raise ValueError("No Fourier mode of the map lies in the bins; widen them.")
-        mean = self.gather(frequency * ones)[filled] / self.modes[filled]
-        self.filled, self.scale = filled, u.Quantity(1 / mean, u.arcsec)
+        self.modes = modes[self.filled]
+        self.scale = u.Quantity(1 / self.average(frequency * ones), u.arcsec)
 
     def gather(self, values):
         """Sum over the modes of each ring."""
         return np.bincount(self.ring.ravel(), values.ravel(), self.count)[1:]
 
+    def average(self, values):
+        """Average over the modes of each ring that has any; modes count by ``weight``."""
+        return self.gather(values)[self.filled] / self.modes
+
     def __call__(self, values):
+        """Transform a field, less its mean, under the window."""
         values = values[self.box]
         mean = (values * self.window).sum(dtype=np.float64) / self.window.sum(dtype=np.float64)
         return scipy.fft.rfft2((values - np.float32(mean)) * self.window, workers=-1)
 
     def sum_bands(self, transform, edges):
-        """Sum of the squared modes between the scales of ``edges``, in arcsec, ascending."""
+        """Sum the squared modes between the scales of ``edges``, in arcsec, ascending."""
         squared = np.square(np.abs(transform)) * self.weight
-        return np.array(
-            [
-                squared.sum(
-                    where=(self.frequency > 1 / high) & (self.frequency <= 1 / low),
-                    dtype=np.float64,
-                )
-                for low, high in zip(edges[:-1], edges[1:], strict=True)
-            ]
+        bands = (
+            (self.frequency > 1 / high) & (self.frequency <= 1 / low)
+            for low, high in itertools.pairwise(edges)
         )
+        return np.array([squared.sum(where=band, dtype=np.float64) for band in bands])
 
     def power(self, transform):
-        """Mean power of the rings, G^2 arcsec^2."""
+        """Average the power over each ring, G^2 arcsec^2."""
         squared = np.square(transform.real) + np.square(transform.imag)
-        return self.gather(squared * self.weight)[self.filled] / self._modes * self.norm
+        return self.average(squared * self.weight) * self.norm
 
     def cross(self, first, second):
-        """Mean real cross power of the rings, G^2 arcsec^2."""
+        """Average the real part of the cross power over each ring, G^2 arcsec^2."""
         product = first.real * second.real + first.imag * second.imag
-        return self.gather(product * self.weight)[self.filled] / self._modes * self.norm
-
-    @property
-    def _modes(self):
-        return self.modes[self.filled]
+        return self.average(product * self.weight) * self.norm
 
     def spectrum(self, value, name, unit=u.one):
-        """The rings, from coarse to fine, as a `Spectrum`."""
-        return Spectrum(self.scale, u.Quantity(value, unit), self._modes.astype(int), name)
+        """Make a `Spectrum` of the values of the rings, from coarse to fine."""
+        return Spectrum(self.scale, u.Quantity(value, unit), self.modes.astype(int), name)
 
 
 def _hann(n):
-    """Hann window that is not zero at the outermost pixels."""
+    """Compute a Hann window that is not zero at the outermost pixels."""
     return np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
 
 
 @fill_docstring
 def power_spectrum(smap, *, bins=None, region=None):
     """
-    Radially averaged power spectrum.
+    Compute the radially averaged power spectrum.
 
-    The spectrum is that of the field less its mean, times a Hann window over the bounding box of
-    the known pixels; missing pixels are zero.  It is normalised so that the integral of the
-    power over the plane of wavenumbers is the variance of the field under the window.
+    The mean of the field is subtracted, and the rest multiplied by a Hann window over the
+    bounding box of the known pixels; missing pixels are zero.  The spectrum is normalised so that
+    the integral of the power over the plane of wavenumbers is the variance of the field under the
+    window.
 
     Parameters
     ----------
@@ -196,7 +194,7 @@ def power_spectrum(smap, *, bins=None, region=None):
 @fill_docstring
 def power_ratio(smap, reference, *, bins=None, region=None):
     """
-    Power of a Map divided by the power of a reference, by scale.
+    Divide the power of a Map by the power of a reference, scale by scale.
 
     The ratio is 1 where the Map has as much structure as the reference.  It does not show whether
     the structure is in the right place; `coherence` does.
@@ -215,26 +213,22 @@ def power_ratio(smap, reference, *, bins=None, region=None):
     Raises
     ------
     {pair_errors}
-        Also if the bins are invalid, or fewer than 8 x 8 pixels are left.
+        Also if fewer than 8 x 8 pixels are left.
     """
-    return measure_power_ratio(Pair(smap, reference, region), bins)
-
-
-def transform_pair(pair, bins=None):
-    """Compute the transforms that `measure_power_ratio` and `measure_coherence` need."""
-    transform = _Transform(pair.mask, pair.grid.scale, bins)
-    return transform, transform(pair.first.values), transform(pair.second.values)
-
-
-def measure_power_ratio(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transform_pair(pair, bins)
+    transform, first, second = transform_pair(Pair(smap, reference, region), bins)
     powers = transform.power(first), transform.power(second)
     ratio = np.divide(*powers, out=np.full(powers[0].shape, np.nan), where=powers[1] > 0)
     return transform.spectrum(ratio, "power ratio")
 
 
+def transform_pair(pair, bins=None):
+    """Return a `_Transform` for a pair, and what it makes of the two fields."""
+    transform = _Transform(pair.mask, pair.grid.scale, bins)
+    return transform, transform(pair.first.values), transform(pair.second.values)
+
+
 def band_ratio(transforms, low, high):
-    """Ratio of powers between two scales; NaN if no mode lies between them."""
+    """Compute the power ratio between two scales; NaN if the reference has no power there."""
     transform, first, second = transforms
     edges = [low.to_value(u.arcsec), high.to_value(u.arcsec)]
     powers = [float(transform.sum_bands(field, edges)[0]) for field in (first, second)]
@@ -243,10 +237,9 @@ def band_ratio(transforms, low, high):
 
 def sum_band_powers(fields, known, pixel_scale, edges):
     """
-    Power of fields between spatial scales, as sums over the Fourier modes.
+    Sum the power of fields between spatial scales over the Fourier modes.
 
-    The transform is that of `power_ratio`: the field less its mean, under a Hann window over the
-    bounding box of what is known; missing pixels are zero.
+    The transform is that of `power_spectrum`.
 
     Parameters
     ----------
@@ -257,7 +250,7 @@ def sum_band_powers(fields, known, pixel_scale, edges):
     pixel_scale : float
         Arcsec.
     edges : array-like
-        Scales in arcsec, ascending, between which the bands lie.
+        Edges of the bands, in arcsec, ascending.
 
     Returns
     -------
@@ -271,7 +264,7 @@ def sum_band_powers(fields, known, pixel_scale, edges):
 @fill_docstring
 def coherence(smap, reference, *, bins=None, region=None):
     """
-    Coherence of a Map with a reference, by scale.
+    Compute the coherence of a Map with a reference, scale by scale.
 
     The coherence is the correlation of their Fourier modes, ring by ring: 1 where both have the
     same structure in the same place, 0 where their structure is unrelated.  It is also known as
@@ -291,17 +284,18 @@ def coherence(smap, reference, *, bins=None, region=None):
     Raises
     ------
     {pair_errors}
-        Also if the bins are invalid, or fewer than 8 x 8 pixels are left.
+        Also if fewer than 8 x 8 pixels are left.
 
     References
     ----------
     Saxton & Baumeister (1982), Journal of Microscopy 127, 127.
     """
-    return measure_coherence(Pair(smap, reference, region), bins)
+    return measure_coherence(transform_pair(Pair(smap, reference, region), bins))
 
 
-def measure_coherence(pair, bins=None, transforms=None):
-    transform, first, second = transforms or transform_pair(pair, bins)
+def measure_coherence(transforms):
+    """Compute the coherence of the two fields of a `transform_pair`."""
+    transform, first, second = transforms
     return transform.spectrum(_coherence(transform, first, second), "coherence")
 
 
@@ -313,11 +307,11 @@ def _coherence(transform, first, second):
 @fill_docstring
 def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     """
-    Finest scale down to which structure is in the right place.
+    Find the finest scale down to which structure is in the right place.
 
-    The scale at which the `coherence`, from coarse to fine, first falls below ``level``.  For a
-    Map and a reference: what the Map resolves of the reference.  For an ensemble: what its
-    members agree on, which needs no truth.
+    It is the scale at which the `coherence`, from coarse to fine, first falls below ``level``:
+    for a Map and a reference, the finest scale of the reference that the Map resolves; for an
+    ensemble, the finest scale on which its members agree, which needs no truth.
 
     Parameters
     ----------
@@ -356,19 +350,13 @@ def resolved_scale(smap, reference=None, *, level=0.5, bins=None, region=None):
     mask = field.mask & known
     transform = _Transform(mask, field.grid.scale, bins)
     transforms = [transform(np.where(mask, member, np.float32(0))) for member in members]
-    mean = np.mean(
-        [
-            _coherence(transform, a, b)
-            for i, a in enumerate(transforms)
-            for b in transforms[i + 1 :]
-        ],
-        axis=0,
-    )
+    pairs = itertools.combinations(transforms, 2)
+    mean = np.mean([_coherence(transform, *pair) for pair in pairs], axis=0)
     return find_crossing(transform.spectrum(mean, "coherence"), level)
 
 
 def find_crossing(spectrum, level=0.5):
-    """Scale at which a spectrum, from coarse to fine, first falls below a level."""
+    """Find the scale at which a spectrum, from coarse to fine, first falls below a level."""
     scale, value = spectrum.scale.to_value(u.arcsec), spectrum.value.value
     below = np.flatnonzero(value < level)
     if not below.size:
