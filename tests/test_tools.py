@@ -75,9 +75,9 @@ def test_real_frames_of_the_pairs_are_explained(real_data):
 def test_headers_of_a_pair_put_hmi_where_the_frame_lies():
     matrix, origin = np.array([[2.74, 0.02], [-0.01, 2.71]]), np.array([4.0, -3.0])
     middle, place, stamp = np.array([9.5, 14.5]), (379.2, 254.4), "2010-10-27T22:24:00"
-    mdi = sunpy.map.Map(np.zeros((20, 30)), pair_header((20, 30), middle, stamp, place))
+    mdi = sunpy.map.Map(np.zeros((20, 30)), pair_header(middle, stamp, place))
     reference = origin + matrix @ middle
-    header = pair_header((60, 90), reference, stamp, place, np.linalg.inv(matrix))
+    header = pair_header(reference, stamp, place, np.linalg.inv(matrix))
     hmi = sunpy.map.Map(np.zeros((60, 90)), header)
     index = np.array([[0, 3, 19], [2, 25, 11]])
     row, column = origin[:, None] + matrix @ index

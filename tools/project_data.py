@@ -18,7 +18,6 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-import sunpy.map
 from astropy.io import fits
 from sunpy.coordinates import sun
 
@@ -56,9 +55,9 @@ def prepare(data, out):
     """
     Make a folder that ``evaluate`` and ``export`` read: magnetograms, splits.json and pairs.
 
-    Of the HMI line-of-sight files only those with a HARP number are linked, so that scores can be
-    compared with those of earlier versions.  The source of the pairs kept no headers and had
-    interpolated MDI bilinearly onto HMI's grid: the MDI pixels are recovered and registered.
+    The HMI line-of-sight files that have a HARP number and a WCS are linked, and no others, so that
+    scores can be compared with those of earlier versions.  The source of the pairs kept no headers
+    and had interpolated MDI bilinearly onto HMI's grid; MDI's pixels are recovered and registered.
     Their places on the Sun are those of the source's coordinate files, whose convention for the
     edges of a box is not certain to half a pixel (0.4 arcsec).
 
@@ -71,7 +70,8 @@ def prepare(data, out):
     """
     data, out = Path(data).resolve(), Path(out)
     for record in _records(data):
-        if record.get("harpnum") and record["kind"] in (_CEA, _CCD):
+        placed = record.get("harpnum") and record.get("lon_fwt") is not None
+        if placed and record["kind"] in (_CEA, _CCD):
             link = out / record["file"]
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.exists():
@@ -85,33 +85,31 @@ def prepare(data, out):
         hmi_path = next((data / "pairs").glob(f"hmi*{day}_{time}*.fits"))
         stamp = f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}"
         images = [fits.getdata(path).astype(float) for path in (mdi_path, hmi_path)]
-        maps = _register_pair(*images, stamp, _PLACES[region.removeprefix("AR")])
-        for smap, name in zip(maps, (mdi_path.name, hmi_path.name), strict=True):
-            smap.save(out / PAIRS / name, overwrite=True)
+        frames = _register_pair(*images, stamp, _PLACES[region.removeprefix("AR")])
+        for (values, header), name in zip(frames, (mdi_path.name, hmi_path.name), strict=True):
+            fits.writeto(out / PAIRS / name, values, fits.Header(header), overwrite=True)
 
 
 def _register_pair(mdi, hmi, stamp, place):
-    """Maps of MDI's own pixels and of HMI, whose headers agree."""
+    """MDI's own pixels and HMI, each with a header; the headers agree."""
     frame, period, origin, _ = recover_native_frame(mdi)
     matrix, origin = register_pixels(hmi, frame, period, origin)
     # HMI's middle lies at the place; MDI's pixels are straight, and HMI's lie on them.
     centre = (np.array(hmi.shape) - 1) / 2
     steps = np.linalg.inv(matrix)
-    mdi_header = pair_header(frame.shape, steps @ (centre - origin), stamp, place)
+    mdi_header = pair_header(steps @ (centre - origin), stamp, place)
     mdi_header |= {"camera": "MDI", "telescop": "SOHO", "interval": 300.0}
-    hmi_header = pair_header(hmi.shape, centre, stamp, place, steps)
+    hmi_header = pair_header(centre, stamp, place, steps)
     hmi_header |= {"telescop": "SDO/HMI", "instrume": "HMI_COMBINED", "registrd": True}
-    return sunpy.map.Map(frame, mdi_header), sunpy.map.Map(hmi, hmi_header)
+    return (frame, mdi_header), (hmi, hmi_header)
 
 
-def pair_header(shape, reference, stamp, place=(0.0, 0.0), steps=((1.0, 0.0), (0.0, 1.0))):
+def pair_header(reference, stamp, place=(0.0, 0.0), steps=((1.0, 0.0), (0.0, 1.0))):
     """
     Header of a frame of a pair, as seen from the Earth.
 
     Parameters
     ----------
-    shape : tuple of int
-        ``(ny, nx)``.
     reference : array-like
         Row and column, from 0, of the pixel that lies at ``place``.
     stamp : str
@@ -129,9 +127,8 @@ def pair_header(shape, reference, stamp, place=(0.0, 0.0), steps=((1.0, 0.0), (0
         "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec",
         "cdelt1": scale * lengths[1], "cdelt2": scale * lengths[0], "crval1": place[0],
         "crval2": place[1], "pc1_1": pc1_1, "pc1_2": pc1_2, "pc2_1": pc2_1, "pc2_2": pc2_2,
-        "crpix1": float(reference[1]) + 1, "crpix2": float(reference[0]) + 1, "naxis1": shape[1],
-        "naxis2": shape[0], "date-obs": stamp, "hgln_obs": 0.0,
-        "dsun_obs": sun.earth_distance(stamp).to_value(u.m),
+        "crpix1": float(reference[1]) + 1, "crpix2": float(reference[0]) + 1,
+        "date-obs": stamp, "hgln_obs": 0.0, "dsun_obs": sun.earth_distance(stamp).to_value(u.m),
         "hglt_obs": sun.B0(stamp).to_value(u.deg), "rsun_ref": 6.96e8, "bunit": "Gauss",
     }  # fmt: skip
 

@@ -99,7 +99,7 @@ def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
     FrameWithTruth
     """
     noise = quantity_in("noise", noise, u.G)
-    interval = 300.0 if noise <= _LONG_INTERVAL else 30.0
+    interval = (300 if noise <= _LONG_INTERVAL else 30) * u.s
     quality = LARGEST_QUALITY if read_splits(data) is None else ANY_QUALITY
     for number, (name, region) in enumerate(_names_of_split(data, split, quality)):
         for _, hmi_map in find_hmi_maps([Path(data) / name], quality):
@@ -107,7 +107,9 @@ def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
             ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
             size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}
             hmi_map = hmi_map.submap([0, 0] * u.pix, **size)
-            mdi_map = simulate_mdi(hmi_map, seed=seed + number, noise=noise, interval=interval)
+            mdi_map = simulate_mdi(
+                hmi_map, seed=seed + number, noise=noise * u.G, interval=interval
+            )
             region_name = region.replace("harp", "HARP ")
             yield FrameWithTruth(Path(name).stem, region_name, mdi_map, hmi_map)
 
