@@ -45,6 +45,8 @@ class Magnetogram:
         The input, or a copy with its header repaired.
     changes : list of str
         What was repaired in the header or written into it, a sentence each.
+    is_placed : bool
+        Whether the header itself says where on the Sun the frame is: nothing was assumed.
     frame : numpy.ndarray
         MDI Gauss, float32, ``(ny, nx)``; 0 where ``good`` is False.
     good : numpy.ndarray of bool
@@ -66,6 +68,7 @@ class Magnetogram:
     noise: np.ndarray
     foreshortening: np.ndarray | None = None
     changes: list[str] = field(default_factory=list)
+    is_placed: bool = True
 
     @property
     def gain_uncertainty(self) -> float:
@@ -281,4 +284,7 @@ def _read(mdi_map, notes) -> Magnetogram:
     if not is_helioprojective(mdi_map):
         y, x = np.indices(frame.shape)
         foreshortening = measure_foreshortening(mdi_map, x, y).astype(np.float32)
-    return Magnetogram(mdi_map, frame, good, on_disk, noise, foreshortening, changes + assumed)
+    changes += assumed
+    return Magnetogram(
+        mdi_map, frame, good, on_disk, noise, foreshortening, changes, is_placed=not assumed
+    )

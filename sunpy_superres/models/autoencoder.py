@@ -135,6 +135,15 @@ class Autoencoder(nn.Module):
         blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
         return F.pixel_shuffle(blocks, self.config.factor)
 
+    def noise_basis(self):
+        """
+        Orthonormal basis of the latent in the pixels of a block, ``(latent_channels, pixels)``.
+
+        The one nearest to the linear map (Loewdin 1950): white pixels give white latents.
+        """
+        left, _, right = torch.linalg.svd(self.to_latent.weight[:, :, 0, 0].double(), False)
+        return left @ right
+
     def decoded_std(self, std):
         """Standard deviation of the field to first order, from that of the latent."""
         with torch.autocast(std.device.type, enabled=False):
@@ -176,6 +185,10 @@ class PixelSpace(nn.Module):
     def decode(self, latent):
         """Field of its blocks."""
         return F.pixel_shuffle(latent, self.factor)
+
+    def noise_basis(self):
+        """Each pixel is a channel."""
+        return torch.eye(self.latent_channels)
 
     def decoded_std(self, std):
         """Standard deviation of the field."""

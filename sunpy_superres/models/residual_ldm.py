@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 from torch.profiler import record_function
 
 from sunpy_superres.instruments import MDI
@@ -214,6 +215,12 @@ class ResidualLDM(BaseNetwork):
     def noise_channels(self) -> int:
         """Channels of the noise that a member is drawn from: those of the latent."""
         return self.latent_channels
+
+    def project_noise(self, noise):
+        """The blocks' pixels on the latent's linear basis; see `BaseNetwork.project_noise`."""
+        blocks = F.pixel_unshuffle(noise, self.factor)
+        basis = self.autoencoder.noise_basis().to(blocks)
+        return torch.einsum("cp,npyx->ncyx", basis, blocks)
 
     def count_evaluations(self, n_samples, num_steps):
         """One of the condition, and the denoiser's; on finer pixels each member and the mean."""

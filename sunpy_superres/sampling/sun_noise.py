@@ -3,11 +3,11 @@ Noise that lives on the Sun: a function of the place on its surface and of time.
 
 The surface is divided into small cells, row by row of latitude, that turn with it.  The normal
 number of a cell follows from the seed, the member, the epoch and the cell's own number alone, by a
-counter-based generator: it needs no state, and comes out the same in any order and in any process.
-A pixel's noise is the sum over the cells whose centres it sees, divided by the root of their
-number.  Since each cell belongs to one pixel, the noise is white and has unit variance, whatever the
-roll, the foreshortening, the plate scale and the position of the pixels; nothing is interpolated,
-which would correlate it.
+counter-based generator: it needs no state, and is the same in any order and in any process.  A
+pixel's noise is the sum over the cells whose centres it sees, divided by the root of their number.
+Since each cell belongs to one pixel, the noise is white and has unit variance, whatever the roll,
+the foreshortening, the plate scale and the position of the pixels.  Nothing is interpolated, which
+would correlate it.
 
 Each epoch has cells of its own, that start to turn at its beginning.  At any time two epochs
 contribute, with weights whose squares add up to one, so that the noise is renewed over a lifetime.
@@ -121,7 +121,7 @@ def _row_rotation():
 
 
 def _cap(latitude, centre, cosine):
-    """Half the longitudes within a cap around a place of another latitude, in radians; NaN: none."""
+    """Half the width in longitude of a cap around a place, at a latitude; NaN where it has none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value = (cosine - np.sin(latitude) * np.sin(centre)) / (np.cos(latitude) * np.cos(centre))
     return np.where(value > 1, np.nan, np.arccos(np.clip(value, -1, 1)))
@@ -201,7 +201,7 @@ class SunNoise:
 
     @cached_property
     def _region(self):
-        """Latitude, longitude from the meridian and cosine of the radius of a cap with the frame."""
+        """A cap that holds the frame: latitude, longitude from the meridian, cosine of its radius."""
         ny, nx = self.grid.shape
         step = 16
         y = np.unique(np.append(np.arange(0, ny, step), ny - 1))
