@@ -24,7 +24,7 @@ import astropy.units as u
 import numpy as np
 from astropy.time import Time
 from scipy import special
-from sunpy.physics.differential_rotation import diff_rot
+from sunpy.sun.models import differential_rotation
 
 from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors
 
@@ -116,7 +116,7 @@ def _zones():
 def _row_rotation():
     """Rotation of each row against Carrington's, in radians a day."""
     latitude = 180 * ((np.arange(_ROWS)[:, None] + 0.5) / _ROWS - 0.5)
-    turned = diff_rot(1 * u.day, latitude * u.deg).to_value(u.deg)
+    turned = differential_rotation(1 * u.day, latitude * u.deg).to_value(u.deg)
     return np.radians(turned - _CARRINGTON)
 
 
