@@ -46,6 +46,9 @@ _FIRST = Time("1996-01-01T00:00:00", scale="tai")
 _CARRINGTON = 14.1844
 #: Bits of a random number that look up one entry of the table of normal numbers.
 _BITS = 16
+#: The table's numbers are multiples of this, so that sums below 256 are exact in float32, and a
+#: pixel's sum does not depend on the order in which its cells are added.
+_QUANTUM = 2.0**-16
 
 
 @functools.cache
@@ -53,7 +56,8 @@ def _normal_table():
     """Quantiles of the normal distribution, of variance 1/2: the sum of two has variance 1."""
     n = 2**_BITS
     table = special.ndtri((np.arange(n) + 0.5) / n)
-    return (table / table.std() / np.sqrt(2)).astype(np.float32)
+    table /= table.std() * np.sqrt(2)
+    return (np.rint(table / _QUANTUM) * _QUANTUM).astype(np.float32)
 
 
 def _mix(bits, buffer):
@@ -192,8 +196,11 @@ class SunNoise:
             corner = int(y.min()), int(x.min())
             shape = int(y.max()) + 1 - corner[0], int(x.max()) + 1 - corner[1]
             window = tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))
-            pixels = ((y - corner[0]) * shape[1] + (x - corner[1])).ravel()
-            size = shape[0] * shape[1]
+            # Of the type that bincount counts with, or it would make a copy each time.
+            pixels = np.multiply(y, shape[1], dtype=np.intp)
+            pixels += x
+            pixels -= corner[0] * shape[1] + corner[1]
+            pixels, size = pixels.ravel(), shape[0] * shape[1]
             sums[window] += np.bincount(pixels, noise.ravel(), size).reshape(shape)
             counts[window] += np.bincount(pixels, None, size).reshape(shape).astype(np.uint16)
         with np.errstate(invalid="ignore"):  # no cell: 0 / 0
