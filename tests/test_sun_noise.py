@@ -1,6 +1,5 @@
 """The noise that lives on the Sun: white in any frame, and the same at the same place."""
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import astropy.units as u
@@ -15,7 +14,7 @@ from scipy import stats
 from sunpy.coordinates import HeliographicStonyhurst
 from sunpy.sun.models import differential_rotation
 
-from sunpy_superres import super_resolve
+from sunpy_superres import SuperResWarning, simulate_mdi, super_resolve
 from sunpy_superres.maps.geometry import heliocentric_mu, sphere_vectors, to_heliographic
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import rebin_meta
@@ -255,7 +254,9 @@ def test_white_from_the_centre_to_the_limb(bands):
 
 
 @pytest.mark.parametrize(
-    "corner", [(30, 460), (500, 500), (931, 610), (431, 40)], ids=["east", "centre", "west", "south"]
+    "corner",
+    [(30, 460), (500, 500), (931, 610), (431, 40)],
+    ids=["east", "centre", "west", "south"],
 )
 def test_a_cutout_has_the_numbers_of_its_disk(disk, corner, header):
     """Bit by bit; also where a cut-out has an odd number of rows, and off the disk none."""
@@ -342,11 +343,9 @@ def test_rolled_by_any_angle(header, degrees):
     first, second = same_places(smap, rolled)
     a, b = draw(smap), draw(rolled)
     ratio, error = shared_correlation(a, b, first, second)
-    print("roll", degrees, ratio, error)
     assert ratio == pytest.approx(1, abs=5 * error + 0.02)
     # Three pixels further there is nothing in common.
     ratio, error = shared_correlation(a, b, first, np.roll(second, 15))
-    print("roll", degrees, ratio, error)
     assert abs(ratio) < 0.1
 
 
@@ -357,7 +356,6 @@ def test_shifted_by_parts_of_a_pixel(header, step):
     other = blank(header((48, 48), (500 + step[0], 560 + step[1])), (48, 48))
     a, b = draw(smap), draw(other)
     ratio, error = shared_correlation(a, b, *same_places(smap, other))
-    print("step", step, ratio, error)
     assert ratio == pytest.approx(1, abs=5 * error + 0.02)
 
 
@@ -389,3 +387,302 @@ def test_white_in_any_geometry(header, changes):
     assert_unit_variance(images)
     assert_normal(images)
     assert_independent(images[0], images[1])
+
+
+@pytest.fixture(scope="module")
+def cea():
+    """``cea(shape, longitude, **changes)``: MDI-like frame simulated from an HMI map on CEA pixels."""
+
+    def make(shape=(160, 176), longitude=14.0, latitude=12.0, corner=(0, 0), **changes):
+        header = {
+            "ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg",
+            "cdelt1": 0.03, "cdelt2": 0.03, "crota2": 0.0, "bunit": "Gauss",
+            "crval1": longitude, "crval2": latitude,
+            "crpix1": 88.5 - corner[0], "crpix2": 80.5 - corner[1],
+            "crln_obs": 0.0, "crlt_obs": 5.0, "dsun_obs": 1.479e11, "rsun_ref": 6.96e8,
+            "rsun_obs": np.degrees(np.arcsin(6.96e8 / 1.479e11)) * 3600,
+            "date-obs": "2012-03-07T02:24:00.000", "telescop": "SDO/HMI", "instrume": "HMI_SIDE1",
+            "content": "MAGNETOGRAM", "wavelnth": 6173.0,
+        }  # fmt: skip
+        hmi_map = sunpy.map.Map(np.ones(shape), header | changes)
+        return simulate_mdi(hmi_map, seed=0)
+
+    return make
+
+
+@pytest.mark.parametrize("longitude", [0.0, 55.0])
+def test_white_on_a_heliographic_grid(cea, longitude):
+    noise = SunNoise(fine_grid(cea(longitude=longitude)), 3)
+    images = np.stack([noise.draw(member) for member in range(6)])
+    assert np.isfinite(images).all()
+    assert_white(images)
+    assert_unit_variance(images)
+    assert_normal(images)
+
+
+def test_heliographic_across_a_full_turn(cea):
+    """The middle at a longitude of 359.9 degrees, which is also -0.1; and parts on either side."""
+    whole = draw(cea(longitude=359.9))
+    np.testing.assert_array_equal(whole, draw(cea(longitude=-0.1)))
+    for x, y in ((4, 8), (104, 60)):
+        part = draw(cea((80, 72), 359.9, corner=(x, y)))
+        np.testing.assert_array_equal(part, whole[y : y + 80, x : x + 72])
+
+
+def carry(smap, other, x, y):
+    """Pixels of another frame at which places are seen, when the surface has carried them."""
+    longitude, latitude = to_heliographic(sphere_vectors(smap, x, y), smap)
+    time = (other.date - smap.date).to(u.day)
+    turned = differential_rotation(time, latitude) - CARRINGTON * time
+    longitude += turned + smap.carrington_longitude - other.carrington_longitude
+    place = SkyCoord(
+        longitude + other.observer_coordinate.lon,
+        latitude,
+        other.rsun_meters,
+        frame=HeliographicStonyhurst(obstime=other.date),
+    )
+    pixels = other.world_to_pixel(place)
+    return pixels.x.value, pixels.y.value
+
+
+def places_later(smap, other):
+    """As `same_places`, for frames at different times."""
+    grids = fine_grid(smap), fine_grid(other)
+    x, y, first = subpixels(grids[0].shape)
+    return first, pixel_number(*carry(grids[0].map, grids[1].map, x, y), grids[1].shape)
+
+
+def test_the_same_noise_on_the_disk_and_on_a_heliographic_grid(cea, header):
+    """What is drawn on a SHARP patch is what is drawn on the sky."""
+    patch = cea()
+    cards = ("crln_obs", "crlt_obs", "dsun_obs", "rsun_obs", "date-obs")
+    sky = blank(header((72, 72), (590, 540), t_obs=None, t_rec=None), (72, 72))
+    sky = blank(dict(sky.meta) | {card: patch.meta[card] for card in cards}, (72, 72))
+    first, second = places_later(sky, patch)
+    assert (second >= 0).mean() > 0.2
+    a = draw(sky)
+    b = np.zeros(a.shape, np.float32)  # the same shape, in which pixels are numbered
+    drawn = draw(patch)
+    b[: drawn.shape[0], : drawn.shape[1]] = drawn
+    row, column = np.divmod(second, drawn.shape[1])
+    second = np.where(second >= 0, row * a.shape[1] + column, -1)
+    ratio, error = shared_correlation(a, b, first, second)
+    assert ratio == pytest.approx(1, abs=5 * error + 0.02)
+
+
+def later(smap, time):
+    """The frame in which the middle of a frame is seen a time later, with the observer's motion."""
+    longitude = smap.carrington_longitude + (0.9856 * u.deg / u.day - CARRINGTON) * time
+    meta = dict(smap.meta, crln_obs=longitude.to_value(u.deg) % 360)
+    meta["date-obs"] = (smap.date + time).utc.isot
+    other = blank(meta, smap.data.shape)
+    middle = (np.array(smap.data.shape[::-1]) - 1) / 2
+    x, y = carry(smap, other, *middle)
+    meta["crpix1"] += middle[0] - x
+    meta["crpix2"] += middle[1] - y
+    return blank(meta, smap.data.shape)
+
+
+def epoch_weights(smap, lifetime=1.0):
+    """Weights of the epochs at a Map's time, by their number."""
+    days = (smap.date - Time("1996-01-01T00:00:00", scale="tai")).to_value(u.day) / lifetime
+    number, phase = int(days // 1), days % 1
+    return {number: np.cos(np.pi / 2 * phase), number + 1: np.sin(np.pi / 2 * phase)}
+
+
+#: Between two epochs' beginnings, which are at midnight TAI: noon, and a quarter to.
+TIMES = ["2003-10-28T00:00:00", "2003-10-28T06:00:00", "2003-10-28T12:00:00"]
+
+
+@pytest.mark.parametrize("time", [96 * u.min, 12 * u.hour, 24 * u.hour])
+@pytest.mark.parametrize("start", TIMES)
+def test_carried_by_rotation(header, start, time):
+    """The noise fades as the lifetime says, and turns with the surface meanwhile."""
+    meta = header((44, 44), (380, 600), **{"date-obs": start, "t_obs": None, "t_rec": None})
+    smap = blank(meta, (44, 44))
+    other = later(smap, time)
+    before, after = epoch_weights(smap), epoch_weights(other)
+    expected = sum(before[n] * after[n] for n in before.keys() & after)
+    if time < 2 * u.hour:
+        assert expected == pytest.approx(np.cos(np.pi / 2 * 96 / 1440), abs=2e-3)
+    ratio, error = shared_correlation(draw(smap), draw(other), *places_later(smap, other))
+    assert ratio == pytest.approx(expected, abs=5 * error + 0.03 * expected)
+
+
+def test_a_longer_lifetime(header):
+    meta = header((44, 44), (380, 600), **{"date-obs": TIMES[1], "t_obs": None, "t_rec": None})
+    smap = blank(meta, (44, 44))
+    other = later(smap, 12 * u.hour)
+    options = {"lifetime": 60 * u.hour}
+    before, after = (epoch_weights(m, 2.5) for m in (smap, other))
+    expected = sum(before[n] * after[n] for n in before.keys() & after)
+    assert expected > 0.9
+    a, b = draw(smap, **options), draw(other, **options)
+    ratio, error = shared_correlation(a, b, *places_later(smap, other))
+    assert ratio == pytest.approx(expected, abs=5 * error + 0.03 * expected)
+
+
+def test_never_renewed(header):
+    """On the equator, where the surface is not sheared: the same cells two years later."""
+    meta = header((44, 44), (490, 490), crlt_obs=0.0, t_obs=None, t_rec=None)
+    smap = blank(meta, (44, 44))
+    years = 2 * 365.25 * u.day
+    rate = differential_rotation(1 * u.day, 0 * u.deg) / u.day - CARRINGTON
+    meta["crln_obs"] = (meta["crln_obs"] + (rate * years).to_value(u.deg)) % 360
+    meta["date-obs"] = (smap.date + years).utc.isot
+    other = blank(meta, (44, 44))
+    places = places_later(smap, other)
+    ratio, error = shared_correlation(*(draw(m, lifetime=None) for m in (smap, other)), *places)
+    assert ratio == pytest.approx(1, abs=5 * error + 0.03)
+    ratio, error = shared_correlation(*(draw(m) for m in (smap, other)), *places)
+    assert abs(ratio) < 5 * error
+
+
+@given(days=st.floats(-2000, 10000), lifetime=st.floats(0.01, 100))
+def test_squares_of_the_weights_add_up_to_one(header, days, lifetime):
+    meta = header((16, 16))
+    meta["date-obs"] = (Time("1996-01-01T00:00:00") + days * u.day).isot
+    meta = {k: v for k, v in meta.items() if k not in ("t_obs", "t_rec")}
+    noise = SunNoise(Grid(blank(meta, (16, 16))), 0, lifetime * u.day)
+    numbers, weights, ages = zip(*noise._epochs, strict=True)
+    assert sum(w**2 for w in weights) == pytest.approx(1)
+    assert numbers[1] == numbers[0] + 1
+    assert 0 <= ages[0] / lifetime < 1 + 1e-9
+    assert ages[0] - ages[1] == pytest.approx(lifetime)
+
+
+@pytest.mark.parametrize("start", [*TIMES, "1995-12-02T18:00:00"])
+def test_white_at_any_time(header, start):
+    meta = header((40, 40), **{"date-obs": start, "t_obs": None, "t_rec": None})
+    noise = SunNoise(fine_grid(blank(meta, (40, 40))), 3)
+    images = np.stack([noise.draw(member) for member in range(6)])
+    assert_unit_variance(images)
+    assert_white(images)
+
+
+def test_an_epoch_s_end_does_not_show(header):
+    """A second before and after midnight TAI: nearly the same noise, from other epochs."""
+    frames = []
+    for time in ("2003-10-27T23:59:27", "2003-10-27T23:59:29"):
+        meta = header((40, 40), **{"date-obs": time, "t_obs": None, "t_rec": None})
+        frames.append(blank(meta, (40, 40)))
+    assert not epoch_weights(frames[0]).keys() >= epoch_weights(frames[1]).keys()
+    a, b = (draw(smap) for smap in frames)
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.99
+
+
+#: One step of a small model: what is tested is what it starts from.
+QUICK = {"n_samples": 2, "num_steps": 1, "seed": 5, "progress": False, "dtype": "float32"}
+
+
+@pytest.fixture
+def drawn_from(monkeypatch):
+    """The noise that networks were given, in the order of the members."""
+    from sunpy_superres.models.residual_ldm import ResidualLDM
+
+    given, whole = [], ResidualLDM.draw
+
+    def spy(self, prepared, noise, *args):
+        given.extend(noise.numpy().copy())
+        return whole(self, prepared, noise, *args)
+
+    monkeypatch.setattr(ResidualLDM, "draw", spy)
+    return given
+
+
+def test_array_noise_is_that_of_earlier_versions(mdi_cutout, tiny_model, drawn_from):
+    import torch
+
+    super_resolve(mdi_cutout, model=tiny_model, noise="array", **QUICK)
+    for member, noise in enumerate(drawn_from):
+        state = np.random.SeedSequence([5, member]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(state) >> 1)
+        expected = torch.randn((4, 40, 48), generator=generator).numpy()
+        np.testing.assert_array_equal(noise, expected)
+    assert len(drawn_from) == 2
+
+
+def test_default_is_the_noise_on_the_sun(mdi_cutout, tiny_model, tiny_network, drawn_from):
+    import torch
+
+    hmi_like, _ = super_resolve(mdi_cutout, model=tiny_model, **QUICK)
+    assert hmi_like.meta["srnoiset"] == "sun"
+    assert hmi_like.meta["srlife"] == 1.0
+    for member, noise in enumerate(drawn_from):
+        fine = torch.from_numpy(draw(mdi_cutout, member, seed=5))[None, None]
+        np.testing.assert_allclose(noise, tiny_network.project_noise(fine)[0], atol=1e-6)
+    never, _ = super_resolve(mdi_cutout, model=tiny_model, lifetime=None, **QUICK)
+    assert "srlife" not in never.meta
+    assert not np.array_equal(never.data, hmi_like.data)
+
+
+def test_without_an_observer_it_is_tied_to_the_array(mdi_header, bipole, tiny_model):
+    header = mdi_header((40, 48), corner=(540, 500), crln_obs=None, crlt_obs=None)
+    smap = sunpy.map.Map(bipole((40, 48)), header)
+    options = QUICK | {"model": tiny_model}
+    with pytest.warns(SuperResWarning, match="observer"):
+        hmi_like, _ = super_resolve(smap, **options)
+    assert hmi_like.meta["srnoiset"] == "array"
+    assert "srlife" not in hmi_like.meta
+    with pytest.warns(SuperResWarning, match="observer"):
+        told, _ = super_resolve(smap, noise="array", **options)
+    np.testing.assert_array_equal(told.data, hmi_like.data)
+
+
+def test_noise_off_the_disk_and_beside_odd_sides_is_known(
+    mdi_header, bipole, tiny_model, drawn_from
+):
+    """Across the limb, 39 x 47 pixels."""
+    smap = sunpy.map.Map(bipole((39, 47)), mdi_header((39, 47), corner=(980, 490)))
+    super_resolve(smap, model=tiny_model, **QUICK)
+    for noise in drawn_from:
+        assert noise.shape == (4, 40, 48)
+        assert np.isfinite(noise).all()
+        assert_unit_variance(noise[:, :39, :47])
+    assert_independent(*drawn_from)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("noise", "moon"),
+        ("noise", None),
+        ("lifetime", 1.0),
+        ("lifetime", 1 * u.G),
+        ("lifetime", -1 * u.day),
+        ("lifetime", 0 * u.day),
+        ("lifetime", np.nan * u.day),
+        ("lifetime", [1, 2] * u.day),
+    ],
+)
+def test_wrong_options_are_refused_in_a_sentence(mdi_cutout, tiny_model, option, value):
+    with pytest.raises(ValueError, match=rf"^{option} must be .*not .*\.$"):
+        super_resolve(mdi_cutout, model=tiny_model, **QUICK | {option: value})
+
+
+def test_a_lifetime_in_any_unit_of_time(mdi_cutout, tiny_model):
+    results = [
+        super_resolve(mdi_cutout, model=tiny_model, lifetime=life, **QUICK)[0]
+        for life in (36 * u.hour, 1.5 * u.day, "1.5 d")
+    ]
+    for result in results:
+        assert result.meta["srlife"] == 1.5
+        np.testing.assert_array_equal(result.data, results[0].data)
+
+
+def test_a_cutout_is_a_part_of_the_whole():
+    """With the embedded model; noise tied to the array draws the cut-out anew."""
+    from sunpy_superres.data import example_mdi_map
+
+    whole = example_mdi_map().submap([20, 20] * u.pix, width=79 * u.pix, height=79 * u.pix)
+    part = whole.submap([13, 10] * u.pix, width=59 * u.pix, height=59 * u.pix)
+    ratios = {}
+    for noise in ("sun", "array"):
+        options = QUICK | {"num_steps": 2, "noise": noise, "return_samples": True}
+        a = super_resolve(whole, **options).samples.data[:, 40 : 40 + 240, 52 : 52 + 240]
+        b = super_resolve(part, **options).samples.data
+        a, b = (m[:, 64:-64, 64:-64] for m in (a, b))
+        spread = np.sqrt(np.mean((a[0] - a[1]) ** 2) / 2)
+        ratios[noise] = np.sqrt(np.mean((a - b) ** 2)) / spread
+    assert ratios["sun"] < 0.1
+    assert ratios["array"] > 0.7

@@ -77,7 +77,8 @@ class SamplingOptions:
         if self.noise not in NOISES:
             raise ValueError(f"noise must be one of {', '.join(NOISES)}; not {self.noise!r}.")
         if self.lifetime is not None:
-            quantity_in("lifetime", self.lifetime, u.day, smallest=_SHORTEST)
+            days = quantity_in("lifetime", self.lifetime, u.day, smallest=_SHORTEST)
+            object.__setattr__(self, "lifetime", days * u.day)
         seed = self.seed
         if seed is not None and not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
             raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}.")
