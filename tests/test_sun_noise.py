@@ -391,7 +391,7 @@ def test_white_in_any_geometry(header, changes):
 
 @pytest.fixture(scope="module")
 def cea():
-    """``cea(shape, longitude, **changes)``: MDI-like frame simulated from an HMI map on CEA pixels."""
+    """``cea(shape, longitude, **changes)``: MDI-like frame from an HMI map on CEA pixels."""
 
     def make(shape=(160, 176), longitude=14.0, latitude=12.0, corner=(0, 0), **changes):
         header = {

@@ -208,7 +208,7 @@ class SunNoise:
 
     @cached_property
     def _region(self):
-        """A cap that holds the frame: latitude, longitude from the meridian, cosine of its radius."""
+        """A cap that holds the frame: latitude, longitude from the meridian, cosine of radius."""
         ny, nx = self.grid.shape
         step = 16
         y = np.unique(np.append(np.arange(0, ny, step), ny - 1))
