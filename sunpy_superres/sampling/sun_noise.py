@@ -140,6 +140,7 @@ class SunNoise:
     grid : `~sunpy_superres.maps.grid.Grid`
         Of a Map with an observer and a time.
     seed : int
+        The same for all frames that are to share their noise.
     lifetime : `~astropy.units.Quantity` or None
         Time over which the noise is renewed; None for a noise that is never renewed.
     """
