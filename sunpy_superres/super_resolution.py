@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import astropy.units as u
@@ -19,6 +20,7 @@ from sunpy_superres.maps.regridding import TargetGrid
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
+from sunpy_superres.sampling.sun_noise import LIFETIME
 from sunpy_superres.version import __version__
 
 __all__ = ["SuperResolution", "SuperResolutionSamples", "check_options", "super_resolve"]
@@ -66,6 +68,8 @@ def super_resolve(
     n_samples=8,
     num_steps=None,
     seed=None,
+    noise="sun",
+    lifetime=LIFETIME,
     target_wcs=None,
     device=None,
     dtype=None,
@@ -96,6 +100,13 @@ def super_resolve(
     seed : int, optional
         The same seed, model and machine give the same bytes.  By default a seed is drawn.  The
         header records it.
+    noise : {"sun", "array"}
+        What the noise that a draw begins with is tied to.  "sun", the default, ties it to the
+        surface, which rotates: two frames of the same Sun, a cut-out and its full disk show the
+        same structure for the same seed.  "array" ties it to the pixels; so does "sun" where the
+        header lacks the observer.  The card SRNOISET says which it was.
+    lifetime : `~astropy.units.Quantity` or None
+        Time over which the noise on the Sun is renewed; None for never.
     target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional
         Put the result on this grid (resampled by adaptive anti-aliasing, which keeps the mean
         field and so the flux).  The ensemble is resampled before its spread is taken.
@@ -156,8 +167,10 @@ def super_resolve(
     magnetogram = read_magnetogram(mdi_map)
     check_estimate(estimate)
     options = SamplingOptions(
-        n_samples, num_steps, seed, device, dtype, tile_size, batch_size, progress
+        n_samples, num_steps, seed, noise, lifetime, device, dtype, tile_size, batch_size, progress
     )
+    if not magnetogram.is_placed:
+        options = replace(options, noise="array")
     target = None if target_wcs is None else TargetGrid.read(target_wcs, magnetogram.map)
     loaded = load_model(model, progress=progress)
     options = options.for_model(loaded)
@@ -236,6 +249,7 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         "srsteps": options.num_steps,
         "srseed": options.seed,
         "srnsamp": options.n_samples,
+        "srnoiset": options.noise,
         "srestim": estimate,
         "srgain": float(model.config["model"]["gain"]),
         "srgainu": magnetogram.gain_uncertainty,
@@ -252,6 +266,8 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
         *(f"input header repaired: {change}" for change in magnetogram.changes),
     ]
+    if options.noise == "sun" and options.lifetime is not None:
+        cards["srlife"] = options.lifetime.to_value(u.day)
     return add_provenance(meta, cards, steps)
 
 

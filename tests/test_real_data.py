@@ -48,6 +48,22 @@ def test_part_of_a_real_full_disk(real_data):
     assert np.nanmedian(uncertainty.data[inside]) > 5
 
 
+def test_a_cutout_is_a_part_of_a_larger_one(real_data):
+    """An active region, as on the full disk, which would take minutes."""
+    import astropy.units as u
+
+    smap = read_map(next((real_data / "mdi_fulldisk").glob("*19991211*")))
+    options = QUICK | {"num_steps": 4, "dtype": "float32", "return_samples": True}
+    larger = smap.submap([544, 502] * u.pix, width=207 * u.pix, height=207 * u.pix)
+    cut = smap.submap([584, 542] * u.pix, width=127 * u.pix, height=127 * u.pix)
+    whole, part = (super_resolve(m, **options).samples.data for m in (larger, cut))
+    inside = slice(64, -64)  # 16 MDI pixels
+    whole = whole[:, 160 : 160 + 512, 160 : 160 + 512][:, inside, inside]
+    part = part[:, inside, inside]
+    spread = np.sqrt(np.mean((part[0] - part[1]) ** 2) / 2)
+    assert np.sqrt(np.mean((whole - part) ** 2)) < 0.1 * spread
+
+
 RIGHT = {"20000101_1247_mdiB_1_8809.fits": (460, 480), "mdi.smarp_cea_96m": (564, 968)}
 WRONG = {
     "bbbqa090905t1854": (TypeError, "from neither MDI nor HMI"),

@@ -57,6 +57,8 @@ class Magnetogram:
         float32, ``(2, ny, nx)``; None in helioprojective coordinates, where they are 1.
     changes : list of str
         What was repaired in the header or written into it, a sentence each.
+    is_placed : bool
+        Whether the header itself says where on the Sun the frame is, so that nothing was assumed.
     """
 
     map: sunpy.map.GenericMap
@@ -66,6 +68,7 @@ class Magnetogram:
     noise: np.ndarray
     foreshortening: np.ndarray | None = None
     changes: list[str] = field(default_factory=list)
+    is_placed: bool = True
 
     @property
     def gain_uncertainty(self) -> float:
@@ -284,4 +287,7 @@ def _read(mdi_map, notes) -> Magnetogram:
     if not is_helioprojective(mdi_map):
         y, x = np.indices(frame.shape)
         foreshortening = measure_foreshortening(mdi_map, x, y).astype(np.float32)
-    return Magnetogram(mdi_map, frame, good, on_disk, noise, foreshortening, changes + assumed)
+    changes += assumed
+    return Magnetogram(
+        mdi_map, frame, good, on_disk, noise, foreshortening, changes, is_placed=not assumed
+    )

@@ -85,8 +85,9 @@ def quantity_in(name, quantity, unit, smallest=0.0) -> float:
     except (u.UnitConversionError, TypeError):
         value = None
     if value is None or np.ndim(value) or not smallest <= value < np.inf:
+        limit = f"in {unit} of at least {smallest:g}" if smallest else f"in {unit}"
+        kind = "quantity" if smallest else "non-negative quantity"
         raise ValueError(
-            f"{name} must be a non-negative quantity in {unit}, such as 100 * u.{unit}, "
-            f"not {quantity!r}."
+            f"{name} must be a {kind} {limit}, such as 100 * u.{unit}, not {quantity!r}."
         )
     return float(value)

@@ -119,6 +119,15 @@ class Autoencoder(nn.Module):
         blocks = _in_full_precision(self.from_latent, latent) + self.decoder(latent)
         return F.pixel_shuffle(blocks, self.factor)
 
+    def noise_basis(self):
+        """
+        Orthonormal basis of the latent in the pixels of a block, ``(latent_channels, pixels)``.
+
+        The one nearest to the linear map (Loewdin 1950): white pixels give white latents.
+        """
+        left, _, right = torch.linalg.svd(self.to_latent.weight[:, :, 0, 0].double(), False)
+        return left @ right
+
     def decoded_std(self, std):
         """Compute the field's standard deviation from the latent's, by the linear map alone."""
         with torch.autocast(std.device.type, enabled=False):
@@ -155,6 +164,10 @@ class PixelSpace(nn.Module):
     def decode(self, latent):
         """Turn blocks into a field, ``(n, 16, ny, nx)`` to ``(n, 1, 4 ny, 4 nx)``."""
         return F.pixel_shuffle(latent, self.factor)
+
+    def noise_basis(self):
+        """Each pixel is a channel."""
+        return torch.eye(self.latent_channels)
 
     def decoded_std(self, std):
         """Compute the field's standard deviation from that of the blocks."""

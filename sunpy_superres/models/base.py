@@ -88,6 +88,22 @@ class BaseNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def project_noise(self, noise):
+        """
+        White noise of a member, from white noise of the fine pixels.
+
+        Parameters
+        ----------
+        noise : torch.Tensor
+            Standard normal, ``(1, 1, 4 ny, 4 nx)``.
+
+        Returns
+        -------
+        torch.Tensor
+            Standard normal, ``(1, noise_channels, ny, nx)``.
+        """
+        return noise.new_zeros(1, 0, *(n // self.factor for n in noise.shape[-2:]))
+
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
         """
         Draw HMI-like fields.

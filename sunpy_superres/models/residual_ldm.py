@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 from torch.profiler import record_function
 
 from sunpy_superres.instruments import MDI
@@ -184,6 +185,12 @@ class ResidualLDM(BaseNetwork):
     def core(self):
         """The denoiser, evaluated once per step."""
         return self.denoiser
+
+    def project_noise(self, noise):
+        """The blocks' pixels on the latent's linear basis; see `BaseNetwork.project_noise`."""
+        blocks = F.pixel_unshuffle(noise, self.factor)
+        basis = self.autoencoder.noise_basis().to(blocks)
+        return torch.einsum("cp,npyx->ncyx", basis, blocks)
 
     def count_evaluations(self, n_samples, num_steps):
         """Count condition and denoiser, and the decoder; see `BaseNetwork.count_evaluations`."""

@@ -102,6 +102,10 @@ class StableDiffusionAutoencoder(nn.Module):
         colours = self.network.decode(F.pixel_unshuffle(latent, 2)).sample
         return colours.mean(dim=1, keepdim=True) / self.unit
 
+    def noise_basis(self):
+        """The mean of a block, of unit variance."""
+        return torch.full((1, self.factor**2), 1 / self.factor)
+
     def decoded_std(self, std):
         """Compute the field's standard deviation from the latent's, by a constant ratio."""
         return F.interpolate(std * self.slope, scale_factor=self.factor, mode="nearest")

@@ -14,6 +14,7 @@ from sunpy_superres.instruments import FACTOR
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
 from sunpy_superres.sampling.ensemble import Ensemble
 from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
+from sunpy_superres.sampling.sun_noise import SunNoise
 from sunpy_superres.sampling.tiling import TiledEvaluation
 
 __all__ = ["choose_dtype", "draw_ensemble"]
@@ -52,11 +53,32 @@ def _check_device(device, dtype):
     return device, resolved
 
 
-def _member_noise(seed, member, shape):
-    """Draw the standard normal noise of one member, on the CPU: the same on every machine."""
+def _array_noise(seed, member, shape):
+    """Draw standard normal numbers tied to the array, on the CPU: the same on every machine."""
     state = np.random.SeedSequence([seed, member]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
     return torch.randn(shape, generator=generator)
+
+
+def _noise_source(network, observation, options):
+    """Function of the member's number that gives its noise, ``(noise_channels, ny, nx)``."""
+    size = observation.frame.shape[-2:]
+    if options.noise == "array" or not network.noise_channels:
+        shape = (network.noise_channels, *size)
+        return functools.partial(_array_noise, options.seed, shape=shape)
+    on_the_sun = SunNoise(observation.grid, options.seed, options.lifetime)
+
+    def draw(member):
+        fine = on_the_sun.draw(member)
+        elsewhere = np.isnan(fine)
+        rng = np.random.default_rng([options.seed, member])
+        fine[elsewhere] = rng.standard_normal(int(elsewhere.sum()), np.float32)
+        # Rows and columns that only make the sides even.
+        pad = [(0, FACTOR * n - m) for n, m in zip(size, fine.shape, strict=True)]
+        fine = torch.from_numpy(np.pad(fine, pad))[None, None]
+        return network.project_noise(fine)[0]
+
+    return draw
 
 
 def _batches(n, size):
@@ -115,10 +137,10 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
             with record_function("consistency"):
                 return enforce_consistency(field, observation)
 
+        draw_noise = _noise_source(network, observation, options)
         chi_squares = []
         for chosen in _batches(n, batch_size):
-            size = (network.noise_channels, *inside.shape[-2:])
-            noise = torch.stack([_member_noise(options.seed, i, size) for i in chosen])
+            noise = torch.stack([draw_noise(i) for i in chosen])
             noise = noise.to(memory_format=torch.channels_last)
             drawn = network.draw(prepared, noise, functools.partial(solve, sigmas=sigmas), evaluate)
             for number, field in zip(chosen, drawn, strict=True):

@@ -5,9 +5,18 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
+import astropy.units as u
 import numpy as np
 
-__all__ = ["SamplingOptions"]
+from sunpy_superres.maps.units import quantity_in
+from sunpy_superres.sampling.sun_noise import LIFETIME
+
+__all__ = ["NOISES", "SamplingOptions"]
+
+#: What noise can be tied to.
+NOISES = ("sun", "array")
+#: Days; the noise of a shorter lifetime would be another one in each frame.
+_SHORTEST = 1e-3
 
 #: Options that are counts, and the smallest value of each.
 _SMALLEST = {"n_samples": 1, "num_steps": 1, "tile_size": 16, "batch_size": 1}
@@ -26,6 +35,10 @@ class SamplingOptions:
         Steps of the solver; the model's own number by default.
     seed : int, optional
         From 0 to 2**63 - 1; by default `for_model` draws one.
+    noise : {"sun", "array"}
+        What the noise that members are drawn from is tied to.
+    lifetime : `~astropy.units.Quantity` or None
+        Time over which the noise on the Sun is renewed; None for never.
     device, dtype : str, optional
         Device and number format of torch.
     tile_size : int, optional
@@ -44,6 +57,8 @@ class SamplingOptions:
     n_samples: int = 8
     num_steps: int | None = None
     seed: int | None = None
+    noise: str = "sun"
+    lifetime: u.Quantity | None = LIFETIME
     device: str | None = None
     dtype: str | None = None
     tile_size: int | None = None
@@ -59,6 +74,11 @@ class SamplingOptions:
                 raise ValueError(
                     f"{name} must be an integer of at least {smallest}, not {value!r}."
                 )
+        if self.noise not in NOISES:
+            raise ValueError(f"noise must be one of {', '.join(NOISES)}; not {self.noise!r}.")
+        if self.lifetime is not None:
+            days = quantity_in("lifetime", self.lifetime, u.day, smallest=_SHORTEST)
+            object.__setattr__(self, "lifetime", days * u.day)
         seed = self.seed
         if seed is not None and not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
             raise ValueError(f"seed must be an integer from 0 to 2**63 - 1, not {seed!r}.")
