@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sunpy_superres.cli.options import LOSSY, add_result_options
+from sunpy_superres.cli.options import LOSSY, add_result_options, get_lifetime
 
 __all__ = ["add_parser", "process_inputs", "run"]
 
@@ -90,6 +90,7 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
         n_samples=options.n_samples,
         num_steps=options.num_steps,
         seed=options.seed,
+        noise=options.noise,
         device=options.device,
         dtype=options.dtype,
         tile_size=TILE_SIZE,
@@ -97,5 +98,6 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
         plot=options.plot,
         overwrite=options.overwrite,
         progress=not options.quiet,
+        **get_lifetime(options),
         **how,
     )
