@@ -21,20 +21,23 @@ FAST = ["--n-samples", "2", "--num-steps", "1"]
 
 @pytest.fixture
 def frames(tmp_path, mdi_header):
-    """Folder of three frames, six hours apart, with a spot that the rotation carries along."""
+    """Folder of three frames, two hours apart, with a spot that the rotation carries along."""
     folder = tmp_path / "frames"
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:32, :48]
     for number in range(3):
-        middle = 16 + 27.5 * number  # MDI pixels in six hours at disk centre: 4.6 per hour
+        middle = (
+            12 + 9.3 * number
+        )  # MDI pixels: at disk centre the rotation carries 4.65 in an hour
         field = 800 * np.exp(-((rows - 15) ** 2 + (columns - middle) ** 2) / 18)
         field += 12 * rng.standard_normal(field.shape)
         header = mdi_header(
             (32, 48),
             corner=(496, 460),
-            t_obs=f"2010.10.15_{6 * number:02d}:03:30.000_TAI",
-            **{"date-obs": f"2010-10-15T{6 * number:02d}:00:26.000"},
+            crln_obs=203.4617 - 1.1 * number,
+            t_obs=f"2010.10.15_{2 * number:02d}:03:30.000_TAI",
+            **{"date-obs": f"2010-10-15T{2 * number:02d}:00:26.000"},
         )
         sunpy.map.Map(field, header).save(folder / f"mdi{number}.fits")
     return folder
@@ -70,11 +73,11 @@ def test_a_gif_of_all_frames(frames, tiny_model, tmp_path, shown):
     assert write_movie(frames, path, model=tiny_model, seed=1, **QUICK) == []
     with Image.open(path) as image:
         assert (image.n_frames, image.size) == (3, (1700, 540))
-    assert [time.isot[11:16] for *_, time, _ in shown] == ["00:00", "06:00", "12:00"]
+    assert [time.isot[11:16] for *_, time, _ in shown] == ["00:00", "02:00", "04:00"]
     looks = [look for *_, look in shown]
     for number, (smap, result, _, look) in enumerate(shown):
         assert [clim for clim, *_ in look] == [clim for clim, *_ in looks[0]]
-        assert all(title.endswith(f"2010-10-15 {6 * number:02d}:00") for _, title, _ in look)
+        assert all(title.endswith(f"2010-10-15 {2 * number:02d}:00") for _, title, _ in look)
         np.testing.assert_array_equal(look[1][2], result.hmi_like.data)
         np.testing.assert_array_equal(look[2][2], result.uncertainty.data)
         assert look[0][2].shape == smap.data.shape
@@ -106,11 +109,10 @@ def test_follow_keeps_the_region_where_it_is(frames, tiny_model, tmp_path, shown
         assert result.hmi_like.data.shape == result.uncertainty.data.shape == (128, 192)
         assert smap.wcs.wcs.compare(first.wcs.wcs, tolerance=1e-9)
         known = np.where(np.isfinite(smap.data), smap.data, 0)
-        if number < 2:  # in the third frame the spot has left the frame
-            row, column = np.unravel_index(known.argmax(), known.shape)
-            assert abs(row - 15) <= 1
-            assert abs(column - 16) <= 1
-        assert look[0][1].endswith(f"2010-10-15 {6 * number:02d}:00")
+        row, column = np.unravel_index(known.argmax(), known.shape)
+        assert abs(row - 15) <= 1
+        assert abs(column - 12) <= 1
+        assert look[0][1].endswith(f"2010-10-15 {2 * number:02d}:00")
 
 
 def test_follow_is_that_of_super_resolve(frames, tiny_model, tmp_path, shown):
@@ -126,7 +128,7 @@ def test_follow_is_that_of_super_resolve(frames, tiny_model, tmp_path, shown):
     np.testing.assert_array_equal(inside, super_resolve(smap, **options).samples.data)
     field = shown[1][1].hmi_like
     assert field.meta["srseed"] == 4
-    assert 0.3 < np.isfinite(field.data).mean() < 0.9  # the rest was not in the second frame
+    assert 0.7 < np.isfinite(field.data).mean() < 0.9  # the rest was not in the second frame
 
 
 def test_bad_frames_are_left_out(frames, tiny_model, tmp_path, shown):
