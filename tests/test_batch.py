@@ -10,19 +10,20 @@ import time
 from collections import Counter
 from types import SimpleNamespace
 
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
 import torch
 
 from sunpy_superres import ModelError, load_model, super_resolve
-from sunpy_superres.batch import archive as batch
 from sunpy_superres.batch import (
     frame_seed,
     read_report,
     super_resolve_files,
     super_resolve_maps,
 )
+from sunpy_superres.batch.frames import load_once
 from sunpy_superres.batch.results import is_intact, name_outputs, remove_leftovers
 from sunpy_superres.batch.scheduling import _keep_environment
 from sunpy_superres.cli import main
@@ -98,15 +99,49 @@ def test_results_are_those_of_super_resolve(frames, tiny_model, tmp_path, lossle
     path = frames / "cut2.fits"
     super_resolve_files(path, tmp_path, model=tiny_model, lossless=lossless, **QUICK)
     mdi_map = read_map(path)
-    expected = super_resolve(mdi_map, model=tiny_model, seed=frame_seed(mdi_map), **QUICK)
+    expected = super_resolve(mdi_map, model=tiny_model, seed=0, **QUICK)
     for kind, output in name_outputs(tmp_path, "cut2").items():
         smap, wanted = sunpy.map.Map(output), getattr(expected, kind)
         # Half of a step of the quantisation.
         step = 0.0 if lossless else {"hmi_like": 0.25, "uncertainty": 0.05}[kind]
         np.testing.assert_allclose(smap.data, wanted.data, atol=step + 1e-5 * (not lossless))
-        assert smap.meta["srseed"] == frame_seed(mdi_map)
+        assert (smap.meta["srseed"], smap.meta["srnoiset"], smap.meta["srlife"]) == (0, "sun", 1)
         assert smap.wcs.wcs.compare(wanted.wcs.wcs, tolerance=1e-9)
         assert smap.meta["history"] == wanted.meta["history"]
+
+
+def test_noise_of_the_array_has_a_seed_for_each_frame(frames, tiny_model, tmp_path):
+    paths = [frames / f"cut{number}.fits" for number in (0, 1)]
+    options = QUICK | {"model": tiny_model, "noise": "array", "seed": 5}
+    super_resolve_files(paths, tmp_path, lossless=True, **options)
+    maps = [read_map(path) for path in paths]
+    seeds = [frame_seed(smap, 5) for smap in maps]
+    assert len({*seeds, 5}) == 3
+    for path, smap, seed in zip(paths, maps, seeds, strict=True):
+        written = sunpy.map.Map(name_outputs(tmp_path, path.stem)["hmi_like"])
+        assert (written.meta["srseed"], written.meta["srnoiset"]) == (seed, "array")
+        assert "srlife" not in written.meta
+        wanted = super_resolve(smap, **options | {"seed": seed}).hmi_like.data
+        np.testing.assert_array_equal(written.data, wanted)
+    results = super_resolve_maps(maps, **options)
+    assert [result.hmi_like.meta["srseed"] for result in results] == seeds
+    # Its lifetime is that of nothing: no reason to compute the frame again.
+    records = super_resolve_files(paths, tmp_path, lossless=True, lifetime=None, **options)
+    assert _states(records) == {"kept": 2}
+
+
+def test_noise_and_lifetime_are_part_of_the_stamp(frames, tiny_model, tmp_path):
+    path, options = frames / "cut0.fits", QUICK | {"model": tiny_model}
+    super_resolve_files(path, tmp_path, **options)
+    for other in ({"noise": "array"}, {"lifetime": None}, {"lifetime": 2 * u.day}):
+        (record,) = super_resolve_files(path, tmp_path, **options, **other).values()
+        assert "other settings" in record["reason"]
+    (record,) = super_resolve_files(path, tmp_path, lifetime=24 * u.hour, **options).values()
+    assert record["state"] == "kept"
+    for wrong in ({"noise": "moon"}, {"lifetime": 1.0}, {"lifetime": 1 * u.G}):
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            super_resolve_files(path, tmp_path, **options, **wrong)
 
 
 def test_missing_pixels_stay_missing_in_a_compressed_file(small_disk, tiny_model, tmp_path):
@@ -230,7 +265,7 @@ def test_weights_that_changed_are_not_mixed_with_the_old(frames, tiny_folder, tm
     assert "made from another input, model or settings" in second["reason"]
     assert second["model"] == load_model(tiny_folder).sha256 != first["model"]
     with pytest.raises(ModelError, match="other weights than that of the caller"):
-        batch._model(str(tiny_folder), first["model"])
+        load_once(str(tiny_folder), first["model"])
 
 
 def test_a_sequence_of_maps_is_taken_as_needed(frames, tiny_model):
@@ -250,7 +285,7 @@ def test_a_sequence_of_maps_is_taken_as_needed(frames, tiny_model):
     for smap, result in zip(
         maps, super_resolve_maps(sequence, model=tiny_model, **QUICK), strict=False
     ):
-        wanted = super_resolve(smap, model=tiny_model, seed=frame_seed(smap), **QUICK)
+        wanted = super_resolve(smap, model=tiny_model, seed=0, **QUICK)
         np.testing.assert_array_equal(result.hmi_like.data, wanted.hmi_like.data)
 
 

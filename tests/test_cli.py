@@ -14,7 +14,6 @@ import sunpy_superres
 from sunpy_superres.batch import frame_seed, read_report, sources
 from sunpy_superres.cli import main
 from sunpy_superres.cli.options import get_output
-from sunpy_superres.data import example_mdi_map
 from sunpy_superres.datasets.packed import Frame, save_pack
 from sunpy_superres.maps.geometry import plate_scale
 
@@ -74,7 +73,7 @@ def test_example(results, capsys):
     for smap in (field, spread):
         assert smap.data.shape == (512, 512)
         assert plate_scale(smap).value == pytest.approx([1.9860081672668457 / 4] * 2)
-        assert smap.meta["srseed"] == frame_seed(example_mdi_map(), 3)
+        assert smap.meta["srseed"] == 3
         assert (smap.meta["srsteps"], smap.meta["srnsamp"]) == (1, 2)
     assert np.abs(field.data).max() > 500
     assert np.all(spread.data > 0)
@@ -92,7 +91,7 @@ def test_result_is_that_of_the_function(frame, results):
         mdi_map,
         n_samples=2,
         num_steps=1,
-        seed=frame_seed(mdi_map, 3),
+        seed=3,
         estimate="mean",
         dtype="float32",
         progress=False,
@@ -101,7 +100,7 @@ def test_result_is_that_of_the_function(frame, results):
         written = sunpy.map.Map(results / f"frame_{kind}.fits")
         np.testing.assert_array_equal(written.data, getattr(expected, kind).data)
         assert written.meta["srestim"] == "mean"
-        assert written.meta["srseed"] == frame_seed(mdi_map, 3)
+        assert written.meta["srseed"] == 3
 
 
 def test_run_and_batch_write_the_same(frame, tmp_path):
@@ -131,6 +130,24 @@ def test_old_names_of_the_options_still_work(frame, results, capsys, command):
     assert "--n-samples" in help_text
     assert "--num-steps" in help_text
     assert not re.search(r"--(samples|steps)\b", help_text)
+
+
+@pytest.mark.parametrize("command", ["run", "batch"])
+def test_noise_and_its_lifetime_are_options(frame, tmp_path, capsys, command):
+    seed = frame_seed(sunpy_superres.read_map(frame), 3)
+    wanted = {
+        ("--lifetime", "2.5"): (3, "sun", 2.5),
+        ("--lifetime", "none"): (3, "sun", None),
+        ("--noise", "array"): (seed, "array", None),
+    }
+    for number, (option, cards) in enumerate(wanted.items()):
+        out = tmp_path / str(number)
+        assert main([command, str(frame), *FAST, *option, "-o", str(out)]) == 0
+        meta = sunpy.map.Map(out / "frame_hmi_like.fits").meta
+        assert tuple(meta.get(card) for card in ("srseed", "srnoiset", "srlife")) == cards
+    for option in ("--noise", "moon"), ("--lifetime", "0"), ("--lifetime", "long"):
+        assert exits(command, frame, *option, "-o", tmp_path) == 2
+        assert f"argument {option[0]}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["run", "batch", "pack", "export"])
@@ -189,8 +206,7 @@ def test_existing_results_are_kept(frame, results, capsys):
     assert contents(results) == before
     assert run(frame, "-o", results, "--seed", 4, "--overwrite") == 0
     assert names(results) == sorted(before)
-    seed = frame_seed(sunpy_superres.read_map(frame), 4)
-    assert sunpy.map.Map(results / "frame_hmi_like.fits").meta["srseed"] == seed
+    assert sunpy.map.Map(results / "frame_hmi_like.fits").meta["srseed"] == 4
 
 
 def test_a_picture_belongs_to_its_result(frame, results, capsys):

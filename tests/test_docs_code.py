@@ -11,6 +11,7 @@ import pytest
 import sunpy.map
 
 from sunpy_superres import super_resolution
+from sunpy_superres.batch import super_resolve_sequence
 from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 
@@ -23,6 +24,8 @@ PAGES = [
 #: Blocks that cannot run here: what needs a network, an archive or a Hub model that there is not,
 #: and what is shown to be put elsewhere.
 ELSEWHERE = ("fetch_mdi(", "/archive/", "owner/name@", "   Architecture(")
+#: Blocks whose numbers a test of their own compares with the page.
+MEASURED = ("measure_flux(", "later - first")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="no docs beside the tests")
 
@@ -88,8 +91,29 @@ def test_python_blocks_run(page, files, quick, tmp_path, monkeypatch):
     }
     for number, code in enumerate(blocks(page, "python")):
         program = compile(code, f"{page.name}, block {number}", "exec")
-        if not any(mark in f"   {code}" for mark in ELSEWHERE):
+        if not any(mark in f"   {code}" for mark in (*ELSEWHERE, *MEASURED)):
             exec(program, known)
+
+
+def test_the_error_of_a_change_is_what_the_page_says(capsys):
+    """The numbers of docs/howto/sequence.rst, which the embedded model gives."""
+    page = ROOT / "docs" / "howto" / "sequence.rst"
+    measure, show = (b for b in blocks(page, "python") if any(mark in b for mark in MEASURED))
+    (printed,) = blocks(page, "text")
+    known = {"super_resolve_sequence": super_resolve_sequence}
+    capsys.readouterr()
+    exec(measure, known)
+    exec(show, known)
+    number = r"\d+\.\d+"
+    shown = capsys.readouterr().out
+    labels = [re.sub(number, "", text).split() for text in (shown, printed)]
+    assert labels[0] == labels[1]
+    found, said = ([float(n) for n in re.findall(number, text)] for text in (shown, printed))
+    # Another processor changes the last digits.
+    assert found == pytest.approx(said, abs=0.03)
+    change, error, changed_anew, larger, truth = found
+    assert error < larger / 2
+    assert abs(change - truth) < 2 * error
 
 
 @pytest.mark.parametrize("page", having("console"))

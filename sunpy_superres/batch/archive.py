@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
-import threading
 import time
 import warnings
 from pathlib import Path
 
-import numpy as np
+import astropy.units as u
 from tqdm.auto import tqdm
 
+from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once
 from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.results import (
     Stamp,
@@ -27,63 +26,23 @@ from sunpy_superres.batch.results import (
     save_result,
 )
 from sunpy_superres.batch.scheduling import (
-    compute_in_order,
     compute_unordered,
     open_client,
     use_own_threads,
 )
 from sunpy_superres.batch.sources import find_sources
-from sunpy_superres.exceptions import ModelError, SuperResWarning
+from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.files import file_sha256
-from sunpy_superres.models.loading import load_model
+from sunpy_superres.sampling.sun_noise import LIFETIME
 from sunpy_superres.super_resolution import check_options, super_resolve
 
-__all__ = ["frame_seed", "read_report", "super_resolve_files", "super_resolve_maps"]
+__all__ = ["read_report", "super_resolve_files"]
 
 #: Settings of `~sunpy_superres.super_resolve` that change a result.
-_SETTINGS = ("estimate", "n_samples", "num_steps", "dtype")
+_SETTINGS = ("estimate", "n_samples", "num_steps", "noise", "dtype")
 #: All settings that the stamp of a result holds.
-_STAMPED = (*_SETTINGS, "seed", "lossless")
+_STAMPED = (*_SETTINGS, "seed", "lifetime", "lossless")
 _REPORT = "report.jsonl"
-#: A process computes one frame at a time, with all threads that the network may use.
-_ONE_AT_A_TIME = threading.Lock()
-#: The model of this process, by name and SHA-256; one at most.
-_LOADED = {}
-
-
-def frame_seed(mdi_map, seed=0) -> int:
-    """
-    Work out the seed of a frame's ensemble from its data and its time.
-
-    Parameters
-    ----------
-    mdi_map : `~sunpy.map.GenericMap`
-    seed : int
-        Seed of the batch; another one gives other draws of every frame.
-
-    Returns
-    -------
-    int
-        A number of 31 bits.
-    """
-    digest = hashlib.sha256(np.ascontiguousarray(mdi_map.data, dtype="<f4").tobytes())
-    digest.update(f"{mdi_map.meta.get('t_obs') or mdi_map.meta.get('date-obs')} {seed}".encode())
-    return int.from_bytes(digest.digest()[:4], "big") >> 1
-
-
-def _model(name, sha256=None, progress=False):
-    """Return the model of this process; load it unless it is known to be the wanted one."""
-    if (name, sha256) not in _LOADED:
-        model = load_model(name, progress=progress)
-        if sha256 not in (None, model.sha256):
-            raise ModelError(
-                f"The model {name!r} of this worker has other weights than that of the caller; "
-                "give all of them the same folder, or a model of the Hub with its commit."
-            )
-        sha256 = model.sha256
-        _LOADED.clear()
-        _LOADED[name, sha256] = model
-    return _LOADED[name, sha256]
 
 
 def _describe_failure(source, error):
@@ -99,7 +58,7 @@ def _process(source, folder, model, settings):
     started = time.perf_counter()
     record = {"file": source.name}
     try:
-        with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
+        with ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", SuperResWarning)
             _complete(source, Path(folder), model, settings, record)
@@ -114,7 +73,7 @@ def _process(source, folder, model, settings):
 def _complete(source, folder, model, settings, record):
     """Compute and write what is missing or damaged of one result, and fill its record."""
     record["sha256"] = source.sha256()
-    loaded = _model(*model)
+    loaded = load_once(*model)
     record["model"] = loaded.sha256
     stamp = Stamp.of(record["sha256"], loaded.sha256, {name: settings[name] for name in _STAMPED})
     outputs = name_outputs(folder, source.stem, plot=settings["plot"])
@@ -126,10 +85,12 @@ def _complete(source, folder, model, settings, record):
     computed = bool(missing - {"plot"})
     if computed:
         use_own_threads()
+        lifetime = settings["lifetime"]
         result = super_resolve(
             mdi_map,
             model=loaded,
-            seed=frame_seed(mdi_map, settings["seed"]),
+            seed=choose_seed(mdi_map, settings["seed"], settings["noise"]),
+            lifetime=None if lifetime is None else lifetime * u.day,
             device=settings["device"],
             tile_size=settings["tile_size"],
             progress=settings["progress"],
@@ -180,6 +141,8 @@ def super_resolve_files(
     n_samples=8,
     num_steps=None,
     seed=0,
+    noise="sun",
+    lifetime=LIFETIME,
     device=None,
     dtype=None,
     tile_size=None,
@@ -214,8 +177,15 @@ def super_resolve_files(
     estimate, n_samples, num_steps, device, dtype
         As in `~sunpy_superres.super_resolve`.
     seed : int
-        Seed of the batch; `frame_seed` works out the seed of each frame, which its header holds
-        as SRSEED.
+        Seed of the batch.  The card SRSEED of a result holds the seed that gives the same frame
+        with `~sunpy_superres.super_resolve`.
+    noise : {"sun", "array"}
+        What the noise of the draws is tied to.  "sun", the default, ties it to the Sun's surface
+        and gives each frame the seed of the batch: all files, done in any order by any number of
+        workers, show the same Sun.  "array" draws each frame anew, with the seed that
+        `frame_seed` works out.
+    lifetime : `~astropy.units.Quantity` or None
+        Time over which the noise on the Sun is renewed; None for never.
     tile_size : int, optional
         As in `~sunpy_superres.super_resolve`.  It changes a result by rounding only, so a result
         of another tile size is kept.
@@ -249,18 +219,24 @@ def super_resolve_files(
         If there is more than one worker, and dask is not installed.
     """
     sources = find_sources(inputs)
-    check_options(estimate, n_samples, num_steps, tile_size=tile_size, seed=seed)
+    check_options(
+        estimate, n_samples, num_steps,
+        tile_size=tile_size, seed=seed, noise=noise, lifetime=lifetime,
+    )  # fmt: skip
+    # In days, which the stamp can hold; the noise of the array has no lifetime.
+    lasting = noise == "sun" and lifetime is not None
+    days = u.Quantity(lifetime).to_value(u.day) if lasting else None
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     settings = {
         "estimate": estimate, "n_samples": n_samples, "num_steps": num_steps, "dtype": dtype,
-        "seed": seed, "device": device, "tile_size": tile_size, "lossless": lossless,
-        "plot": plot, "overwrite": overwrite,
+        "seed": seed, "noise": noise, "lifetime": days, "device": device, "tile_size": tile_size,
+        "lossless": lossless, "plot": plot, "overwrite": overwrite,
     }  # fmt: skip
     records, failures, single = {}, 0, len(sources) == 1
     with contextlib.ExitStack() as stack:
         stack.enter_context(clean_up_leftovers(out_dir))
-        model = (str(model), _model(str(model), progress=progress).sha256)
+        model = (str(model), load_once(str(model), progress=progress).sha256)
         report = stack.enter_context((out_dir / _REPORT).open("a", encoding="utf-8"))
         if report.tell():
             report.write("\n")  # in case the last line is incomplete
@@ -286,43 +262,3 @@ def super_resolve_files(
                 show(record)
         os.fsync(report.fileno())
     return {source.name: records[source.name] for source in sources}
-
-
-def _super_resolve_map(mdi_map, model, seed, options):
-    with _ONE_AT_A_TIME:
-        use_own_threads()
-        return super_resolve(
-            mdi_map, model=_model(*model), seed=frame_seed(mdi_map, seed), progress=False, **options
-        )
-
-
-def super_resolve_maps(maps, *, client=None, model="default", seed=0, progress=True, **options):
-    """
-    Super-resolve a sequence of Maps, in memory and in order.
-
-    Parameters
-    ----------
-    maps : iterable of `~sunpy.map.GenericMap`
-        For example a `~sunpy.map.MapSequence`.  Maps are taken as they are needed, so the
-        iterable may be endless.
-    client : `distributed.Client`, optional
-        Client of a cluster that computes some frames ahead.
-    model : str or path-like
-        As in `~sunpy_superres.super_resolve`.
-    seed : int
-        Seed of the sequence; `frame_seed` works out the seed of each frame.
-    progress : bool
-        Show a progress bar.
-    **options
-        Other options of `~sunpy_superres.super_resolve`.
-
-    Yields
-    ------
-    SuperResolution or SuperResolutionSamples
-        The result of each Map.
-    """
-    total = len(maps) if hasattr(maps, "__len__") else None
-    model = (str(model), _model(str(model), progress=progress).sha256)
-    task = functools.partial(_super_resolve_map, model=model, seed=seed, options=options)
-    bar = tqdm(maps, total=total, unit="map", desc="super-resolving", disable=not progress)
-    yield from compute_in_order(task, bar, client)

@@ -17,7 +17,7 @@ from sunpy_superres.files import check_regular, file_sha256
 from sunpy_superres.maps.examples import example_mdi_map
 from sunpy_superres.maps.reading import read_map
 
-__all__ = ["ExampleSource", "FileSource", "find_sources"]
+__all__ = ["ExampleSource", "FileSource", "find_files", "find_sources"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def find_sources(inputs):
         if isinstance(entry, FileSource | ExampleSource):
             sources.append(entry)
         else:
-            sources += map(FileSource, _find_files(str(entry)))
+            sources += map(FileSource, find_files(str(entry)))
     sources = list(dict.fromkeys(sources))
     count = Counter(source.stem for source in sources)
     stem, number = count.most_common(1)[0] if count else ("", 0)
@@ -112,8 +112,20 @@ def find_sources(inputs):
     return sources
 
 
-def _find_files(entry):
-    """Find the names of the files that a path, a pattern or a folder stands for."""
+def find_files(entry) -> list[str]:
+    """
+    Find the files that a path, a pattern or a folder stands for, in the order of their names.
+
+    Parameters
+    ----------
+    entry : str
+        Results of this package that lie in a folder are left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern or a folder gives no file.
+    """
     path = Path(entry)
     if path.is_dir():
         found = [p for p in path.rglob("*.f*ts*") if p.is_file() and not has_result_name(p)]

@@ -7,10 +7,13 @@ import argparse
 __all__ = [
     "add_ensemble_options",
     "add_model_option",
+    "add_noise_options",
     "add_output_option",
     "add_quiet_option",
     "add_result_options",
+    "get_lifetime",
     "get_output",
+    "parse_days",
     "parse_positive",
 ]
 
@@ -43,6 +46,37 @@ def parse_positive(text) -> int:
 
 
 parse_positive.__name__ = "positive integer"  # argparse's name for it in an error
+
+
+def parse_days(text):
+    """
+    Read a positive number of days, or "none".
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float or None
+        None for "none".
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    argparse.ArgumentTypeError
+        If it is not positive.
+    """
+    if text.lower() == "none":
+        return None
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number of days, not {text}")
+    return value
+
+
+parse_days.__name__ = "number of days, or 'none'"
 
 
 def add_quiet_option(parser, text="show no progress"):
@@ -95,6 +129,53 @@ def add_ensemble_options(parser, steps=True):
             help="steps of the solver; by default the model's own number",
         )
         _add_old_name(parser, "--steps", "num_steps")
+
+
+def add_noise_options(parser):
+    """
+    Add ``--seed``, ``--noise`` and ``--lifetime``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of the whole run (0); SRSEED in the header of a result is the seed that gives "
+        "the same frame with super_resolve",
+    )
+    parser.add_argument(
+        "--noise",
+        default="sun",
+        choices=("sun", "array"),
+        help="what the noise of the draws is tied to: 'sun' (the Sun's surface, so that all frames "
+        "show the same Sun; the default) or 'array' (each frame is drawn anew)",
+    )
+    parser.add_argument(
+        "--lifetime",
+        type=parse_days,
+        default=argparse.SUPPRESS,
+        metavar="DAYS|none",
+        help="time over which the noise on the Sun is renewed: one day by default, 'none' for "
+        "never",
+    )
+
+
+def get_lifetime(options) -> dict:
+    """
+    Return ``lifetime`` as an argument of the package, if ``--lifetime`` was given.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    """
+    if not hasattr(options, "lifetime"):
+        return {}
+    import astropy.units as u
+
+    return {"lifetime": None if options.lifetime is None else options.lifetime * u.day}
 
 
 def _add_old_name(parser, name, destination):
@@ -162,13 +243,7 @@ def add_result_options(parser):
         choices=("float32", "bfloat16"),
         help="number format of the network; by default bfloat16 where it is fast",
     )
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        help="seed of the whole run (0), from which that of each frame follows; it is SRSEED in "
-        "the header of a result, and gives the same result with super_resolve",
-    )
+    add_noise_options(parser)
     add(
         "--lossless",
         action="store_true",

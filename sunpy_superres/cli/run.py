@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sunpy_superres.cli.options import LOSSY, add_result_options
+from sunpy_superres.cli.options import LOSSY, add_result_options, get_lifetime
 
 __all__ = ["add_parser", "process_inputs", "run"]
 
@@ -84,7 +84,7 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     except OSError as error:
         options.error(f"cannot make the folder {options.output} ({error})")
     reuse_memory()
-    names = "model estimate n_samples num_steps seed device dtype lossless plot overwrite".split()
-    how |= {name: getattr(options, name) for name in names}
+    names = "model estimate n_samples num_steps seed noise device dtype lossless plot overwrite"
+    how |= {name: getattr(options, name) for name in names.split()} | get_lifetime(options)
     how |= {"tile_size": TILE_SIZE, "progress": not options.quiet}
     return super_resolve_files(sources, options.output, **how)

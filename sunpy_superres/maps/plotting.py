@@ -1,4 +1,4 @@
-"""A figure of an input, its result and the uncertainty."""
+"""A figure of an input, its result and the uncertainty, for one frame or for many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,102 @@ import numpy as np
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.units import quantity_in
 
-__all__ = ["plot_result"]
+__all__ = ["ResultPanels", "plot_result"]
+
+
+class ResultPanels:
+    """
+    Input, HMI-like field and uncertainty side by side; later frames can take their place.
+
+    The first two share one colour scale, in HMI Gauss: the input is divided by the
+    factor between MDI and HMI.  The colour scales stay those of the first frame.
+
+    Parameters
+    ----------
+    mdi_map, result, limit
+        As in `plot_result`.
+    time : `~astropy.time.Time`, optional
+        Time in the titles; that of each Map by default.
+
+    Attributes
+    ----------
+    figure : `~matplotlib.figure.Figure`
+    """
+
+    def __init__(self, mdi_map, result, limit=None, time=None):
+        from matplotlib.figure import Figure
+
+        hmi_like, uncertainty = result[:2]
+        finite = np.abs(hmi_like.data[np.isfinite(hmi_like.data)])
+        if limit is not None:
+            limit = quantity_in("limit", limit, u.G)
+        else:
+            limit = float(np.clip(np.quantile(finite, 0.995), 100, 1500)) if finite.size else 100.0
+        spread = uncertainty.data[np.isfinite(uncertainty.data)]
+        high = float(np.quantile(spread, 0.995)) if spread.size else 1.0
+        self.figure = Figure(figsize=(17, 5.4), layout="constrained")
+        self._images = []
+        styles = (
+            ("gray", -limit, limit, "line-of-sight field"),
+            ("gray", -limit, limit, "line-of-sight field"),
+            ("magma", 0.0, high, "standard error"),
+        )
+        panels = zip(_panels(mdi_map, result), styles, strict=True)
+        for number, ((smap, data, title), style) in enumerate(panels, start=1):
+            colours, low, high, quantity = style
+            axes = self.figure.add_subplot(1, 3, number, projection=smap.wcs)
+            image = axes.imshow(
+                data, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest"
+            )
+            axes.set_title(_add_time(title, smap, time))
+            self.figure.colorbar(image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})")
+            _label_axes(axes, smap)
+            self._images.append(image)
+
+    def fix_layout(self):
+        """Keep the panels where they are, so that they do not move with the width of a label."""
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
+
+    def show(self, mdi_map, result, time=None):
+        """
+        Put another frame in the place of the one that is shown.
+
+        Parameters
+        ----------
+        mdi_map : `~sunpy.map.GenericMap`
+        result : SuperResolution
+        time : `~astropy.time.Time`, optional
+        """
+        for image, (smap, data, title) in zip(self._images, _panels(mdi_map, result), strict=True):
+            axes = image.axes
+            axes.reset_wcs(smap.wcs)
+            ny, nx = data.shape
+            image.set_data(data)
+            image.set_extent((-0.5, nx - 0.5, -0.5, ny - 0.5))
+            axes.set_title(_add_time(title, smap, time))
+            _label_axes(axes, smap)
+
+
+def _panels(mdi_map, result):
+    """Map, data and title of each panel."""
+    hmi_like, uncertainty = result[:2]
+    return (
+        (mdi_map, np.asarray(mdi_map.data) / MDI.gain, f"MDI / {MDI.gain:.2f}"),
+        (hmi_like, hmi_like.data, "HMI-like"),
+        (uncertainty, uncertainty.data, "Standard error"),
+    )
+
+
+def _add_time(title, smap, time):
+    return f"{title}  {(smap.date if time is None else time).strftime('%Y-%m-%d %H:%M')}"
+
+
+def _label_axes(axes, smap):
+    from sunpy.visualization import axis_labels_from_ctype
+
+    for coordinate, axis in zip(axes.coords, smap.coordinate_system, strict=True):
+        coordinate.set_axislabel(axis_labels_from_ctype(axis, None))
 
 
 def plot_result(mdi_map, result, limit=None):
@@ -36,31 +131,4 @@ def plot_result(mdi_map, result, limit=None):
     ValueError
         If ``limit`` is not a non-negative quantity in Gauss.
     """
-    from matplotlib.figure import Figure
-    from sunpy.visualization import axis_labels_from_ctype
-
-    hmi_like, uncertainty = result[:2]
-    finite = np.abs(hmi_like.data[np.isfinite(hmi_like.data)])
-    if limit is not None:
-        limit = quantity_in("limit", limit, u.G)
-    else:
-        limit = float(np.clip(np.quantile(finite, 0.995), 100, 1500)) if finite.size else 100.0
-    spread = uncertainty.data[np.isfinite(uncertainty.data)]
-    figure = Figure(figsize=(17, 5.4), layout="constrained")
-    panels = (
-        (mdi_map, np.asarray(mdi_map.data) / MDI.gain, f"MDI / {MDI.gain:.2f}", "gray", -limit),
-        (hmi_like, hmi_like.data, "HMI-like", "gray", -limit),
-        (uncertainty, uncertainty.data, "Standard error", "magma", 0.0),
-    )
-    for number, (smap, data, title, colours, low) in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, 3, number, projection=smap.wcs)
-        high = limit if low else float(np.quantile(spread, 0.995)) if spread.size else 1.0
-        image = axes.imshow(
-            data, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest"
-        )
-        axes.set_title(f"{title}  {smap.date.strftime('%Y-%m-%d %H:%M')}")
-        quantity = "line-of-sight field" if low else "standard error"
-        figure.colorbar(image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})")
-        for coordinate, axis in zip(axes.coords, smap.coordinate_system, strict=True):
-            coordinate.set_axislabel(axis_labels_from_ctype(axis, None))
-    return figure
+    return ResultPanels(mdi_map, result, limit).figure

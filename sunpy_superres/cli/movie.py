@@ -1,0 +1,86 @@
+"""``sunpy-superres movie``: a movie of a sequence, whose draws show the same Sun."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from sunpy_superres.cli.options import (
+    add_ensemble_options,
+    add_model_option,
+    add_noise_options,
+    add_quiet_option,
+    get_lifetime,
+)
+
+__all__ = ["add_parser", "movie"]
+
+
+def add_parser(commands):
+    """Add the command to the sub-parsers of argparse."""
+    parser = commands.add_parser(
+        "movie",
+        help="a movie of input, draw and uncertainty side by side",
+        description="Super-resolve files one after the other, in the order in which they are "
+        "named, and draw input, one draw and its uncertainty side by side. The draws are tied to "
+        "the Sun's surface, so that what does not change on the Sun does not flicker. A file that "
+        "cannot be done is named and left out.",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help="file, pattern or folder")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="MOVIE",
+        help="a .gif; a .mp4, .mov, .mkv or .webm, which need ffmpeg; or, without a suffix, a new "
+        "folder of PNG files",
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="put every frame on the grid of the first one turned with the Sun",
+    )
+    parser.add_argument("--fps", type=float, default=5.0, metavar="N", help="frames per second (5)")
+    add_model_option(parser)
+    add_ensemble_options(parser)
+    add_noise_options(parser)
+    add_quiet_option(parser, "show no progress and no messages, except of failures")
+    parser.set_defaults(function=movie, error=parser.error)
+
+
+def movie(options) -> int:
+    """Write the movie, and name the files that it lacks."""
+    from tqdm.auto import tqdm
+
+    from sunpy_superres.batch import write_movie
+    from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
+    from sunpy_superres.exceptions import SuperResWarning
+
+    def note(message, category, *place, **more):
+        if not options.quiet:
+            tqdm.write(f"note: {message}", file=sys.stderr)
+
+    reuse_memory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SuperResWarning)
+        warnings.showwarning = note
+        left_out = write_movie(
+            options.inputs,
+            options.output,
+            model=options.model,
+            seed=options.seed,
+            n_samples=options.n_samples,
+            num_steps=options.num_steps,
+            noise=options.noise,
+            tile_size=TILE_SIZE,
+            follow=options.follow,
+            fps=options.fps,
+            progress=not options.quiet,
+            **get_lifetime(options),
+        )
+    for name, reason in left_out:
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    if not options.quiet:
+        print(f"done: {options.output}")
+    return 1 if left_out else 0
