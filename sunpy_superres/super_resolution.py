@@ -23,7 +23,7 @@ from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.sampling.sun_noise import LIFETIME
 from sunpy_superres.version import __version__
 
-__all__ = ["SuperResolution", "SuperResolutionSamples", "check_options", "super_resolve"]
+__all__ = ["SuperResolution", "SuperResolutionSamples", "super_resolve"]
 
 
 class SuperResolution(NamedTuple):
@@ -192,26 +192,6 @@ def super_resolve(
     if not return_samples:
         return SuperResolution(*maps)
     return SuperResolutionSamples(*maps, _as_cube(ensemble.members, maps[0]))
-
-
-def check_options(estimate, n_samples=8, num_steps=None, **options):
-    """
-    Refuse options of `super_resolve` that are out of range, before any work is done.
-
-    Parameters
-    ----------
-    estimate, n_samples, num_steps
-        As in `super_resolve`.
-    **options
-        Other fields of `~sunpy_superres.sampling.options.SamplingOptions`.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
-    """
-    check_estimate(estimate)
-    SamplingOptions(n_samples, num_steps, **options)
 
 
 def _draw(magnetogram, model, options):

@@ -33,15 +33,16 @@ from sunpy_superres.batch.scheduling import (
 from sunpy_superres.batch.sources import find_sources
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.files import file_sha256
-from sunpy_superres.sampling.sun_noise import LIFETIME
-from sunpy_superres.super_resolution import check_options, super_resolve
+from sunpy_superres.sampling.ensemble import check_estimate
+from sunpy_superres.sampling.options import SamplingOptions
+from sunpy_superres.super_resolution import super_resolve
 
 __all__ = ["read_report", "super_resolve_files"]
 
-#: Settings of `~sunpy_superres.super_resolve` that change a result.
-_SETTINGS = ("estimate", "n_samples", "num_steps", "noise", "dtype")
-#: All settings that the stamp of a result holds.
-_STAMPED = (*_SETTINGS, "seed", "lifetime", "lossless")
+#: Options of a draw that are handed on as they are.
+_OPTIONS = ("n_samples", "num_steps", "noise", "dtype", "device", "tile_size")
+#: Settings that change a result, and that its stamp holds.
+_STAMPED = tuple("estimate n_samples num_steps noise dtype seed lifetime lossless".split())
 _REPORT = "report.jsonl"
 
 
@@ -91,10 +92,9 @@ def _complete(source, folder, model, settings, record):
             model=loaded,
             seed=choose_seed(mdi_map, settings["seed"], settings["noise"]),
             lifetime=None if lifetime is None else lifetime * u.day,
-            device=settings["device"],
-            tile_size=settings["tile_size"],
+            estimate=settings["estimate"],
             progress=settings["progress"],
-            **{name: settings[name] for name in _SETTINGS},
+            **{name: settings[name] for name in _OPTIONS},
         )
         picture = name_outputs(folder, source.stem, plot=True)["plot"]
         if overwrite and read_stamp(picture) not in (None, stamp):
@@ -130,6 +130,17 @@ def read_report(path) -> dict[str, dict]:
     return records
 
 
+def _read_settings(seed, estimate="sample", **options):
+    """Check the options of `super_resolve_files`, and return all settings, ready for JSON."""
+    check_estimate(estimate)
+    checked = SamplingOptions(seed=seed, **options)
+    settings = {name: getattr(checked, name) for name in _OPTIONS} | {"estimate": estimate}
+    # In days, which the stamp can hold; the noise of the array has no lifetime.
+    lasting = checked.noise == "sun" and checked.lifetime is not None
+    days = u.Quantity(checked.lifetime).to_value(u.day) if lasting else None
+    return settings | {"seed": seed, "lifetime": days}
+
+
 def super_resolve_files(
     inputs,
     out_dir,
@@ -137,20 +148,13 @@ def super_resolve_files(
     client=None,
     workers=None,
     model="default",
-    estimate="sample",
-    n_samples=8,
-    num_steps=None,
     seed=0,
-    noise="sun",
-    lifetime=LIFETIME,
-    device=None,
-    dtype=None,
-    tile_size=None,
     lossless=False,
     plot=False,
     overwrite=False,
     progress=True,
     show=None,
+    **options,
 ) -> dict[str, dict]:
     """
     Super-resolve files, in parallel if asked, and keep the results that exist already.
@@ -174,21 +178,12 @@ def super_resolve_files(
     model : str or path-like
         As in `~sunpy_superres.super_resolve`.  Each worker loads it once, and must find the same
         weights as this process.
-    estimate, n_samples, num_steps, device, dtype
-        As in `~sunpy_superres.super_resolve`.
     seed : int
-        Seed of the batch.  The card SRSEED of a result holds the seed that gives the same frame
-        with `~sunpy_superres.super_resolve`.
-    noise : {"sun", "array"}
-        What the noise of the draws is tied to.  "sun", the default, ties it to the Sun's surface
-        and gives each frame the seed of the batch: all files, done in any order by any number of
-        workers, show the same Sun.  "array" draws each frame anew, with the seed that
-        `frame_seed` works out.
-    lifetime : `~astropy.units.Quantity` or None
-        Time over which the noise on the Sun is renewed; None for never.
-    tile_size : int, optional
-        As in `~sunpy_superres.super_resolve`.  It changes a result by rounding only, so a result
-        of another tile size is kept.
+        Seed of the batch.  With noise on the Sun, the default, each frame gets this seed: all
+        files, done in any order by any number of workers, show the same Sun.  With
+        ``noise="array"`` each frame is drawn anew, with the seed that `frame_seed` works out.  The
+        card SRSEED of a result holds the seed that gives the same frame with
+        `~sunpy_superres.super_resolve`.
     lossless : bool
         Keep each bit of the results; by default the field is quantised in steps of 0.5 G and the
         uncertainty in steps of 0.1 G.
@@ -201,6 +196,10 @@ def super_resolve_files(
         Show a progress bar: of the files, or of the computation where there is one file.
     show : callable, optional
         Called with the record of each input as soon as the input is done.
+    **options
+        ``estimate``, ``n_samples``, ``num_steps``, ``noise``, ``lifetime``, ``device``, ``dtype``
+        and ``tile_size`` of `~sunpy_superres.super_resolve`.  The tile size changes a result by
+        rounding only, so a result of another tile size is kept.
 
     Returns
     -------
@@ -219,20 +218,10 @@ def super_resolve_files(
         If there is more than one worker, and dask is not installed.
     """
     sources = find_sources(inputs)
-    check_options(
-        estimate, n_samples, num_steps,
-        tile_size=tile_size, seed=seed, noise=noise, lifetime=lifetime,
-    )  # fmt: skip
-    # In days, which the stamp can hold; the noise of the array has no lifetime.
-    lasting = noise == "sun" and lifetime is not None
-    days = u.Quantity(lifetime).to_value(u.day) if lasting else None
+    settings = _read_settings(seed, **options)
+    settings |= {"lossless": lossless, "plot": plot, "overwrite": overwrite}
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "estimate": estimate, "n_samples": n_samples, "num_steps": num_steps, "dtype": dtype,
-        "seed": seed, "noise": noise, "lifetime": days, "device": device, "tile_size": tile_size,
-        "lossless": lossless, "plot": plot, "overwrite": overwrite,
-    }  # fmt: skip
     records, failures, single = {}, 0, len(sources) == 1
     with contextlib.ExitStack() as stack:
         stack.enter_context(clean_up_leftovers(out_dir))
