@@ -135,7 +135,7 @@ def test_noise_and_lifetime_are_part_of_the_stamp(frames, tiny_model, tmp_path):
     super_resolve_files(path, tmp_path, **options)
     for other in ({"noise": "array"}, {"lifetime": None}, {"lifetime": 2 * u.day}):
         (record,) = super_resolve_files(path, tmp_path, **options, **other).values()
-        assert "another input, model or settings" in record["reason"]
+        assert "made from another input, model or settings" in record["reason"]
     (record,) = super_resolve_files(path, tmp_path, lifetime=24 * u.hour, **options).values()
     assert record["state"] == "kept"
     for wrong in ({"noise": "moon"}, {"lifetime": 1.0}, {"lifetime": 1 * u.G}):
