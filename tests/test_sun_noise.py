@@ -612,7 +612,8 @@ def test_default_is_the_noise_on_the_sun(mdi_cutout, tiny_model, tiny_network, d
         fine = torch.from_numpy(draw(mdi_cutout, member, seed=5))[None, None]
         with torch.inference_mode():
             expected = tiny_network.project_noise(fine)[0].numpy()
-        np.testing.assert_allclose(noise, expected, atol=1e-6)
+        # The folder holds the basis in half precision.
+        np.testing.assert_allclose(noise, expected, atol=5e-3)
     never, _ = super_resolve(mdi_cutout, model=tiny_model, lifetime=None, **QUICK)
     assert "srlife" not in never.meta
     assert not np.array_equal(never.data, hmi_like.data)
