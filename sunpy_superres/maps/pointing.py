@@ -68,7 +68,8 @@ def complete_header(smap):
         warnings.simplefilter("always")
         axes = smap.coordinate_system
         try:
-            smap.observer_coordinate  # noqa: B018, for its warning
+            # For its warning, which a Map gives only once.
+            sunpy.map.Map(smap.data, dict(smap.meta)).observer_coordinate  # noqa: B018
         except ValueError as error:
             raise ValueError(
                 f"The header holds no usable observer ({str(error).splitlines()[0]}); "
