@@ -60,7 +60,7 @@ class BaseNetwork(nn.Module):
     @property
     def core(self) -> nn.Module:
         """The part that takes most of the time, evaluated once per step or once per frame."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family of networks has its own
 
     def limit_sampling(self, n_samples, num_steps) -> tuple[int, int]:
         """Lower the numbers of members and of steps to those that make a difference."""
@@ -68,7 +68,7 @@ class BaseNetwork(nn.Module):
 
     def count_evaluations(self, n_samples, num_steps) -> tuple[int, int]:
         """Count the evaluations of a frame on the grid of MDI, and those on the fine grid."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family of networks has its own
 
     def prepare(self, inputs, evaluate=evaluate_whole):
         """
@@ -86,11 +86,11 @@ class BaseNetwork(nn.Module):
         object
             For `draw` and `expect` of the same network.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each family of networks has its own
 
     def project_noise(self, noise):
         """
-        White noise of a member, from white noise of the fine pixels.
+        Turn white noise of the fine pixels into the white noise from which a member is drawn.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class BaseNetwork(nn.Module):
         torch.Tensor
             HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each family of networks has its own
 
     def expect(self, prepared, evaluate=evaluate_whole):
         """
@@ -141,7 +141,7 @@ class BaseNetwork(nn.Module):
         mean, std : torch.Tensor
             HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # each family of networks has its own
 
     @property
     def pixel_channel_count(self) -> int:
