@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
 from sunpy_superres.sampling.ensemble import Ensemble
-from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
+from sunpy_superres.sampling.schedule import SolverSettings, solve
 from sunpy_superres.sampling.sun_noise import SunNoise
 from sunpy_superres.sampling.tiling import TiledEvaluation
 
@@ -119,7 +119,7 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
     n, inside = options.n_samples, observation.inside
     tile_size = options.tile_size or _TILE.get(device.type, _TILE["cpu"])
     batch_size = options.batch_size or (n if device.type == "cuda" else 1)
-    sigmas = angle_schedule(options.num_steps, solver.sigma_max, solver.power)
+    sigmas = solver.levels(options.num_steps)
     members = np.empty((n, *shape), np.float32)
     with tqdm(
         desc="super-resolving", unit="tile", disable=not options.progress, leave=False

@@ -21,11 +21,17 @@ class SolverSettings:
         First noise level, in units of the signal's standard deviation.
     power : float
         1 for equal steps in the angle; larger values put more steps at low noise.
+    single_sigma : float, optional
+        Noise level of a single step, for networks that
+        `~sunpy_superres.training.losses.ScoreLoss` trained to draw in one step.  It is far above
+        ``sigma_max``, so that the network tells the one step from the first of several.  By
+        default a single step begins at ``sigma_max`` too.
     """
 
     num_steps: int = 4
     sigma_max: float = 40.0
     power: float = 1.0
+    single_sigma: float | None = None
 
     @classmethod
     def from_dict(cls, values: dict) -> SolverSettings:
@@ -36,6 +42,19 @@ class SolverSettings:
     def to_dict(self) -> dict:
         """Return the settings as a plain dictionary, ready for JSON."""
         return asdict(self)
+
+    def levels(self, num_steps=None) -> list[float]:
+        """
+        Compute the noise levels of `angle_schedule`.
+
+        Parameters
+        ----------
+        num_steps : int, optional
+            Another number of steps than that of the settings.
+        """
+        num_steps = self.num_steps if num_steps is None else num_steps
+        first = self.single_sigma if num_steps == 1 and self.single_sigma else self.sigma_max
+        return angle_schedule(num_steps, first, self.power)
 
 
 _DEFAULT = SolverSettings()

@@ -12,6 +12,7 @@ from pathlib import Path
 from sunpy_superres.models.registry import configure
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.degradation import DegradationConfig
+from sunpy_superres.training.losses import ScoreConfig
 from sunpy_superres.training.loop import LoopConfig
 
 __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
@@ -54,13 +55,16 @@ class Recipe:
         A name of `~sunpy_superres.models.registry.ARCHITECTURES`.
     stages : dict of str to Stage
         The stages in their order: some of "autoencoder", "regression" and "diffusion", or
-        "network".
+        "network".  After "diffusion", "score" may follow; it trains the denoiser to draw in one
+        step (`~sunpy_superres.training.stages.score_loss`).
     model : dict
         Settings of the architecture; missing ones have its defaults.
     degradation : DegradationConfig
     sampler : dict
         Settings of `~sunpy_superres.sampling.schedule.SolverSettings` for the solver of a
-        diffusion; missing ones have its defaults.
+        diffusion; missing ones have its defaults.  The stage "score" needs ``single_sigma``.
+    score : ScoreConfig
+        Settings of the stage "score".
     seed : int
 
     Raises
@@ -75,11 +79,12 @@ class Recipe:
     model: dict = field(default_factory=dict)
     degradation: DegradationConfig = DegradationConfig()
     sampler: dict = field(default_factory=dict)
+    score: ScoreConfig = ScoreConfig()
     seed: int = 0
 
     def __post_init__(self):
         expected = stages_of(self.config)
-        if list(self.stages) != expected:
+        if list(self.stages) not in (expected, [*expected, *self._optional(expected)]):
             raise ValueError(
                 f"The stages of {self.architecture} are {', '.join(expected)}; "
                 f"not {', '.join(self.stages) or 'none'}."
@@ -91,8 +96,18 @@ class Recipe:
                 f"The sampler has no setting {', '.join(sorted(unknown))}; those that there are: "
                 f"{', '.join(default)}."
             )
+        if "score" in self.stages and not self.sampler.get("single_sigma"):
+            raise ValueError(
+                "The stage 'score' trains a single step; give the noise level at which it begins "
+                "as single_sigma of the sampler (1e4, for example)."
+            )
         if "diffusion" in self.stages:
             object.__setattr__(self, "sampler", default | self.sampler)
+
+    @staticmethod
+    def _optional(stages):
+        """Stages that may follow those that an architecture needs."""
+        return ["score"] if stages[-1] == "diffusion" else []
 
     @property
     def config(self):
@@ -116,11 +131,9 @@ class Recipe:
                 entries = dict(entries)
                 outer = {k: entries.pop(k) for k in _CROP_SETTINGS if k in entries}
                 stages[name] = Stage(LoopConfig(**entries), **outer)
-            ranges = {
-                k: tuple(v) if isinstance(v, list) else v
-                for k, v in dict(values.pop("degradation", {})).items()
-            }
-            return cls(stages=stages, degradation=DegradationConfig(**ranges), **values)
+            degradation = DegradationConfig(**_with_tuples(values.pop("degradation", {})))
+            score = ScoreConfig(**_with_tuples(values.pop("score", {})))
+            return cls(stages=stages, degradation=degradation, score=score, **values)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"The recipe cannot be read: {error}.") from error
 
@@ -177,6 +190,11 @@ class Recipe:
             for name, stage in self.stages.items()
         }
         return dataclasses.replace(self, stages=stages)
+
+
+def _with_tuples(entries):
+    """Turn the lists of a TOML file or of JSON into tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in dict(entries).items()}
 
 
 def stages_of(config) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from torch.nn import functional as F
 
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.sampling.schedule import solve
 from sunpy_superres.training.degradation import DegradationConfig, DegradedBatch, degrade
-from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
+from sunpy_superres.training.losses import EDMLoss, ScoreConfig, ScoreLoss, beta_nll, reconstruction_loss
 
 __all__ = [
     "ObservedCrops",
@@ -16,8 +19,11 @@ __all__ = [
     "network_loss",
     "regression_loss",
     "residual_statistics",
+    "score_loss",
 ]
 
+#: Keeps the choice between the losses of `score_loss` apart from all other random numbers.
+_SHARE_SEED = 0x5C0
 #: HMI pixels around a crop that only the blur needs: 5 sigma of its core, 2 of its wings.
 MARGIN = 16
 #: Batches from this number on are never used in a training.
@@ -151,6 +157,63 @@ def diffusion_loss(model, batches, device, edm=EDMLoss()):
             batch.mask,
             rng,
         )
+
+    return loss
+
+
+def score_loss(model, batches, device, sampler, config=ScoreConfig()):
+    """
+    Make the score of members drawn in one step; all but the denoiser is frozen.
+
+    A member starts from white noise n and is, in units of the residual, n + (pi / 2) F(n), where F
+    is the denoiser's network at the noise level ``single_sigma``: the one step of
+    `~sunpy_superres.sampling.schedule.solve` from there.  Members are decoded, and scored in
+    units of ``field_scale``, by `ScoreLoss`.  A share of the batches is given to `diffusion_loss`
+    instead, so that several steps go on to work.
+
+    Parameters
+    ----------
+    model : ResidualLDM
+    batches : callable
+        `ObservedCrops`.
+    device : torch.device or str
+    sampler : `~sunpy_superres.sampling.schedule.SolverSettings`
+        Gives ``single_sigma``.
+    config : ScoreConfig
+    """
+    score = ScoreLoss(config)
+    diffusion = diffusion_loss(model, batches, device)
+    levels = sampler.levels(1)
+    unit = config.weight_unit / model.config.field_scale
+
+    def loss(number):
+        if np.random.default_rng([number, _SHARE_SEED]).random() < config.diffusion_share:
+            return diffusion(number)
+        batch, rng = batches(number)
+        batch = DegradedBatch(*(part.to(device) for part in batch))
+        with torch.no_grad():
+            mean, scale, features = model.condition(*batch.inputs)
+            spread = model.autoencoder.decoded_std(scale)
+        n, m = len(mean), config.members
+        prepared = model.denoiser.network.prepare(features).repeat(m, 1, 1, 1)
+
+        def denoise(x, sigma):
+            return model.denoiser(x, x.new_full((len(x),), sigma), prepared)
+
+        noise = torch.randn((m * n, *mean.shape[1:]), generator=rng).to(mean)
+        noise = noise.to(memory_format=torch.channels_last)
+        residual = solve(denoise, noise, levels)
+        latent = mean.repeat(m, 1, 1, 1) + scale.repeat(m, 1, 1, 1) * residual
+        mask = F.interpolate(batch.mask, scale_factor=FACTOR, mode="nearest")
+        fields = model.autoencoder.decode(latent) * mask.repeat(m, 1, 1, 1)
+        truth = batch.target / model.config.field_scale * mask
+        weight = mask * (unit / (spread + unit)) ** config.weight_power
+        # The blocks of the bands begin at another place in each batch.
+        side = score.coarsest
+        low = [int(i) for i in torch.randint(0, side, (2,), generator=rng)]
+        cut = [slice(i, i + (k - side) // side * side) for i, k in zip(low, mask.shape[-2:])]
+        fields, truth, weight = (x[..., cut[0], cut[1]] for x in (fields, truth, weight))
+        return score(fields.unflatten(0, (m, n)), truth, weight)
 
     return loss
 

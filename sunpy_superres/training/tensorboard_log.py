@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
+from sunpy_superres.sampling.schedule import SolverSettings, solve
 
 try:
     from torch.utils.tensorboard import SummaryWriter
@@ -47,7 +47,7 @@ def draw_pictures(model, batches, solver=None, seed=0):
     prepared = model.prepare(batch.inputs)
     size = (len(batch.frame), model.noise_channels, *batch.frame.shape[-2:])
     noise = torch.randn(size, generator=torch.Generator().manual_seed(seed)).to(device)
-    levels = angle_schedule(settings.num_steps, settings.sigma_max, settings.power)
+    levels = settings.levels()
     field = torch.cat(list(model.draw(prepared, noise, partial(solve, sigmas=levels))))
     known = torch.nn.functional.interpolate(batch.mask, scale_factor=model.factor)
     panels = (model.interpolate(batch.frame), field, batch.target)

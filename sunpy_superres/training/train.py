@@ -6,6 +6,7 @@ This module imports torch, numpy and safetensors only, so that it runs on a bare
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save
 from sunpy_superres.datasets.packed import CropSampler, load_pack
 from sunpy_superres.files import write_atomically
 from sunpy_superres.models.registry import build
+from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.loop import check_settings, optimise
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
@@ -29,6 +31,7 @@ from sunpy_superres.training.stages import (
     network_loss,
     regression_loss,
     residual_statistics,
+    score_loss,
 )
 from sunpy_superres.training.tensorboard_log import TensorBoardLog, draw_pictures
 
@@ -124,9 +127,9 @@ def train(
             if processes.is_main:
                 _write_weights(weights, model.state_dict(), {"stage": "statistics"})
         processes.wait()
-        part, loss_of_batch = _choose_part(model, name, sampler, batches, device)
+        part, loss_of_batch = _choose_part(model, name, sampler, batches, device, recipe)
         draw = None
-        if name in ("diffusion", "network"):
+        if name in ("diffusion", "score", "network"):
             draw = partial(draw_pictures, model, batches, recipe.sampler)
         show = processes.is_main
         folder, done = out / "log" if show else None, _count_steps(checkpoint)
@@ -139,10 +142,11 @@ def train(
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 bar.update(step - bar.n)
 
-            averaged, done = optimise(
-                part, loss_of_batch, stage.loop, checkpoint, report, seconds,
-                log=board.log, processes=processes,
-            )  # fmt: skip
+            with _only_trained(model, part):
+                averaged, done = optimise(
+                    part, loss_of_batch, stage.loop, checkpoint, report, seconds,
+                    log=board.log, processes=processes,
+                )  # fmt: skip
             part.load_state_dict(averaged.state_dict())
             board.picture(done)
         if processes.is_main:
@@ -153,6 +157,20 @@ def train(
             )
         processes.wait()
     return model
+
+
+@contextlib.contextmanager
+def _only_trained(model, part):
+    """Compute no gradients of the parameters outside ``part`` for the time of a stage."""
+    own = {id(parameter) for parameter in part.parameters()}
+    frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
 
 
 def _count_steps(checkpoint):
@@ -196,10 +214,13 @@ def _measure_statistics(model, name, sampler, batches, started):
         residual_statistics(model, batches)
 
 
-def _choose_part(model, name, sampler, batches, device):
+def _choose_part(model, name, sampler, batches, device, recipe):
     """Choose the module that a stage trains, and its loss."""
     if name == "autoencoder":
         return model.autoencoder, autoencoder_loss(model, sampler, device)
+    if name == "score":
+        solver = SolverSettings.from_dict(recipe.sampler)
+        return model.denoiser, score_loss(model, batches, device, solver, recipe.score)
     part, loss = {
         "regression": ("regression", regression_loss),
         "diffusion": ("denoiser", diffusion_loss),
