@@ -174,14 +174,20 @@ def super_resolve(
     target = None if target_wcs is None else TargetGrid.read(target_wcs, magnetogram.map)
     loaded = load_model(model, progress=progress)
     options = options.for_model(loaded)
-    grid, ensemble = _draw(magnetogram, loaded, options)
-    meta = _describe(grid.map.meta, magnetogram, loaded, options, estimate, ensemble.chi_square)
-    on_disk = grid.on_disk
+    observation, visible = _observe(magnetogram)
+    grid = observation.grid
+    meta, on_disk, resample = grid.map.meta, grid.on_disk, None
     if target is not None:
-        known = np.isfinite(ensemble.members[0])
+        wcs = grid.map.wcs
         meta, on_disk = target.replace_cards(meta)
-        visible = target.find_visible(known, grid.map.wcs, on_disk)
-        ensemble = ensemble.map(lambda image: target.resample(image, grid.map.wcs, visible))
+        visible_there = target.find_visible(visible, wcs, on_disk)
+
+        def resample(image):
+            return target.resample(image, wcs, visible_there)
+
+    keep = return_samples or estimate == "median"
+    ensemble = _draw(observation, visible, loaded, options, keep, resample)
+    meta = _describe(meta, magnetogram, loaded, options, estimate, ensemble.chi_square)
     field, uncertainty = ensemble.summarise(
         estimate, loaded.config["calibration"], gain_uncertainty=magnetogram.gain_uncertainty
     )
@@ -194,27 +200,35 @@ def super_resolve(
     return SuperResolutionSamples(*maps, _as_cube(ensemble.members, maps[0]))
 
 
-def _draw(magnetogram, model, options):
-    """Draw an ensemble, NaN off the disk and where the input is missing; return its grid too."""
+def _observe(magnetogram):
+    """Make the observation, and the mask of the fine pixels that it shows: on the disk and good."""
     # torch takes a second to load, so it is imported only after the input has been checked.
-    from sunpy_superres.sampling.drawing import draw_ensemble
     from sunpy_superres.sampling.observation import Observation
-    from sunpy_superres.sampling.schedule import SolverSettings
 
     observation = Observation.from_magnetogram(magnetogram)
-    grid = observation.grid
-    solver = SolverSettings.from_dict(model.config["sampler"])
-    ensemble = draw_ensemble(model.network, observation, grid.shape, options, solver)
     missing = block_replicate(magnetogram.on_disk & ~magnetogram.good, FACTOR, conserve_sum=False)
-    visible = grid.on_disk & ~missing
-    for image in ensemble.images():
-        if not np.isfinite(image[visible]).all():
+    return observation, observation.grid.on_disk & ~missing
+
+
+def _draw(observation, visible, model, options, keep, resample):
+    """Draw an ensemble, NaN where the observation shows nothing, on the grid of the result."""
+    from sunpy_superres.sampling.drawing import draw_ensemble
+    from sunpy_superres.sampling.schedule import SolverSettings
+
+    def finish(image):
+        if not np.isfinite(image).all(where=visible):
             raise ModelError(
                 f"The model {model.name} gives values that are not finite for this frame; "
                 "try dtype='float32', or check the largest fields of the frame."
             )
-        image[~visible] = np.nan
-    return grid, ensemble
+        image = np.where(visible, image, np.float32(np.nan))
+        return image if resample is None else resample(image)
+
+    solver = SolverSettings.from_dict(model.config["sampler"])
+    shape = observation.grid.shape
+    return draw_ensemble(
+        model.network, observation, shape, options, solver, keep=keep, finish=finish
+    )
 
 
 def _describe(meta, magnetogram, model, options, estimate, chi_square):

@@ -11,7 +11,6 @@ from sunpy_superres.instruments.forward import observe
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.models.base import evaluate_whole
-from sunpy_superres.sampling.ensemble import Ensemble
 from sunpy_superres.sampling.observation import Observation
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.sampling.tiling import TiledEvaluation
@@ -101,19 +100,6 @@ def test_tiles_are_zero_outside_and_agree_with_the_whole():
         torch.testing.assert_close(tiled, evaluate_whole(layer, [x]) * inside)
     assert done == [2] * len(evaluate.tiles())
     assert len(evaluate.tiles(factor=FACTOR)) > len(evaluate.tiles())
-
-
-def test_an_ensemble_maps_all_its_images():
-    rng = np.random.default_rng(0)
-    members, mean, std = (rng.normal(size=s).astype("f4") for s in ((3, 4, 6), (4, 6), (4, 6)))
-    ensemble = Ensemble(members, mean, std, 1.5)
-    half = ensemble.map(lambda image: image[:, ::2] / 2)
-    np.testing.assert_array_equal(half.members, members[..., ::2] / 2)
-    np.testing.assert_array_equal(half.mean, mean[:, ::2] / 2)
-    np.testing.assert_array_equal(half.std, std[:, ::2] / 2)
-    assert half.chi_square == 1.5
-    assert len(list(ensemble.images())) == 5
-    assert Ensemble(members).map(np.abs).mean is None
 
 
 @pytest.mark.parametrize(

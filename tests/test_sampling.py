@@ -17,9 +17,14 @@ from sunpy_superres.instruments.forward import (
     observe,
     saturate,
 )
-from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
+from sunpy_superres.sampling.consistency import Corrector, reduced_chi_square
 from sunpy_superres.sampling.drawing import choose_dtype
-from sunpy_superres.sampling.ensemble import Ensemble, interpolate_calibration, pool_variance
+from sunpy_superres.sampling.ensemble import (
+    Ensemble,
+    interpolate_calibration,
+    member_variance,
+    pool_variance,
+)
 from sunpy_superres.sampling.observation import Observation
 from sunpy_superres.sampling.schedule import angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, make_tiles
@@ -155,7 +160,7 @@ def test_chi_square_of_the_truth_is_one():
 
 def test_consistency_leaves_the_truth_nearly_alone():
     field, observation = _scene()
-    out = enforce_consistency(field, observation)
+    out = Corrector(observation).correct(field)
     assert float((out - field).std()) < 0.5 * 12.0 / 1.4
 
 
@@ -163,7 +168,7 @@ def test_consistency_mends_a_wrong_field():
     field, observation = _scene()
     wrong = 0.8 * field + 15.0
     before = float(reduced_chi_square(wrong, observation)[0])
-    mended = enforce_consistency(wrong, observation)
+    mended = Corrector(observation).correct(wrong)
     after = float(reduced_chi_square(mended, observation)[0])
     assert before > 3
     assert after < 1.5
@@ -175,7 +180,7 @@ def test_consistency_does_not_follow_noise():
     _, observation = _scene(ny=96, nx=96)
     generator = torch.Generator().manual_seed(4)
     frame = observation.noise * torch.randn(observation.noise.shape, generator=generator)
-    out = enforce_consistency(torch.zeros(1, 1, 384, 384), replace(observation, frame=frame))
+    out = Corrector(replace(observation, frame=frame)).correct(torch.zeros(1, 1, 384, 384))
     assert float((out.abs() > 1).float().mean()) < 0.02
     assert float(out.square().mean().sqrt()) < 0.07 * 12.0 / 1.4
 
@@ -188,7 +193,7 @@ def test_consistency_mends_what_is_coherent_and_below_the_noise():
     generator = torch.Generator().manual_seed(5)
     frame = observe(field, MDI, SCALE) + noise * torch.randn(noise.shape, generator=generator)
     observation = Observation(frame, torch.ones_like(noise), noise, plate_scale=SCALE)
-    out = enforce_consistency(torch.zeros_like(field), observation)
+    out = Corrector(observation).correct(torch.zeros_like(field))
     assert float(out[..., 74:86, 74:86].mean()) > 10
     assert abs(float(out[..., :50, :].mean())) < 0.5
 
@@ -198,12 +203,12 @@ def test_consistency_does_not_touch_missing_or_saturated_pixels():
     observation.good[..., :, 18:] = 0
     observation.frame[..., 18:] = 5e3
     wrong = field + 200.0
-    out = enforce_consistency(wrong, observation)
+    out = Corrector(observation).correct(wrong)
     # Two MDI pixels away from the edge, for the interpolation.
     torch.testing.assert_close(out[..., 4 * 21 :], wrong[..., 4 * 21 :])
     saturated = torch.full_like(observation.frame, MDI.saturation + 1)
     everywhere = torch.ones_like(saturated)
-    out = enforce_consistency(wrong, replace(observation, frame=saturated, good=everywhere))
+    out = Corrector(replace(observation, frame=saturated, good=everywhere)).correct(wrong)
     torch.testing.assert_close(out, wrong)
 
 
@@ -214,21 +219,21 @@ def test_uncertainty_belongs_to_the_returned_map():
     rng = np.random.default_rng(0)
     members = rng.normal(100.0, 20.0, (8, 50, 60)).astype(np.float32)
     variance = members.var(0, ddof=1) * (1 + 1 / 8)
-    mean, sigma = Ensemble(members).summarise("mean", UNIT)
+    mean, sigma = Ensemble.of(members).summarise("mean", UNIT)
     np.testing.assert_allclose(mean, members.mean(0), rtol=1e-5)
     np.testing.assert_allclose(sigma**2, variance, rtol=1e-4)
-    sample, sigma = Ensemble(members).summarise("sample", UNIT)
+    sample, sigma = Ensemble.of(members).summarise("sample", UNIT)
     np.testing.assert_array_equal(sample, members[0])
     np.testing.assert_allclose(sigma**2, variance + (sample - mean) ** 2, rtol=1e-4)
-    median, sigma = Ensemble(members).summarise("median", UNIT)
+    median, sigma = Ensemble.of(members).summarise("median", UNIT)
     np.testing.assert_allclose(median, np.median(members, axis=0), rtol=1e-5)
     np.testing.assert_allclose(sigma**2, variance + (median - mean) ** 2, rtol=1e-4)
 
 
 def test_uncertainty_of_the_ratio_is_added_in_quadrature():
     members = np.random.default_rng(3).normal(-1000, 20, (8, 30, 40)).astype(np.float32)
-    field, alone = Ensemble(members).summarise("sample", UNIT)
-    same, sigma = Ensemble(members).summarise("sample", UNIT, gain_uncertainty=0.05)
+    field, alone = Ensemble.of(members).summarise("sample", UNIT)
+    same, sigma = Ensemble.of(members).summarise("sample", UNIT, gain_uncertainty=0.05)
     np.testing.assert_array_equal(same, field)
     expected = alone**2 + (0.05 * members.mean(0)) ** 2
     np.testing.assert_allclose(sigma**2, expected, rtol=1e-4)
@@ -240,7 +245,7 @@ def test_calibration_scales_the_spread_by_field_strength():
         interpolate_calibration(np.array([0.0, 50.0, 100.0, 5000.0]), calibration), [1, 1.5, 2, 3]
     )
     members = np.stack([np.full((3, 3), 90.0), np.full((3, 3), 110.0)]).astype(np.float32)
-    _, sigma = Ensemble(members).summarise("mean", calibration)
+    _, sigma = Ensemble.of(members).summarise("mean", calibration)
     np.testing.assert_allclose(sigma, 2 * np.sqrt(200 * 1.5), rtol=1e-5)
 
 
@@ -248,7 +253,7 @@ def test_pooled_variance_is_as_large_and_less_uncertain():
     rng = np.random.default_rng(2)
     members = rng.normal(0.0, 20.0, (8, 80, 90)).astype(np.float32)
     members[:, :10] = np.nan
-    plain, pooled = (pool_variance(members, width) for width in (0.0, 1.5))
+    plain, pooled = (pool_variance(member_variance(members), width) for width in (0.0, 1.5))
     np.testing.assert_allclose(plain[10:], members[:, 10:].var(0, ddof=1), rtol=1e-4)
     np.testing.assert_array_equal(np.isnan(pooled), np.isnan(plain))
     assert np.nanmean(pooled) == pytest.approx(400, rel=0.03)
@@ -263,13 +268,13 @@ def test_mean_moves_toward_the_regression_by_its_weight():
     calibration = {**UNIT, "mean_weight": 0.75}
     variance = members.var(0, ddof=1) * (1 + 0.25**2 / 4)
     best = 0.25 * members.mean(0) + 0.75 * 3.0
-    mean, sigma = Ensemble(members, regression).summarise("mean", calibration)
+    mean, sigma = Ensemble.of(members, regression).summarise("mean", calibration)
     np.testing.assert_allclose(mean, best, atol=1e-4)
     np.testing.assert_allclose(sigma**2, variance, rtol=1e-3)
-    sample, sigma = Ensemble(members, regression).summarise("sample", calibration)
+    sample, sigma = Ensemble.of(members, regression).summarise("sample", calibration)
     np.testing.assert_array_equal(sample, members[0])
     np.testing.assert_allclose(sigma**2, variance + (sample - best) ** 2, rtol=1e-3)
-    median, _ = Ensemble(members, regression).summarise("median", calibration)
+    median, _ = Ensemble.of(members, regression).summarise("median", calibration)
     expected = np.median(members, 0) + best - members.mean(0)
     np.testing.assert_allclose(median, expected, atol=1e-4)
 
@@ -277,15 +282,37 @@ def test_mean_moves_toward_the_regression_by_its_weight():
 def test_one_member_takes_the_predicted_spread():
     members = np.zeros((1, 4, 4), np.float32)
     predicted = np.full((4, 4), 5.0, np.float32)
-    _, sigma = Ensemble(members, std=predicted).summarise("sample", UNIT)
+    _, sigma = Ensemble.of(members, std=predicted).summarise("sample", UNIT)
     np.testing.assert_allclose(sigma, 5 * np.sqrt(2), rtol=1e-5)
     with pytest.raises(ValueError, match="spread"):
-        Ensemble(members).summarise("sample", UNIT)
+        Ensemble.of(members).summarise("sample", UNIT)
+
+
+def test_members_are_folded_into_sums():
+    rng = np.random.default_rng(4)
+    members = rng.normal(1000.0, 20.0, (9, 30, 40)).astype(np.float32)
+    members[:, 0] = np.nan
+    folded, kept = Ensemble(9), Ensemble.of(members)
+    for number, member in enumerate(members):
+        folded.add(member, float(number))
+    assert folded.members is None
+    assert folded.chi_square == pytest.approx(4)
+    np.testing.assert_array_equal(kept.members, members)
+    np.testing.assert_allclose(folded.average, members.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(folded.variance, members.astype(float).var(0, ddof=1), rtol=1e-4)
+    np.testing.assert_allclose(folded.variance, member_variance(members), rtol=1e-3)
+    for estimate in ("sample", "mean"):
+        for ours, theirs in zip(
+            *(e.summarise(estimate, UNIT) for e in (folded, kept)), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="keep=True"):
+        folded.summarise("median", UNIT)
 
 
 def test_unknown_estimate():
     with pytest.raises(ValueError, match="median"):
-        Ensemble(np.zeros((2, 3, 3), np.float32)).summarise("mode", UNIT)
+        Ensemble.of(np.zeros((2, 3, 3), np.float32)).summarise("mode", UNIT)
 
 
 def test_dtype_follows_the_processor(monkeypatch):

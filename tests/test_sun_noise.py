@@ -544,7 +544,10 @@ def test_squares_of_the_weights_add_up_to_one(header, days, lifetime):
     meta["date-obs"] = (Time("1996-01-01T00:00:00") + days * u.day).isot
     meta = {k: v for k, v in meta.items() if k not in ("t_obs", "t_rec")}
     noise = SunNoise(Grid(blank(meta, (16, 16))), 0, lifetime * u.day)
-    numbers, weights, ages = zip(*noise._epochs, strict=True)
+    first, second = noise._epochs
+    numbers, weights, ages = zip(
+        *((e.number, e.weight, e.age) for e in (first, second)), strict=True
+    )
     assert sum(w**2 for w in weights) == pytest.approx(1)
     assert numbers[1] == numbers[0] + 1
     assert 0 <= ages[0] / lifetime < 1 + 1e-9

@@ -8,7 +8,7 @@ import numpy as np
 
 from sunpy_superres.metrics.image import sum_gradients
 from sunpy_superres.metrics.spectrum import sum_band_powers
-from sunpy_superres.sampling.ensemble import pool_variance
+from sunpy_superres.sampling.ensemble import member_variance, pool_variance
 
 __all__ = ["BANDS", "FIELD_EDGES", "POOLING", "SMALLEST_BIN", "Scores", "score"]
 
@@ -103,7 +103,9 @@ def score(truth, bicubic, mean, sigma_mean, members, chi_square, scale, margin=8
     sample, ensemble_mean = members[0], members.mean(0)
     sigma_sample = np.hypot(sigma_mean, sample - mean)
     # One member has no spread; then a spread of 1 G is calibrated.
-    variance = pool_variance(members, POOLING) if n > 1 else np.ones(mean.shape, np.float32)
+    variance = np.ones(mean.shape, np.float32)
+    if n > 1:
+        variance = pool_variance(member_variance(members), POOLING)
     known = np.zeros(truth.shape, bool)
     known[margin:-margin, margin:-margin] = True
     known &= np.isfinite(truth) & np.isfinite(mean) & np.isfinite(bicubic)

@@ -19,9 +19,11 @@ __all__ = [
     "blur",
     "blurred_mean",
     "gain_response",
+    "instrument_reading",
     "inverse_gain_response",
     "observe",
     "saturate",
+    "visible_mean",
 ]
 
 
@@ -112,9 +114,24 @@ def observe(field, instrument, plate_scale, visible_fraction=None, factor: int =
     factor : int
         Pixels of ``field`` along one side of the instrument's pixel.
     """
+    mean = visible_mean(field, instrument, plate_scale, visible_fraction, factor)
+    return instrument_reading(mean, instrument)
+
+
+def visible_mean(field, instrument, plate_scale, visible_fraction=None, factor: int = FACTOR):
+    """
+    Compute the mean field, in HMI Gauss, of which an instrument takes its reading.
+
+    The parameters are those of `observe`.
+    """
     mean = blurred_mean(field, instrument, plate_scale, factor)
     if visible_fraction is not None:
         mean = mean / visible_fraction.clamp(min=0.05)
+    return mean
+
+
+def instrument_reading(mean, instrument):
+    """Compute what an instrument reads where its `visible_mean` is ``mean``, in HMI Gauss."""
     reading = gain_response(mean, instrument.gain, instrument.weak_excess, instrument.weak_scale)
     return saturate(reading, instrument.saturation)
 

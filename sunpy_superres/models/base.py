@@ -123,7 +123,7 @@ class BaseNetwork(nn.Module):
         Yields
         ------
         torch.Tensor
-            HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.
+            HMI Gauss, ``(1, 1, 4 ny, 4 nx)``.  The caller may set it to zero off the disk in place.
         """
         raise NotImplementedError  # each family of networks has its own
 

@@ -16,7 +16,11 @@ __all__ = ["ResidualBlock", "UNet"]
 
 def _pixel_norm(x):
     """Divide each pixel by the root mean square of its channels."""
-    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
+    if torch.is_grad_enabled():
+        return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
+    # The same without an array of all squares.
+    norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x * torch.rsqrt(norm.square_().div_(x.shape[1]).add_(1e-4))
 
 
 class ResidualBlock(nn.Module):
@@ -43,11 +47,14 @@ class ResidualBlock(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x, embedding=None):
-        h = self.conv1(F.silu(_pixel_norm(x)))
+        # Without gradients, memory is written again: new memory takes a good part of the time.
+        inplace = not torch.is_grad_enabled()
+        h = self.conv1(F.silu(_pixel_norm(x), inplace=inplace))
         if self.modulation is not None:
             scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-            h = torch.addcmul(shift, h, 1 + scale)
-        return x + self.conv2(F.silu(h))
+            h = h.mul_(1 + scale).add_(shift) if inplace else torch.addcmul(shift, h, 1 + scale)
+        h = self.conv2(F.silu(h, inplace=inplace))
+        return h.add_(x) if inplace else x + h
 
 
 class UNet(nn.Module):
@@ -99,7 +106,7 @@ class UNet(nn.Module):
         """
         x = self.stem(x)
         if added is not None:
-            x = x + added
+            x = x + added if torch.is_grad_enabled() else x.add_(added)
         for block in self.before:
             x = block(x, embedding)
         h = self.down(x)

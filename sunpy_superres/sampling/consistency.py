@@ -12,12 +12,18 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch.nn import functional as F
 
 from sunpy_superres.instruments import FACTOR
-from sunpy_superres.instruments.forward import blur, inverse_gain_response
+from sunpy_superres.instruments.forward import (
+    blur,
+    blurred_mean,
+    instrument_reading,
+    inverse_gain_response,
+)
 
-__all__ = ["enforce_consistency", "reduced_chi_square"]
+__all__ = ["Corrector", "reduced_chi_square"]
 
 #: A misfit of fewer standard deviations than this counts as noise.
 _SIGNIFICANCE = 3.0
@@ -57,51 +63,90 @@ def reduced_chi_square(field, observation):
     return (deviation.square() * weight).sum(dim=(1, 2, 3)) / weight.sum().clamp(min=1)
 
 
-def enforce_consistency(field, observation, iterations=4):
+class Corrector:
     """
-    Correct a field where its observation misses the frame by more than the noise explains.
+    Corrects fields where their observation misses the frame by more than the noise explains.
 
     The misfit is smoothed to the width of the instrument's point-spread function.  The share of
     it that is corrected follows from its significance (the non-negative garrote of Breiman 1995)
     and is the same for all corrections: 0 below three standard deviations, nearly 1 far above.
     Saturated pixels are not corrected.
 
+    The corrections are worked out on the grid of the frame, where what the instrument sees of an
+    interpolated correction is a convolution with a small kernel; the fine field is observed once
+    and changed once.
+
     Parameters
     ----------
-    field, observation
-        As in `reduced_chi_square`.
+    observation : `~sunpy_superres.sampling.observation.Observation`
     iterations : int
         Number of corrections.
-
-    Returns
-    -------
-    torch.Tensor
-        The corrected field, in the shape of ``field``.
     """
-    instrument, frame = observation.instrument, observation.frame
-    usable = _usable(observation)
-    # Standard deviation of the point-spread function and the pixel together, in MDI pixels.
-    mdi_scale = FACTOR * observation.plate_scale
-    width = math.sqrt(instrument.blur_sigma(mdi_scale) ** 2 + 1 / 12)
-    weight = blur(usable, width).clamp(min=1e-3)
-    # Smoothing lowers white noise: the squares of the kernel add up to 1 / (4 pi width^2).  An
-    # error of the ratio of the instruments extends over wide areas, so smoothing does not lower it.
-    smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * width)
-    threshold = (_SIGNIFICANCE * smoothed_noise).square() / weight + _ratio_variance(observation)
-    response = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
-    share = None
-    for _ in range(iterations):
-        reading = observation.observe(field)
-        misfit = blur((frame - reading) * usable, width) / weight
-        if share is None:
-            share = (1 - threshold / misfit.square().clamp(min=1e-9)).clamp(min=0) * usable
-            if not bool((share > 0).any()):
-                break
-        # In HMI Gauss: the calibrated target of this step minus the calibrated observation.
-        correction = inverse_gain_response(reading + share * misfit, *response)
-        correction = (correction - inverse_gain_response(reading, *response)) * usable
-        correction = F.interpolate(
-            correction, scale_factor=FACTOR, mode="bicubic", align_corners=False
+
+    def __init__(self, observation, iterations=4):
+        self._observation, self._iterations = observation, iterations
+        instrument = observation.instrument
+        self._usable = _usable(observation)
+        # Standard deviation of the point-spread function and the pixel together, in MDI pixels.
+        mdi_scale = FACTOR * observation.plate_scale
+        self._width = math.sqrt(instrument.blur_sigma(mdi_scale) ** 2 + 1 / 12)
+        self._weight = blur(self._usable, self._width).clamp(min=1e-3)
+        # Smoothing lowers white noise: the squares of the kernel add up to 1 / (4 pi width^2).  An
+        # error of the ratio of the instruments extends over wide areas, so smoothing does not lower
+        # it.
+        smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * self._width)
+        self._threshold = (_SIGNIFICANCE * smoothed_noise).square() / self._weight
+        self._threshold += _ratio_variance(observation)
+        # What the instrument sees of an interpolated pixel, along one axis.
+        side = 4 * math.ceil(self._width) + 5
+        point = torch.zeros(1, 1, 2 * side + 1, 2 * side + 1)
+        point[..., side, side] = 1
+        seen = blurred_mean(_interpolate(point), instrument, observation.plate_scale)
+        self._kernel = seen[0, 0].sum(0)
+
+    def correct(self, field):
+        """
+        Correct a field.
+
+        Parameters
+        ----------
+        field : torch.Tensor
+            HMI Gauss, ``(n, 1, 4 ny, 4 nx)``, 0 off the disk.
+
+        Returns
+        -------
+        torch.Tensor
+            The corrected field, in the shape of ``field``.
+        """
+        observation, instrument = self._observation, self._observation.instrument
+        response = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
+        share, correction = None, 0
+        mean = observation.observed_mean(field)
+        for _ in range(self._iterations):
+            reading = instrument_reading(mean, instrument)
+            misfit = blur((observation.frame - reading) * self._usable, self._width) / self._weight
+            if share is None:
+                share = 1 - self._threshold / misfit.square().clamp(min=1e-9)
+                share = share.clamp(min=0) * self._usable
+                if not bool((share > 0).any()):
+                    return field
+            # In HMI Gauss: the calibrated target of this step minus the calibrated observation.
+            step = inverse_gain_response(reading + share * misfit, *response)
+            step = (step - inverse_gain_response(reading, *response)) * self._usable
+            correction = correction + step
+            mean = mean + self._see(step)
+        correction = _interpolate(correction)
+        return field + (
+            correction if observation.disk is None else correction.mul_(observation.disk)
         )
-        field = field + (correction if observation.disk is None else correction * observation.disk)
-    return field
+
+    def _see(self, correction):
+        """Compute what the instrument sees of an interpolated correction."""
+        radius = len(self._kernel) // 2
+        seen = F.pad(correction, [radius] * 4, mode="replicate")
+        seen = F.conv2d(seen, self._kernel[None, None, :, None])
+        return F.conv2d(seen, self._kernel[None, None, None, :])
+
+
+def _interpolate(correction):
+    return F.interpolate(correction, scale_factor=FACTOR, mode="bicubic", align_corners=False)

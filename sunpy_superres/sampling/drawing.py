@@ -11,7 +11,7 @@ from torch.profiler import record_function
 from tqdm.auto import tqdm
 
 from sunpy_superres.instruments import FACTOR
-from sunpy_superres.sampling.consistency import enforce_consistency, reduced_chi_square
+from sunpy_superres.sampling.consistency import Corrector, reduced_chi_square
 from sunpy_superres.sampling.ensemble import Ensemble
 from sunpy_superres.sampling.schedule import SolverSettings, solve
 from sunpy_superres.sampling.sun_noise import SunNoise
@@ -21,7 +21,9 @@ __all__ = ["choose_dtype", "draw_ensemble"]
 
 #: MDI pixels along the side of a tile: small tiles stay in the processor's cache and need less
 #: new memory, large ones keep a GPU busy.
-_TILE = {"cpu": 256, "cuda": 512}
+_TILE = {"cpu": 512, "cuda": 512}
+#: Members whose noise on the Sun is drawn together; each takes memory, and the first most time.
+_NOISE_GROUP = 4
 
 
 def choose_dtype(device) -> torch.dtype:
@@ -60,36 +62,38 @@ def _array_noise(seed, member, shape):
     return torch.randn(shape, generator=generator)
 
 
-def _noise_source(network, observation, options):
-    """Function of the member's number that gives its noise, ``(noise_channels, ny, nx)``."""
+def _draw_noise(network, observation, options, members):
+    """Draw the noise of members, ``(members, noise_channels, ny, nx)``."""
     size = observation.frame.shape[-2:]
     if options.noise == "array" or not network.noise_channels:
         shape = (network.noise_channels, *size)
-        return functools.partial(_array_noise, options.seed, shape=shape)
-    on_the_sun = SunNoise(observation.grid, options.seed, options.lifetime)
+        noise = [_array_noise(options.seed, member, shape) for member in members]
+    else:
 
-    def draw(member):
-        fine = on_the_sun.draw(member)
-        elsewhere = np.isnan(fine)
-        rng = np.random.default_rng([options.seed, member])
-        fine[elsewhere] = rng.standard_normal(int(elsewhere.sum()), np.float32)
-        # Rows and columns that only make the sides even.
-        pad = [(0, FACTOR * n - m) for n, m in zip(size, fine.shape, strict=True)]
-        fine = torch.from_numpy(np.pad(fine, pad))[None, None]
-        return network.project_noise(fine)[0]
+        def project(fine):
+            # Rows and columns that only make the sides even.
+            pad = [(0, FACTOR * n - m) for n, m in zip(size, fine.shape, strict=True)]
+            fine = torch.from_numpy(np.pad(fine, pad) if np.any(pad) else fine)
+            return network.project_noise(fine[None, None])[0]
 
-    return draw
+        on_the_sun = SunNoise(observation.grid, options.seed, options.lifetime)
+        noise = on_the_sun.draw_projected(list(members), project)
+    return torch.stack(noise).to(memory_format=torch.channels_last)
 
 
-def _batches(n, size):
-    """Split the numbers 0 to n - 1 into ranges of at most ``size``."""
-    return (range(first, min(first + size, n)) for first in range(0, n, size))
+def _batches(numbers, size):
+    """Split numbers into pieces of at most ``size``."""
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))
 
 
 @torch.inference_mode()
-def draw_ensemble(network, observation, shape, options, solver=SolverSettings()) -> Ensemble:
+def draw_ensemble(
+    network, observation, shape, options, solver=SolverSettings(), *, keep=False, finish=None
+) -> Ensemble:
     """
     Draw HMI-like fields given an MDI frame.
+
+    The members are drawn one after another, or ``batch_size`` at once, and added to the ensemble.
 
     Parameters
     ----------
@@ -103,6 +107,11 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
         As returned by `~sunpy_superres.sampling.options.SamplingOptions.for_model`.
     solver : `~sunpy_superres.sampling.schedule.SolverSettings`
         Gives the noise levels; the number of steps is taken from the options.
+    keep : bool
+        Whether the ensemble holds its members.
+    finish : callable, optional
+        A function of an array of ``shape``, applied to each member and to the predicted images
+        before they are added.
 
     Returns
     -------
@@ -119,8 +128,23 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
     n, inside = options.n_samples, observation.inside
     tile_size = options.tile_size or _TILE.get(device.type, _TILE["cpu"])
     batch_size = options.batch_size or (n if device.type == "cuda" else 1)
-    sigmas = solver.levels(options.num_steps)
-    members = np.empty((n, *shape), np.float32)
+    solve_residual = functools.partial(solve, sigmas=solver.levels(options.num_steps))
+    ensemble = Ensemble(n, keep)
+    corrector = Corrector(observation) if network.is_corrected else None
+
+    def as_image(field):
+        """Turn a field into a finished array, without the pixels that made its sides even."""
+        image = field[0, 0, : shape[0], : shape[1]].float().cpu().numpy()
+        return image if finish is None else finish(image)
+
+    def correct(field):
+        """Set a field to zero off the disk, and correct it where the network asks for it."""
+        field = field.mul_(observation.disk)
+        if corrector is None:
+            return field
+        with record_function("consistency"):
+            return corrector.correct(field)
+
     with tqdm(
         desc="super-resolving", unit="tile", disable=not options.progress, leave=False
     ) as bar:
@@ -128,34 +152,19 @@ def draw_ensemble(network, observation, shape, options, solver=SolverSettings())
         coarse, fine = network.count_evaluations(n, options.num_steps)
         bar.reset(coarse * len(evaluate.tiles()) + fine * len(evaluate.tiles(factor=FACTOR)))
         prepared = network.prepare(observation.inputs, evaluate)
-
-        def finish(field):
-            """Set a field to zero off the disk, and correct it where the network asks for it."""
-            field = field * observation.disk
-            if not network.is_corrected:
-                return field
-            with record_function("consistency"):
-                return enforce_consistency(field, observation)
-
-        draw_noise = _noise_source(network, observation, options)
-        chi_squares = []
-        for chosen in _batches(n, batch_size):
-            noise = torch.stack([draw_noise(i) for i in chosen])
-            noise = noise.to(memory_format=torch.channels_last)
-            drawn = network.draw(prepared, noise, functools.partial(solve, sigmas=sigmas), evaluate)
-            for number, field in zip(chosen, drawn, strict=True):
-                field = finish(field)
-                chi_squares.append(float(reduced_chi_square(field, observation)))
-                members[number] = _as_array(field, shape)
+        for group in _batches(range(n), max(_NOISE_GROUP, batch_size)):
+            with record_function("noise"):
+                noise = _draw_noise(network, observation, options, group)
+            for chosen in noise.split(batch_size):
+                for field in network.draw(prepared, chosen, solve_residual, evaluate):
+                    field = correct(field)
+                    chi_square = float(reduced_chi_square(field, observation))
+                    ensemble.add(as_image(field), chi_square)
+            del noise, chosen, field
         mean, std = network.expect(prepared, evaluate)
-        return Ensemble(
-            members,
-            _as_array(finish(mean), shape),
-            _as_array(std, shape),
-            float(np.mean(chi_squares)),
-        )
-
-
-def _as_array(field, shape):
-    """Turn a field into an array, without the pixels that made its sides even."""
-    return field[0, 0, : shape[0], : shape[1]].float().cpu().numpy()
+        del prepared
+        ensemble.mean = as_image(correct(mean))
+        del mean
+        if n == 1:
+            ensemble.std = as_image(std)
+        return ensemble

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["ESTIMATES", "Ensemble", "check_estimate", "interpolate_calibration", "pool_variance"]
+__all__ = [
+    "ESTIMATES",
+    "Ensemble",
+    "check_estimate",
+    "interpolate_calibration",
+    "member_variance",
+    "pool_variance",
+]
 
 #: Fields that `Ensemble.summarise` can make of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
@@ -27,31 +32,44 @@ def interpolate_calibration(strength, calibration) -> np.ndarray:
     return np.interp(strength, calibration["field"], calibration["factor"]).astype(np.float32)
 
 
-def pool_variance(members, width) -> np.ndarray:
+def member_variance(members) -> np.ndarray:
     """
-    Compute the ensemble's variance, averaged over neighbouring pixels.
+    Compute the variance of members, pixel by pixel, as `Ensemble` does.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        Gauss, ``(n, ny, nx)`` with ``n`` of at least 2; NaN where missing.
+    """
+    mean = members.mean(axis=0, dtype=np.float32)
+    variance = np.zeros_like(mean)
+    for member in members:
+        variance += np.square(member - mean)
+    return variance / np.float32(len(members) - 1)
+
+
+def pool_variance(variance, width) -> np.ndarray:
+    """
+    Average the ensemble's variance over neighbouring pixels.
 
     The variance of a few members is itself uncertain, so that too few errors lie within 2 sigma.
     The spread changes slowly from pixel to pixel, so the neighbours are further measurements of it.
 
     Parameters
     ----------
-    members : numpy.ndarray
-        Gauss, ``(n, ny, nx)`` with ``n`` of at least 2; NaN where missing.
+    variance : numpy.ndarray
+        ``(ny, nx)``; NaN where missing.
     width : float
         Standard deviation, in pixels, of the Gaussian weights; 0 for no averaging.
     """
-    mean = members.mean(axis=0, dtype=np.float32)
-    variance = np.zeros_like(mean)
-    for member in members:
-        variance += np.square(member - mean)
-    variance /= len(members) - 1
     if not width:
-        return variance
+        return variance.copy()
     known = np.isfinite(variance)
     weight = ndimage.gaussian_filter(known.astype(np.float32), width)
     pooled = ndimage.gaussian_filter(np.where(known, variance, np.float32(0)), width)
-    return np.where(known, pooled / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
+    pooled /= np.maximum(weight, 1e-6, out=weight)
+    pooled[~known] = np.nan
+    return pooled
 
 
 def check_estimate(estimate):
@@ -67,15 +85,28 @@ def check_estimate(estimate):
         raise ValueError(f"estimate must be one of {', '.join(ESTIMATES)}; not {estimate!r}.")
 
 
-@dataclass(frozen=True)
 class Ensemble:
     """
-    Fields drawn for one frame, and the mean and deviation that the network predicts for them.
+    Statistics of the fields drawn for one frame, which are added one after another.
+
+    Only sums are held, so that the memory does not grow with the number of members; the members
+    themselves are held if something needs them.
 
     Parameters
     ----------
-    members : numpy.ndarray
-        HMI Gauss, float32, ``(n, ny, nx)``.
+    n_samples : int
+        How many members will be added.
+    keep : bool
+        Whether to hold the members, as the median and a cube of samples need.
+
+    Attributes
+    ----------
+    count : int
+        Members so far.
+    first, average : numpy.ndarray
+        The first member, and the mean of all, in HMI Gauss, float32, ``(ny, nx)``.
+    members : numpy.ndarray or None
+        HMI Gauss, float32, ``(n_samples, ny, nx)``, if they are kept.
     mean : numpy.ndarray, optional
         Mean field that the network predicts, in HMI Gauss, ``(ny, nx)``.
     std : numpy.ndarray, optional
@@ -85,40 +116,57 @@ class Ensemble:
         Mean reduced chi-square of the members, observed through MDI, against the frame.
     """
 
-    members: np.ndarray
-    mean: np.ndarray | None = None
-    std: np.ndarray | None = None
-    chi_square: float = float("nan")
+    def __init__(self, n_samples, keep=False):
+        self._n_samples, self._keep = n_samples, keep
+        self.count, self.chi_square = 0, float("nan")
+        self.first = self.average = self._squares = self.members = self.mean = self.std = None
 
-    def images(self):
-        """Yield each member, then the predicted mean and standard deviation."""
-        yield from self.members
-        yield from (image for image in (self.mean, self.std) if image is not None)
+    @classmethod
+    def of(cls, members, mean=None, std=None) -> Ensemble:
+        """Make the ensemble of an array of members, ``(n, ny, nx)``, and keep them."""
+        ensemble = cls(len(members), keep=True)
+        for member in members:
+            ensemble.add(member)
+        ensemble.mean, ensemble.std = mean, std
+        return ensemble
 
-    def map(self, function) -> Ensemble:
+    def add(self, field, chi_square=float("nan")):
         """
-        Apply a function to each member and to the predicted images.
+        Add a member (Welford 1962).
 
         Parameters
         ----------
-        function : callable
-            A function of an array ``(ny, nx)`` that gives another array.
-
-        Returns
-        -------
-        Ensemble
+        field : numpy.ndarray
+            HMI Gauss, ``(ny, nx)``; not changed.
+        chi_square : float
+            Its reduced chi-square.
         """
-        first = function(self.members[0])
-        members = np.empty((len(self.members), *first.shape), first.dtype)
-        members[0] = first
-        for number, member in enumerate(self.members[1:], start=1):
-            members[number] = function(member)
-        predicted = {
-            name: function(image)
-            for name in ("mean", "std")
-            if (image := getattr(self, name)) is not None
-        }
-        return replace(self, members=members, **predicted)
+        self.count += 1
+        if self.count == 1:
+            self.first = np.array(field, np.float32)
+            self.average = self.first
+            self.chi_square = chi_square
+        else:
+            if self.count == 2:
+                self.average = self.first.copy()
+                self._squares = np.zeros_like(self.first)
+            distance = np.subtract(field, self.average, dtype=np.float32)
+            self.average += distance / np.float32(self.count)
+            self._squares += distance * (field - self.average)
+            self.chi_square += (chi_square - self.chi_square) / self.count
+        if self._keep:
+            if self.members is None:
+                self.members = np.empty((self._n_samples, *self.first.shape), np.float32)
+            self.members[self.count - 1] = field
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance of the members, ``(ny, nx)``; of one, the square of the predicted deviation."""
+        if self.count > 1:
+            return self._squares / np.float32(self.count - 1)
+        if self.std is None:
+            raise ValueError("One member has no spread; give the predicted standard deviation.")
+        return np.square(self.std)
 
     def summarise(self, estimate, calibration, *, gain_uncertainty=0.0):
         """
@@ -149,28 +197,28 @@ class Ensemble:
         Raises
         ------
         ValueError
-            If the estimate is unknown, or there is one member and no predicted deviation.
+            If the estimate is unknown, the median is asked for and the members were not kept, or
+            there is one member and no predicted deviation.
         """
         check_estimate(estimate)
-        members, n = self.members, len(self.members)
-        if n == 1 and self.std is None:
-            raise ValueError("One member has no spread; give the predicted standard deviation.")
-        ensemble_mean = members.mean(axis=0, dtype=np.float32)
+        n, average = self.count, self.average
         weight = 0.0 if self.mean is None else calibration.get("mean_weight", 0.0)
-        mean = ensemble_mean
+        mean = average
         if weight:
-            mean = mean + np.float32(weight) * (self.mean - ensemble_mean)
+            mean = average + np.float32(weight) * (self.mean - average)
         if estimate == "sample":
-            field = members[0].astype(np.float32)
+            field = self.first
         elif estimate == "mean":
             field = mean
+        elif self.members is None:
+            raise ValueError("The median needs the members; keep them (keep=True).")
         else:
-            field = np.median(members, axis=0).astype(np.float32) + (mean - ensemble_mean)
-        if n == 1:
-            variance = np.square(self.std)
-        else:
-            variance = pool_variance(members, calibration.get("pooling", 0.0))
+            field = np.median(self.members, axis=0).astype(np.float32) + (mean - average)
+        pooling = 0.0 if n == 1 else calibration.get("pooling", 0.0)
+        variance = pool_variance(self.variance, pooling)
         variance *= np.square(interpolate_calibration(np.abs(mean), calibration))
-        variance *= 1 + (1 - weight) ** 2 / n
-        systematic = np.square(np.float32(gain_uncertainty) * mean)
-        return field, np.sqrt(variance + np.square(field - mean) + systematic)
+        variance *= np.float32(1 + (1 - weight) ** 2 / n)
+        if field is not mean:
+            variance += np.square(field - mean)
+        variance += np.square(np.float32(gain_uncertainty) * mean)
+        return field, np.sqrt(variance, out=variance)

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from sunpy_superres.instruments import FACTOR, MDI, Instrument
-from sunpy_superres.instruments.forward import blurred_mean, observe
+from sunpy_superres.instruments.forward import blurred_mean, observe, visible_mean
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import rebin_meta
 
@@ -119,6 +119,22 @@ class Observation:
             HMI Gauss, ``(n, 1, 4 ny, 4 nx)``, 0 off the disk.
         """
         return observe(field, self.instrument, self.plate_scale, self.visible_fraction)
+
+    def observed_mean(self, field) -> torch.Tensor:
+        """
+        Compute the mean field of which the instrument takes its readings.
+
+        Parameters
+        ----------
+        field : torch.Tensor
+            As in `observe`.
+
+        Returns
+        -------
+        torch.Tensor
+            HMI Gauss, ``(n, 1, ny, nx)``.
+        """
+        return visible_mean(field, self.instrument, self.plate_scale, self.visible_fraction)
 
     def to(self, device) -> Observation:
         """Copy the observation to a device of torch."""

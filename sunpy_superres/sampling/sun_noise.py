@@ -16,6 +16,7 @@ contribute, with weights whose squares add up to one, so that the noise is renew
 from __future__ import annotations
 
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,9 @@ _BITS = 16
 #: The table's numbers are multiples of this, so that sums below 256 are exact in float32, and a
 #: pixel's sum does not depend on the order in which its cells are added.
 _QUANTUM = 2.0**-16
+#: Epochs are numbered from a number that none reaches, since a seed must not be negative.
+_OFFSET = 2**20
+_THREADS = 2
 
 
 @functools.cache
@@ -103,6 +107,15 @@ class _Zone:
     latitude: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Epoch:
+    """Number of an epoch, its weight, and the days since its cells began to turn."""
+
+    number: int
+    weight: float
+    age: float
+
+
 @functools.cache
 def _zones():
     """All zones, from the south pole to the north pole."""
@@ -153,19 +166,19 @@ class SunNoise:
         self._distance = float((smap.dsun / smap.rsun_meters).to_value(u.one))
         days = float((smap.date - _FIRST).to_value(u.day))
         if lifetime is None:
-            self._epochs = [(0, 1.0, days)]
+            self._epochs = [_Epoch(0, 1.0, days)]
         else:
             life = u.Quantity(lifetime).to_value(u.day)
             number = int(np.floor(days / life))
             phase = np.pi / 2 * (days / life - number)
             self._epochs = [
-                (number, np.cos(phase), days - number * life),
-                (number + 1, np.sin(phase), days - (number + 1) * life),
+                _Epoch(number, np.cos(phase), days - number * life),
+                _Epoch(number + 1, np.sin(phase), days - (number + 1) * life),
             ]
 
     def draw(self, member) -> np.ndarray:
         """
-        Standard normal noise of a member.
+        Draw the noise of a member.
 
         Parameters
         ----------
@@ -174,38 +187,79 @@ class SunNoise:
         Returns
         -------
         numpy.ndarray
-            float32, ``(ny, nx)``; NaN where a pixel sees no cell: off the disk.
+            Standard normal, float32, ``(ny, nx)``; NaN where a pixel sees no cell: off the disk.
         """
-        with ThreadPoolExecutor(len(self._epochs)) as pool:
-            parts = pool.map(lambda epoch: self._draw_epoch(member, *epoch), self._epochs)
-            total = functools.reduce(np.add, parts)
-        return total
+        return functools.reduce(np.add, (self._draw_epoch([member], e)[0] for e in self._epochs))
 
-    def _draw_epoch(self, member, epoch, weight, age):
-        """The part of one epoch; the epochs' parts are independent of each other."""
-        # Numbered from a number that no epoch reaches, since a seed must not be negative.
-        state = np.random.SeedSequence([self.seed, member, epoch + 2**20])
-        keys = np.random.Generator(np.random.Philox(state)).integers(
-            2**32, size=(2, _ROWS, 1), dtype=np.uint32
-        )
-        sums = np.zeros(self.grid.shape, np.float32)
+    def draw_projected(self, members, project) -> list:
+        """
+        Draw the noise of several members, and apply a linear function to it.
+
+        The cells' places on the frame, which all members share, are worked out only once, and the
+        fine noise of one epoch is held at a time.  Where a pixel sees no cell, it gets noise of its
+        own.
+
+        Parameters
+        ----------
+        members : sequence of int
+        project : callable
+            A linear function of an array ``(ny, nx)``.
+
+        Returns
+        -------
+        list
+            What ``project`` returns for each member's standard normal noise.
+        """
+        totals = [0] * len(members)
+        for epoch in self._epochs:
+            for i, noise in enumerate(self._draw_epoch(members, epoch)):
+                elsewhere = np.isnan(noise)
+                rng = np.random.default_rng([self.seed, members[i], epoch.number + _OFFSET])
+                own = rng.standard_normal(int(elsewhere.sum()), np.float32)
+                noise[elsewhere] = np.float32(epoch.weight) * own
+                totals[i] = totals[i] + project(noise)
+        return totals
+
+    def _draw_epoch(self, members, epoch):
+        """Draw the part of one epoch, ``(members, ny, nx)``; the epochs are independent."""
+        keys = []
+        for member in members:
+            state = np.random.SeedSequence([self.seed, member, epoch.number + _OFFSET])
+            rng = np.random.Generator(np.random.Philox(state))
+            keys.append(rng.integers(2**32, size=(2, _ROWS, 1), dtype=np.uint32))
+        sums = np.zeros((len(members), *self.grid.shape), np.float32)
         counts = np.zeros(self.grid.shape, np.uint16)
-        for rows, columns, y, x, inside in self._find_cells(age):
-            noise = cell_noise(keys[:, rows], columns)
-            if inside is not None:
-                noise, y, x = noise[inside], y[inside], x[inside]
-            corner = int(y.min()), int(x.min())
-            shape = int(y.max()) + 1 - corner[0], int(x.max()) + 1 - corner[1]
-            window = tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))
-            # Of the type that bincount counts with, or it would make a copy each time.
-            pixels = np.multiply(y, shape[1], dtype=np.intp)
-            pixels += x
-            pixels -= corner[0] * shape[1] + corner[1]
-            pixels, size = pixels.ravel(), shape[0] * shape[1]
-            sums[window] += np.bincount(pixels, noise.ravel(), size).reshape(shape)
-            counts[window] += np.bincount(pixels, None, size).reshape(shape).astype(np.uint16)
-        with np.errstate(invalid="ignore"):  # no cell: 0 / 0
-            return np.float32(weight) * (sums / np.sqrt(counts, dtype=np.float32))
+        lock = threading.Lock()
+
+        def add_zone(zone):
+            """Add the cells of a zone; sums of the table's numbers are exact in any order."""
+            for rows, columns, y, x, inside in self._find_cells(zone, epoch.age):
+                if inside is not None:
+                    y, x = y[inside], x[inside]
+                corner = int(y.min()), int(x.min())
+                shape = int(y.max()) + 1 - corner[0], int(x.max()) + 1 - corner[1]
+                window = tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))
+                # Of the type that bincount counts with, or it would make a copy each time.
+                pixels = np.multiply(y, shape[1], dtype=np.intp)
+                pixels += x
+                pixels -= corner[0] * shape[1] + corner[1]
+                pixels, size = pixels.ravel(), shape[0] * shape[1]
+                number = np.bincount(pixels, None, size).reshape(shape).astype(np.uint16)
+                with lock:
+                    counts[window] += number
+                for own, total in zip(keys, sums, strict=True):
+                    noise = cell_noise(own[:, rows], columns)
+                    noise = noise.ravel() if inside is None else noise[inside]
+                    part = np.bincount(pixels, noise, size).reshape(shape)
+                    with lock:
+                        total[window] += part
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(add_zone, _zones()):
+                pass
+        with np.errstate(divide="ignore", invalid="ignore"):  # no cell: 0 / 0
+            sums *= np.float32(epoch.weight) / np.sqrt(counts, dtype=np.float32)
+        return sums
 
     @cached_property
     def _region(self):
@@ -234,9 +288,9 @@ class SunNoise:
         radius = min(np.nanmax(angle) + margin, np.pi)
         return np.arcsin(centre[2]), np.arctan2(centre[1], centre[0]), np.cos(radius)
 
-    def _find_cells(self, age):
+    def _find_cells(self, zone, age):
         """
-        Cells that face the observer, a part of a zone after the other.
+        Find the cells of a zone that face the observer, a part after the other.
 
         Yields
         ------
@@ -250,31 +304,27 @@ class SunNoise:
         """
         latitude, longitude, cosine = self._region
         ny, nx = self.grid.shape
-        rotation = _row_rotation()
-        for zone in _zones():
-            halves = _cap(zone.latitude, latitude, cosine)
-            if np.isnan(halves).all():
+        halves = _cap(zone.latitude, latitude, cosine)
+        if np.isnan(halves).all():
+            return
+        half, width = np.nanmax(halves), 2 * np.pi / zone.count
+        offset = _row_rotation()[zone.rows] * age - self._origin
+        start = np.floor((longitude - half - offset) / width).astype(np.int64)
+        number = min(int(np.ceil(2 * half / width)) + 2, zone.count)
+        for first in range(0, number, _CHUNK):
+            step = np.arange(first, min(first + _CHUNK, number))
+            x, y, inside = self._locate(zone.latitude, start * width + offset, (step + 0.5) * width)
+            x += 0.5  # the digits are cut off below
+            y += 0.5
+            with np.errstate(invalid="ignore"):
+                if not (x.min() >= 0 and y.min() >= 0 and x.max() < nx and y.max() < ny):
+                    inside &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
+                x, y = x.astype(np.int32), y.astype(np.int32)
+            if not inside.any():
                 continue
-            half, width = np.nanmax(halves), 2 * np.pi / zone.count
-            offset = rotation[zone.rows] * age - self._origin
-            start = np.floor((longitude - half - offset) / width).astype(np.int64)
-            number = min(int(np.ceil(2 * half / width)) + 2, zone.count)
-            for first in range(0, number, _CHUNK):
-                step = np.arange(first, min(first + _CHUNK, number))
-                x, y, inside = self._locate(
-                    zone.latitude, start * width + offset, (step + 0.5) * width
-                )
-                x += 0.5  # the digits are cut off below
-                y += 0.5
-                with np.errstate(invalid="ignore"):
-                    if not (x.min() >= 0 and y.min() >= 0 and x.max() < nx and y.max() < ny):
-                        inside &= (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
-                    x, y = x.astype(np.int32), y.astype(np.int32)
-                if not inside.any():
-                    continue
-                columns = (start % zone.count + step).astype(np.uint32)
-                np.subtract(columns, zone.count, out=columns, where=columns >= zone.count)
-                yield zone.rows, columns, y, x, None if inside.all() else inside
+            columns = (start % zone.count + step).astype(np.uint32)
+            np.subtract(columns, zone.count, out=columns, where=columns >= zone.count)
+            yield zone.rows, columns, y, x, None if inside.all() else inside
 
     def _locate(self, latitude, start, step):
         """

@@ -12,8 +12,8 @@ from pathlib import Path
 from sunpy_superres.models.registry import configure
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.degradation import DegradationConfig
-from sunpy_superres.training.losses import ScoreConfig
 from sunpy_superres.training.loop import LoopConfig
+from sunpy_superres.training.losses import ScoreConfig
 
 __all__ = ["Recipe", "Stage", "load_recipe", "read_toml", "stages_of"]
 

@@ -9,7 +9,13 @@ from torch.nn import functional as F
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.sampling.schedule import solve
 from sunpy_superres.training.degradation import DegradationConfig, DegradedBatch, degrade
-from sunpy_superres.training.losses import EDMLoss, ScoreConfig, ScoreLoss, beta_nll, reconstruction_loss
+from sunpy_superres.training.losses import (
+    EDMLoss,
+    ScoreConfig,
+    ScoreLoss,
+    beta_nll,
+    reconstruction_loss,
+)
 
 __all__ = [
     "ObservedCrops",
