@@ -26,7 +26,7 @@ TILE_SIZE = 512
 #: Tasks that each worker has: one that runs and two that wait.
 _AHEAD = 3
 #: Numbers of the options of ``mallopt``, from malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def reuse_memory():
@@ -39,7 +39,7 @@ def reuse_memory():
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_MMAP_THRESHOLD, 2**25)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -136,9 +136,9 @@ class Corrector:
             correction = correction + step
             mean = mean + self._see(step)
         correction = _interpolate(correction)
-        return field + (
-            correction if observation.disk is None else correction.mul_(observation.disk)
-        )
+        if observation.disk is not None:
+            correction.mul_(observation.disk)
+        return correction.add_(field)
 
     def _see(self, correction):
         """Compute what the instrument sees of an interpolated correction."""

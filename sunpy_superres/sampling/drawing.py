@@ -139,7 +139,7 @@ def draw_ensemble(
 
     def correct(field):
         """Set a field to zero off the disk, and correct it where the network asks for it."""
-        field = field.mul_(observation.disk)
+        field.mul_(observation.disk)
         if corrector is None:
             return field
         with record_function("consistency"):

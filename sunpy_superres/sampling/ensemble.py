@@ -16,6 +16,8 @@ __all__ = [
 
 #: Fields that `Ensemble.summarise` can make of an ensemble.
 ESTIMATES = ("sample", "mean", "median")
+#: Rows of an image that are computed together.
+_ROWS = 256
 
 
 def interpolate_calibration(strength, calibration) -> np.ndarray:
@@ -150,9 +152,12 @@ class Ensemble:
             if self.count == 2:
                 self.average = self.first.copy()
                 self._squares = np.zeros_like(self.first)
-            distance = np.subtract(field, self.average, dtype=np.float32)
-            self.average += distance / np.float32(self.count)
-            self._squares += distance * (field - self.average)
+            for first in range(0, len(field), _ROWS):  # in parts, which need little new memory
+                rows = slice(first, first + _ROWS)
+                average = self.average[rows]
+                distance = field[rows] - average
+                average += distance / np.float32(self.count)
+                self._squares[rows] += distance * (field[rows] - average)
             self.chi_square += (chi_square - self.chi_square) / self.count
         if self._keep:
             if self.members is None:

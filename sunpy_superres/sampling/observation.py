@@ -40,7 +40,7 @@ class Observation:
         `~sunpy_superres.maps.geometry.measure_foreshortening`, ``(1, 2, ny, nx)``; None in
         helioprojective coordinates, where they are 1.
     disk : torch.Tensor, optional
-        1 where a fine pixel is on the disk, else 0; ``(1, 1, 4 ny, 4 nx)``.  None if all are on
+        True where a fine pixel is on the disk; bool, ``(1, 1, 4 ny, 4 nx)``.  None if all are on
         the disk.
     visible_fraction : torch.Tensor, optional
         Share of the light of an MDI pixel that comes from the disk, ``(1, 1, ny, nx)``; see
@@ -78,7 +78,7 @@ class Observation:
         # This Map lets sunpy read the new header; its data are one number and take no memory.
         grid = Grid(sunpy.map.Map(np.broadcast_to(np.float32(0), shape), meta))
         frame = _pad_to_even(magnetogram.frame)
-        disk = _pad_to_even(grid.on_disk, side=FACTOR)
+        disk = _pad_to_even(grid.on_disk, side=FACTOR, dtype=bool)
         foreshortening = magnetogram.foreshortening
         if foreshortening is not None:
             foreshortening = torch.cat([_pad_to_even(s, fill=1) for s in foreshortening], dim=1)
@@ -91,7 +91,7 @@ class Observation:
             plate_scale,
             foreshortening,
             disk,
-            blurred_mean(disk, instrument, plate_scale),
+            blurred_mean(disk.float(), instrument, plate_scale),
             grid,
         )
 
@@ -106,7 +106,7 @@ class Observation:
         """1 on the disk and within a margin around it, where fields are drawn; as ``frame``."""
         if self.disk is None:
             return torch.ones_like(self.frame)
-        coarse = F.max_pool2d(self.disk, FACTOR)
+        coarse = F.max_pool2d(self.disk.float(), FACTOR)
         return F.max_pool2d(coarse, 2 * _MARGIN + 1, 1, _MARGIN)
 
     def observe(self, field) -> torch.Tensor:
@@ -164,8 +164,8 @@ class Observation:
         return replace(self, **tensors)
 
 
-def _pad_to_even(values, fill=0, side=1):
+def _pad_to_even(values, fill=0, side=1, dtype=np.float32):
     """Make a ``(1, 1, ny, nx)`` tensor of an array; its sides become multiples of ``2 side``."""
     pad = [(0, -n % (2 * side)) for n in values.shape]
-    padded = np.pad(values, pad, constant_values=fill).astype(np.float32)
+    padded = np.pad(values, pad, constant_values=fill).astype(dtype)
     return torch.from_numpy(padded)[None, None]

@@ -216,9 +216,9 @@ def score_loss(model, batches, device, sampler, config=ScoreConfig()):
         weight = mask * (unit / (spread + unit)) ** config.weight_power
         # The blocks of the bands begin at another place in each batch.
         side = score.coarsest
-        low = [int(i) for i in torch.randint(0, side, (2,), generator=rng)]
-        cut = [slice(i, i + (k - side) // side * side) for i, k in zip(low, mask.shape[-2:])]
-        fields, truth, weight = (x[..., cut[0], cut[1]] for x in (fields, truth, weight))
+        low = torch.randint(0, side, (2,), generator=rng).tolist()
+        rows, columns = (slice(i, i + mask.shape[-1] // side * side - side) for i in low)
+        fields, truth, weight = (x[..., rows, columns] for x in (fields, truth, weight))
         return score(fields.unflatten(0, (m, n)), truth, weight)
 
     return loss
