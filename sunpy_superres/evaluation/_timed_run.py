@@ -1,0 +1,66 @@
+"""
+One timed run of the package that this process finds, whichever build of it that is.
+
+`sunpy_superres.evaluation.side_by_side` hands the text of this file to an interpreter.  So it uses
+only what every build has: ``super_resolve``, the command ``info``, and the settings of the
+commands' processes where a build has them.
+"""
+
+import contextlib
+import io
+import json
+import resource
+import sys
+import time
+import warnings
+
+
+def peak_memory():
+    """Return this process's peak memory in bytes."""
+    # ru_maxrss would count the process that started this one.
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def read_facts(model):
+    """Ask the command ``info`` for version, revision, steps and number format."""
+    from sunpy_superres.cli import main
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        main(["info", "--json", "--model", model])
+    facts = json.loads(printed.getvalue())
+    return {name: facts.get(name) for name in ("version", "model", "revision", "steps", "dtype")}
+
+
+def run(warm_up, frame, options):
+    """Super-resolve a small frame, then the one that is timed."""
+    import sunpy.map
+
+    import sunpy_superres
+
+    facts = read_facts(options["model"]) | {"file": sunpy_superres.__file__}
+    facts |= {name: options[name] for name in ("dtype",) if options.get(name)}
+    with contextlib.suppress(ImportError):  # a build without these settings has its defaults
+        from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
+
+        reuse_memory()
+        options = {"tile_size": TILE_SIZE} | options
+    common = {"seed": 0, "progress": False}
+    sunpy_superres.super_resolve(sunpy.map.Map(warm_up), **{**options, **common, "n_samples": 1})
+    smap = sunpy.map.Map(frame)
+    started = time.perf_counter()
+    hmi_like, _ = sunpy_superres.super_resolve(smap, **options, **common)
+    seconds = time.perf_counter() - started
+    # The result says how many steps it really took.
+    facts |= {"steps": hmi_like.meta.get("srsteps"), "tile_size": options.get("tile_size")}
+    return {"seconds": seconds, "memory": peak_memory(), "facts": facts}
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    print(json.dumps(run(*json.loads(sys.argv[1]))))
