@@ -7,19 +7,24 @@ commands' processes where a build has them.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import resource
 import sys
 import time
 import warnings
+from pathlib import Path
+
+#: Where builds have the settings of the commands' processes, the newer place first.
+_SETTINGS = ("sunpy_superres.batch.scheduling", "sunpy_superres.scheduling")
 
 
 def peak_memory():
     """Return this process's peak memory in bytes."""
     # ru_maxrss would count the process that started this one.
-    with contextlib.suppress(OSError), open("/proc/self/status") as status:
-        for line in status:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -37,6 +42,16 @@ def read_facts(model):
     return {name: facts.get(name) for name in ("version", "model", "revision", "steps", "dtype")}
 
 
+def as_in_the_commands():
+    """Keep freed memory, and return the tile size, as the commands do; nothing in other builds."""
+    for name in _SETTINGS:
+        with contextlib.suppress(ImportError, AttributeError):
+            settings = importlib.import_module(name)
+            settings.reuse_memory()
+            return {"tile_size": settings.TILE_SIZE}
+    return {}
+
+
 def run(warm_up, frame, options):
     """Super-resolve a small frame, then the one that is timed."""
     import sunpy.map
@@ -45,11 +60,7 @@ def run(warm_up, frame, options):
 
     facts = read_facts(options["model"]) | {"file": sunpy_superres.__file__}
     facts |= {name: options[name] for name in ("dtype",) if options.get(name)}
-    with contextlib.suppress(ImportError):  # a build without these settings has its defaults
-        from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
-
-        reuse_memory()
-        options = {"tile_size": TILE_SIZE} | options
+    options = as_in_the_commands() | options
     common = {"seed": 0, "progress": False}
     sunpy_superres.super_resolve(sunpy.map.Map(warm_up), **{**options, **common, "n_samples": 1})
     smap = sunpy.map.Map(frame)
