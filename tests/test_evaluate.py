@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sunpy.map
 
-from sunpy_superres import load_model, metrics
+from sunpy_superres import SuperResWarning, load_model, metrics
 from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.datasets.splits import HELD_OUT, read_splits, split_region
@@ -145,7 +145,9 @@ def test_frames_of_an_eclipse_have_scores_of_their_own(data, darkened):
     marks = [(f.name, f.eclipse) for f in frames_with_truth(darkened, "test")]
     assert marks == [("frame9", False), ("frame5", True)]
     assert names_of(darkened, "calibration") == [("frame6", "HARP 98")]
-    both, apart = evaluate(data, **options), evaluate(darkened, **options)
+    both = evaluate(data, **options)
+    with pytest.warns(SuperResWarning, match="QUALITY = 0x00010400"):
+        apart = evaluate(darkened, **options)
     assert list(both) == [f"HARP {TEST}", "all"]
     assert list(apart) == [f"HARP {TEST}", "all", "eclipse"]
     assert (both["all"].frames, apart["all"].frames) == (["frame9", "frame5"], ["frame9"])
@@ -163,7 +165,10 @@ def test_a_split_of_nothing_but_an_eclipse_is_refused(darkened, tmp_path):
     smap.save(tmp_path / "frame5.fits")
     (tmp_path / "splits.json").write_text((darkened / "splits.json").read_text())
     options = {"n_samples": 1, "num_steps": 1, "progress": False}
-    with pytest.raises(ValueError, match=r"no frame of the split 'test' but .* \(frame5\)"):
+    with (
+        pytest.warns(SuperResWarning, match="QUALITY"),
+        pytest.raises(ValueError, match=r"no frame of the split 'test' but .* \(frame5\)"),
+    ):
         evaluate(tmp_path, **options)
     with pytest.raises(ValueError, match="no frame of the split 'validation'; give"):
         evaluate(tmp_path, "validation", **options)

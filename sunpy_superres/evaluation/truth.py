@@ -31,6 +31,7 @@ __all__ = [
     "frames_with_truth",
     "has_eclipse_bits",
     "read_pairs",
+    "register_hmi",
     "simulate_frames",
 ]
 
@@ -229,7 +230,7 @@ def read_pairs(data):
     for mdi_map, hmi_map in matched:
         name = names[id(mdi_map)]
         eclipse = has_eclipse_bits(hmi_map)  # a registered Map has the header of MDI
-        yield FrameWithTruth(name, name, mdi_map, _register(mdi_map, hmi_map), eclipse)
+        yield FrameWithTruth(name, name, mdi_map, register_hmi(mdi_map, hmi_map), eclipse)
 
 
 def _read_either(path):
@@ -240,8 +241,25 @@ def _read_either(path):
         return "HMI", read_map(path, "HMI")
 
 
-def _register(mdi_map, hmi_map):
-    """Return HMI's Map with coordinates that agree with those of the MDI frame."""
+def register_hmi(mdi_map, hmi_map):
+    """
+    Put HMI on the grid of an MDI frame, four times finer, so that the two agree.
+
+    Parameters
+    ----------
+    mdi_map, hmi_map : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        HMI Gauss, with the frame's header and coordinates; or HMI's Map itself, if its header says
+        by REGISTRD = T that this has been done.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `~sunpy_superres.datasets.pairs.align_pair` does.
+    """
     if hmi_map.meta.get(_REGISTERED):
         return hmi_map
     target = align_pair(mdi_map, hmi_map).target
