@@ -33,11 +33,9 @@ def peak_memory():
 
 def read_facts(model):
     """Ask the command ``info`` for version, revision, steps and number format."""
-    from sunpy_superres.cli import main
-
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        main(["info", "--json", "--model", model])
+        importlib.import_module("sunpy_superres.cli").main(["info", "--json", "--model", model])
     facts = json.loads(printed.getvalue())
     return {name: facts.get(name) for name in ("version", "model", "revision", "steps", "dtype")}
 
@@ -56,16 +54,15 @@ def run(warm_up, frame, options):
     """Super-resolve a small frame, then the one that is timed."""
     import sunpy.map
 
-    import sunpy_superres
-
-    facts = read_facts(options["model"]) | {"file": sunpy_superres.__file__}
+    build = importlib.import_module("sunpy_superres")
+    facts = read_facts(options["model"]) | {"file": build.__file__}
     facts |= {name: options[name] for name in ("dtype",) if options.get(name)}
     options = as_in_the_commands() | options
     common = {"seed": 0, "progress": False}
-    sunpy_superres.super_resolve(sunpy.map.Map(warm_up), **{**options, **common, "n_samples": 1})
+    build.super_resolve(sunpy.map.Map(warm_up), **{**options, **common, "n_samples": 1})
     smap = sunpy.map.Map(frame)
     started = time.perf_counter()
-    hmi_like, _ = sunpy_superres.super_resolve(smap, **options, **common)
+    hmi_like, _ = build.super_resolve(smap, **options, **common)
     seconds = time.perf_counter() - started
     # The result says how many steps it really took.
     facts |= {"steps": hmi_like.meta.get("srsteps"), "tile_size": options.get("tile_size")}
