@@ -55,7 +55,7 @@ def run(warm_up, frame, options):
     import sunpy.map
 
     build = importlib.import_module("sunpy_superres")
-    facts = read_facts(options["model"]) | {"file": build.__file__}
+    facts = read_facts(options.get("model", "default")) | {"file": build.__file__}
     facts |= {name: options[name] for name in ("dtype",) if options.get(name)}
     options = as_in_the_commands() | options
     common = {"seed": 0, "progress": False}
