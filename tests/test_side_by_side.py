@@ -135,9 +135,7 @@ def test_a_commit_is_exported_with_a_version_of_its_own(checkout, tmp_path):
     exec((package / "_version.py").read_text(), names)
     assert names["version"] == f"0+g{commit[:9]}"
     # The old build runs, and its error is passed on.
-    with pytest.raises(
-        ValueError, match=f"build {commit[:7]} failed: ValueError: an old"
-    ):
+    with pytest.raises(ValueError, match=f"build {commit[:7]} failed: ValueError: an old"):
         build.run(tmp_path / "w.fits", tmp_path / "f.fits", {"model": "default", "n_samples": 1})
 
 
