@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import sunpy.map
 
-from sunpy_superres import load_model, metrics
+from sunpy_superres import SuperResWarning, load_model, metrics
 from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.datasets.splits import HELD_OUT, read_splits, split_region
 from sunpy_superres.evaluation.evaluate import evaluate, interpolated_map
 from sunpy_superres.evaluation.scores import score
-from sunpy_superres.evaluation.truth import frames_with_truth
+from sunpy_superres.evaluation.truth import frames_with_truth, has_eclipse_bits
 from sunpy_superres.training.export import export
 
 TEST, VALIDATION = 50001, 50002
@@ -88,6 +88,111 @@ def test_the_list_of_a_folder_counts_whatever_the_quality(data, tmp_path):
     sunpy.map.Map(smap.data, dict(smap.meta, quality="0x00010400")).save(tmp_path / "a.fits")
     (tmp_path / "splits.json").write_text(f'{{"test": ["harp{TEST}"]}}')
     assert names_of(tmp_path, "test") == [("a", f"HARP {TEST}")]
+
+
+def with_cards(smap, **cards):
+    return sunpy.map.Map(smap.data, dict(smap.meta, **cards))
+
+
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ({}, False),
+        ({"quality": "0x00000000"}, False),
+        # A filtergram of an eclipse: another bit for each cadence.
+        ({"quality": "0x00000200"}, True),
+        ({"quality": 0x200, "cadence": 720.0}, True),
+        ({"quality": 0x100, "cadence": 720.0}, False),
+        ({"quality": 0x100, "cadence": 45.0}, True),
+        ({"quality": 0x200, "cadence": 45.0}, False),
+        # Poor quality, as in a lunar transit.
+        ({"quality": 0x20}, True),
+        # No list of cosmic rays, no gap filling, a large filter index: nothing of an eclipse.
+        ({"quality": 0x1400}, False),
+        # Few filtergrams; but not at the daily calibrations.
+        ({"quality": "0x00010400"}, True),
+        ({"quality": 66560}, True),
+        ({"quality": "0x00010400", "t_obs": "2011.02.15_05:59:56_TAI"}, False),
+        ({"quality": "0x00010400", "t_obs": "2011.02.15_18:11:56_TAI"}, False),
+        ({"quality": "0x00010400", "t_obs": "2011.02.15_18:23:56_TAI"}, True),
+        ({"quality": "0x00010600", "t_obs": "2011.02.15_05:59:56_TAI"}, True),
+        # The bits of the filtergrams: eclipse, thermal recovery, lunar transit, missing pixels.
+        ({"quallev1": "0x00002000"}, True),
+        ({"quallev1": 0x400000}, True),
+        ({"quallev1": 0x800000}, True),
+        ({"quallev1": 0x100}, False),
+        ({"quality": "unknown", "quallev1": "nan"}, False),
+    ],
+)
+def test_bits_of_an_eclipse(cards, expected):
+    meta = {"t_obs": "2012.03.07_08:23:56_TAI", **cards}
+    assert has_eclipse_bits(with_cards(example_hmi_map(), **meta)) is expected
+
+
+@pytest.fixture(scope="module")
+def darkened(data, tmp_path_factory):
+    """The same folder; the second test frame and the best calibration frame are of an eclipse."""
+    folder = tmp_path_factory.mktemp("darkened")
+    for path in data.glob("*.fits"):
+        cards = {"quality": "0x00010400"} if path.stem in ("frame5", "frame7") else {}
+        with_cards(sunpy.map.Map(path), **cards).save(folder / path.name)
+    (folder / "splits.json").write_text((data / "splits.json").read_text())
+    return folder
+
+
+def test_frames_of_an_eclipse_have_scores_of_their_own(data, darkened):
+    options = {"model": "default", "n_samples": 2, "num_steps": 1, "progress": False}
+    marks = [(f.name, f.eclipse) for f in frames_with_truth(darkened, "test")]
+    assert marks == [("frame9", False), ("frame5", True)]
+    assert names_of(darkened, "calibration") == [("frame6", "HARP 98")]
+    both = evaluate(data, **options)
+    with pytest.warns(SuperResWarning, match="QUALITY = 0x00010400"):
+        apart = evaluate(darkened, **options)
+    assert list(both) == [f"HARP {TEST}", "all"]
+    assert list(apart) == [f"HARP {TEST}", "all", "eclipse"]
+    assert (both["all"].frames, apart["all"].frames) == (["frame9", "frame5"], ["frame9"])
+    assert apart[f"HARP {TEST}"].table() == apart["all"].table()
+    assert apart["eclipse"].frames == ["frame5"]
+    # Together they are what all frames were.
+    for name in ("pixels", "error_mean", "error_bicubic"):
+        parts = [apart[table].sums[name] for table in ("all", "eclipse")]
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(both["all"].sums[name])
+
+
+def test_a_split_of_nothing_but_an_eclipse_is_refused(darkened, tmp_path):
+    smap = sunpy.map.Map(darkened / "frame5.fits")
+    smap.save(tmp_path / "frame5.fits")
+    (tmp_path / "splits.json").write_text((darkened / "splits.json").read_text())
+    options = {"n_samples": 1, "num_steps": 1, "progress": False}
+    with (
+        pytest.warns(SuperResWarning, match="QUALITY"),
+        pytest.raises(ValueError, match=r"no frame of the split 'test' but .* \(frame5\)"),
+    ):
+        evaluate(tmp_path, **options)
+    with pytest.raises(ValueError, match="no frame of the split 'validation'; give"):
+        evaluate(tmp_path, "validation", **options)
+
+
+def test_tables_of_an_eclipse_name_its_frames(darkened, enhanced, tmp_path, capsys):
+    options = [str(darkened), "--n-samples", "2", "--num-steps", "1", "-o", str(tmp_path)]
+    assert main(["evaluate", str(enhanced), *options]) == 0
+    out = capsys.readouterr().out
+    assert "== eclipse: frame5\n" in out
+    lines = (tmp_path / "test_eclipse_metrics.csv").read_text().splitlines()
+    assert lines[0] == "eclipse: frame5,bicubic,mean,sample,unit"
+    others = (tmp_path / "test_metrics.csv").read_text().splitlines()
+    assert lines[1].startswith("RMSE,")
+    assert lines[1] != others[1]
+    # Several models: the rows that do not depend on a frame are in the other table only.
+    assert main(["evaluate", str(enhanced), "default", *options]) == 0
+    assert "eclipse: frame5" in capsys.readouterr().out
+    lines = (tmp_path / "test_eclipse_comparison.csv").read_text().splitlines()
+    assert lines[0] == "eclipse: frame5,bicubic,nothing,default"
+    others = (tmp_path / "test_comparison.csv").read_text().splitlines()
+    assert others[0] == "score,bicubic,nothing,default"
+    assert not any("parameters" in line for line in lines)
+    assert any("parameters" in line for line in others)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import sunpy.map
 from astropy.io import fits
+from astropy.table import Table
 from scipy import ndimage
 from test_pack import sharp_header
 from test_training import field
 
+import public_benchmark
 from interpolated_frames import recover_native_frame
 from project_data import frames_of_manifest, main, pair_header
 from sunpy_superres.data import example_hmi_map
@@ -162,3 +164,60 @@ def test_the_projects_folder_is_prepared(shared, tmp_path):
     seen = ndimage.uniform_filter(ndimage.gaussian_filter(pair.hmi_map.data, 1.7), 3)
     there = ndimage.map_coordinates(seen, [row, column])
     assert np.corrcoef(there, pair.mdi_map.data[tuple(index)])[0, 1] > 0.995
+
+
+def test_the_page_of_systems_is_made_of_the_table_of_the_pairs():
+    """It is up to date, and has each score of each system."""
+    made = public_benchmark.build()
+    kept = Table.read(public_benchmark.TABLES / "public_benchmark.csv", format="ascii.csv")
+    advice = "run python tools/public_benchmark.py"
+    assert made.colnames == kept.colnames, advice
+    pairs = Table.read(public_benchmark.TABLES / "pairs_comparison.csv", format="ascii.csv")
+    assert len(made) == len(pairs.colnames) - 1
+    (rmse,) = (row for row in pairs if row["score"] == "RMSE (G)")
+    assert list(made["RMSE (G)"]) == [rmse[name] for name in pairs.colnames[1:]]
+    assert not any(name.startswith(("parameters", "seconds")) for name in made.colnames)
+    for row, other in zip(made.iterrows(), kept.iterrows(), strict=True):
+        for name, value, written in zip(made.colnames, row, other, strict=True):
+            empty = value is np.ma.masked
+            assert (written is np.ma.masked) if empty else (written == value), f"{name}: {advice}"
+
+
+def test_a_system_of_somebody_else_is_pooled_over_its_pairs(tmp_path):
+    folder = tmp_path / "contributed" / "theirs"
+    folder.mkdir(parents=True)
+    for name, pixels, rmse, flux, reference, correlation in (
+        ("AR11101", 100, 30.0, 9.0, 10.0, 0.96),
+        ("AR11117", 300, 50.0, 25.0, 30.0, 0.98),
+    ):
+        (folder / f"{name}.csv").write_text(
+            "metric,value,bicubic,reference,relative_error,unit\n"
+            f"pixels,{pixels},{pixels},,,\nRMSE,{rmse},60,0,,G\n"
+            f"unsigned flux,{flux},1,{reference},,Mx\ncorrelation,{correlation},,1,,\n"
+        )
+    (tmp_path / "systems.csv").write_text(
+        "column,system,trained,scored,configuration\n"
+        "bicubic,Bicubic,,2026-11-26,none\ntheirs,A network,2026-01-02,2026-11-27,large\n"
+    )
+    pairs = tmp_path / "pairs_comparison.csv"
+    scores = "RMSE (G),44.0\ncorrelation,0.97\nunsigned flux ratio,0.95\nCRPS (G),\n"
+    pairs.write_text(f"score,bicubic\n{scores}parameters (M),\n")
+    table = public_benchmark.build(tmp_path)
+    assert table.colnames == [
+        "system", "trained", "scored", "configuration", "RMSE (G)", "correlation",
+        "unsigned flux ratio", "CRPS (G)",
+    ]  # fmt: skip
+    theirs = table[1]
+    assert theirs["system"] == "A network"
+    assert theirs["RMSE (G)"] == pytest.approx(np.sqrt((100 * 900 + 300 * 2500) / 400))
+    assert theirs["unsigned flux ratio"] == pytest.approx(34 / 40)
+    assert theirs["correlation"] == pytest.approx(0.97)
+    assert theirs["CRPS (G)"] is np.ma.masked
+    assert table["RMSE (G)"][0] == 44.0
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="no column theirs, and contributed/theirs no table"):
+        public_benchmark.build(tmp_path)
+    pairs.write_text(f"score,bicubic,new\n{scores.replace(chr(10), ',1' + chr(10))}")
+    with pytest.raises(ValueError, match="systems.csv lacks new"):
+        public_benchmark.build(tmp_path)

@@ -14,6 +14,7 @@ import sys
 from sunpy_superres.batch.interruption import Terminated, end_orderly
 from sunpy_superres.cli import (
     batch,
+    compare,
     download,
     evaluate,
     export,
@@ -32,7 +33,8 @@ __all__ = ["build_parser", "main"]
 
 #: Modules of the commands, in the order of the help.
 _COMMANDS = (
-    run, batch, movie, info, download, publish, pack, train, export, evaluate, pairs, finetune,
+    run, batch, movie, info, compare, download, publish, pack, train, export, evaluate, pairs,
+    finetune,
 )  # fmt: skip
 
 #: Exit codes beside 0 (success) and argparse's 2 (wrong use): a file or the command failed; and

@@ -20,7 +20,8 @@ def add_parser(commands):
         "(the embedded one, if none is named) gives the table of its model card; several give one "
         "table beside calibrated bicubic interpolation. DATA is a folder of HMI magnetograms, "
         "which its splits.json or, without one, their headers assign to splits; the split 'pairs' "
-        "is its subfolder 'pairs' of MDI and HMI files.",
+        "is its subfolder 'pairs' of MDI and HMI files. Frames whose QUALITY has the bits of an "
+        "eclipse have a table of their own.",
     )
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", default=["default"], help="like --model of 'run'"
@@ -65,6 +66,7 @@ def _common_arguments(options):
 
 
 def _evaluate_one(options):
+    from sunpy_superres.evaluation.evaluate import ECLIPSE
     from sunpy_superres.evaluation.evaluate import evaluate as evaluate_model
     from sunpy_superres.evaluation.figures import Gathered
 
@@ -75,7 +77,7 @@ def _evaluate_one(options):
     if gathered is not None:
         gathered.write(options.output, options.split)
     for name, entry in scores.items():
-        print(f"== {name}")
+        print(f"== {name}: {', '.join(entry.frames)}" if name == ECLIPSE else f"== {name}")
         for label, value in entry.table().items():
             text = value if isinstance(value, int) else f"{value:.4f}"
             print(f"{label:44} {text}")
@@ -88,5 +90,7 @@ def _compare(options):
     comparison = compare_models(options.data, options.models, **_common_arguments(options))
     if options.output:
         comparison.write(options.output)
-    print("\n".join(comparison.table.pformat(max_lines=-1, max_width=-1)))
+    for table in (comparison.table, comparison.eclipse):
+        if table is not None:
+            print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
     return 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from sunpy_superres import metrics
 from sunpy_superres.evaluation.benchmark import benchmark_frame, count_work
-from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.evaluation.evaluate import ECLIPSE, evaluate
 from sunpy_superres.evaluation.figures import Gathered, first_member
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
@@ -75,8 +76,13 @@ class _Look:
     def __init__(self):
         self.gathered = Gathered()
         self.samples, self.truths = [], []
+        self.eclipse = None
 
     def __call__(self, frame, baseline, result):
+        if frame.eclipse:
+            self.eclipse = self.eclipse or _Look()
+            self.eclipse(replace(frame, eclipse=False), baseline, result)
+            return
         self.gathered(frame, baseline, result)
         self.samples.append(first_member(result).hmi_like)
         self.truths.append((frame, baseline))
@@ -95,10 +101,13 @@ class Comparison:
         Comparisons and maps of each model, by its name.
     split : str
         Beginning of the files' names.
+    eclipse : `~astropy.table.Table`, optional
+        The same table of the frames with the bits of an eclipse, which count nowhere else; the
+        name of its first column names them.
     """
 
-    def __init__(self, table, looks, split):
-        self.table, self._looks, self._split = table, looks, split
+    def __init__(self, table, looks, split, eclipse=None):
+        self.table, self._looks, self._split, self.eclipse = table, looks, split, eclipse
 
     def figure(self):
         """
@@ -145,17 +154,19 @@ class Comparison:
 
     def write(self, folder):
         """
-        Write the table (CSV) and the figure (PNG).
+        Write the table, that of an eclipse's frames if there are any (CSV), and the figure (PNG).
 
         Parameters
         ----------
         folder : `pathlib.Path`
         """
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            folder / f"{self._split}_comparison.csv",
-            lambda name: self.table.write(name, format="ascii.csv", overwrite=True),
-        )
+        for name, table in (("comparison", self.table), ("eclipse_comparison", self.eclipse)):
+            if table is not None:
+                write_atomically(
+                    folder / f"{self._split}_{name}.csv",
+                    lambda path, table=table: table.write(path, format="ascii.csv", overwrite=True),
+                )
         figure = self.figure()
         write_atomically(
             folder / f"{self._split}_comparison.png",
@@ -202,27 +213,42 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"Two models are named {twice!r}; rename the folder of one.")
-    looks, columns = {}, {}
+    looks, columns, eclipse = {}, {}, {}
     for model in loaded:
         look = _Look()
         scores = evaluate(
             data, split, model, n_samples=n_samples, progress=progress, look=look, **options
-        )["all"]
+        )
         looks[model.name] = look
-        if not columns:
-            columns["bicubic"] = _column(scores, look, "bicubic")
-        columns[model.name] = _column(scores, look, "sample") | {
-            "RMSE of the mean": scores.table()["RMSE mean (G)"],
+        _add_columns(columns, model.name, scores["all"], look)
+        columns[model.name] |= {
             "parameters (M)": sum(p.numel() for p in model.network.parameters()) / 1e6,
             "TFLOP, one draw of a full disk": work_of_full_disk(model) / 1e12,
             "seconds, one draw of a full disk": seconds_of_full_disk(model),
         }
+        if ECLIPSE in scores:
+            _add_columns(eclipse, model.name, scores[ECLIPSE], look.eclipse)
+            first = f"eclipse: {', '.join(scores[ECLIPSE].frames)}"
+    tables = [_tabulate(columns), _tabulate(eclipse, first) if eclipse else None]
+    return Comparison(tables[0], looks, split, tables[1])
+
+
+def _add_columns(columns, name, scores, look):
+    """Add the column of a model, and that of the baseline before the first model's."""
+    if not columns:
+        columns["bicubic"] = _column(scores, look, "bicubic")
+    columns[name] = _column(scores, look, "sample")
+    columns[name]["RMSE of the mean"] = scores.table()["RMSE mean (G)"]
+
+
+def _tabulate(columns, first="score"):
+    """Make a table of dictionaries, one for each column; masked where one lacks a row."""
     labels = list(dict.fromkeys(label for column in columns.values() for label in column))
-    table = Table({"score": labels})
+    table = Table({first: labels})
     for name, column in columns.items():
         values = [column.get(label, np.nan) for label in labels]
         table[name] = MaskedColumn(values, mask=np.isnan(values), format=".4g")
-    return Comparison(table, looks, split)
+    return table
 
 
 def _column(scores, look, kind):

@@ -15,7 +15,10 @@ from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
 
-__all__ = ["evaluate", "interpolated_map"]
+__all__ = ["ECLIPSE", "evaluate", "interpolated_map"]
+
+#: Name of the scores of frames that HMI observed in an eclipse or shortly after.
+ECLIPSE = "eclipse"
 
 
 def interpolated_map(mdi_map, model="default"):
@@ -78,10 +81,17 @@ def evaluate(
     Returns
     -------
     dict of str to Scores
-        Scores by region, and those of all frames as "all".
+        Scores by region, and those of all frames as "all".  Frames whose QUALITY has the bits of an
+        eclipse, `~sunpy_superres.evaluation.truth.has_eclipse_bits`, are in neither: if there are
+        any, they have scores of their own as "eclipse".
+
+    Raises
+    ------
+    ValueError
+        If no frame, or none without the bits of an eclipse, belongs to the split.
     """
     loaded = load_model(model)
-    regions, everything = {}, Scores()
+    regions, everything, eclipse = {}, Scores(), Scores()
     frames = frames_with_truth(data, split, noise=noise, seed=seed)
     for number, frame in enumerate(frames):
         result = super_resolve(
@@ -105,8 +115,18 @@ def evaluate(
             result.hmi_like.meta["srchisq"],
             scale=float(plate_scale(result.hmi_like).value.mean()),
         )
-        regions.setdefault(frame.region, Scores()).merge(scores)
-        everything.merge(scores)
+        scores.frames.append(frame.name)
+        if frame.eclipse:
+            eclipse.merge(scores)
+        else:
+            regions.setdefault(frame.region, Scores()).merge(scores)
+            everything.merge(scores)
         if look is not None:
             look(frame, baseline, result)
-    return {**regions, "all": everything}
+    if not everything.frames:
+        but = f" but those of an eclipse ({', '.join(eclipse.frames)})" if eclipse.frames else ""
+        raise ValueError(
+            f"{data} has no frame of the split {split!r}{but}; give a folder, or a splits.json, "
+            "with regions for it."
+        )
+    return {**regions, "all": everything, **({ECLIPSE: eclipse} if eclipse.frames else {})}

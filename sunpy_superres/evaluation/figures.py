@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import sunpy.map
@@ -46,9 +48,17 @@ class Gathered:
 
     They are those of the bicubic baseline, which has neither an uncertainty nor an ensemble, and
     of the mean and one draw of a model.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the frames.
+    eclipse : Gathered or None
+        Those of the frames with the bits of an eclipse, which count nowhere else.
     """
 
     def __init__(self):
+        self.eclipse = None
         self.tables = {"bicubic": [], "mean": [], "sample": []}
         self.ratios = {"bicubic": [], "mean": [], "sample": []}
         self.reliabilities = {"mean": [], "sample": []}
@@ -56,6 +66,10 @@ class Gathered:
 
     def __call__(self, frame, baseline, result):
         """Add a frame; the arguments are those of ``look`` of `evaluate`."""
+        if frame.eclipse:
+            self.eclipse = self.eclipse or Gathered()
+            self.eclipse(replace(frame, eclipse=False), baseline, result)
+            return
         maps = {"bicubic": (baseline, None), "mean": result[:2], "sample": first_member(result)}
         for name, (smap, uncertainty) in maps.items():
             # The one draw of a deterministic network is no ensemble.
@@ -132,6 +146,8 @@ class Gathered:
         """
         Print the tables of a split, and write their summary (CSV) and the plots (PNG).
 
+        Frames of an eclipse have a summary of their own, whose first column names them.
+
         Parameters
         ----------
         folder : `pathlib.Path`
@@ -147,6 +163,14 @@ class Gathered:
             folder / f"{split}_metrics.csv",
             lambda name: summary.write(name, format="ascii.csv", overwrite=True),
         )
+        if self.eclipse is not None:
+            eclipse = self.eclipse.summary()
+            eclipse.rename_column("metric", f"eclipse: {', '.join(self.eclipse.names)}")
+            print("\n".join(eclipse.pformat(max_lines=-1, max_width=-1)))
+            write_atomically(
+                folder / f"{split}_eclipse_metrics.csv",
+                lambda name: eclipse.write(name, format="ascii.csv", overwrite=True),
+            )
         for kind, tables in self.reliabilities.items():
             if tables:
                 pooled = self.pooled_reliability(kind)

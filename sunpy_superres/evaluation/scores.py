@@ -31,9 +31,12 @@ class Scores:
     Parameters
     ----------
     sums : dict of str to float or numpy.ndarray
+    frames : list of str
+        Names of the frames, where they are known.
     """
 
     sums: dict = field(default_factory=dict)
+    frames: list = field(default_factory=list)
 
     def add(self, **values):
         """Add to the sums."""
@@ -41,8 +44,9 @@ class Scores:
             self.sums[name] = self.sums.get(name, 0.0) + np.asarray(value, dtype=np.float64)
 
     def merge(self, other):
-        """Add the sums of other scores."""
+        """Add the sums of other scores, and the names of their frames."""
         self.add(**other.sums)
+        self.frames.extend(other.frames)
 
     def table(self) -> dict:
         """Compute the scores, by name."""

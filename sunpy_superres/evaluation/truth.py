@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import astropy.units as u
+import numpy as np
 import sunpy.map
 
 from sunpy_superres.datasets.pairs import align_pair, match_pairs
@@ -19,12 +20,20 @@ from sunpy_superres.datasets.splits import (
 )
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map
+from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.simulation import simulate_mdi
 from sunpy_superres.maps.units import quantity_in
 
-__all__ = ["FrameWithTruth", "frames_with_truth", "read_pairs", "simulate_frames"]
+__all__ = [
+    "FrameWithTruth",
+    "frames_with_truth",
+    "has_eclipse_bits",
+    "read_pairs",
+    "register_hmi",
+    "simulate_frames",
+]
 
 #: A simulated frame has an INTERVAL of 300 s up to this noise in MDI Gauss, and of 30 s above.
 _LONG_INTERVAL = 18.0
@@ -32,6 +41,17 @@ _LONG_INTERVAL = 18.0
 _LARGEST_LONGITUDE = 60.0
 #: Card of an HMI header whose coordinates have been registered on its MDI frame.
 _REGISTERED = "registrd"
+#: QUALITY bits of HMI's 720 s averages, as JSOC defines them: a filtergram was taken in an eclipse;
+#: the quality is poor, because of an eclipse, a lunar transit, thermal recovery or the like.  In
+#: the 45 s series, another bit means the first.
+_ECLIPSE, _POOR_QUALITY, _ECLIPSE_45S = 0x200, 0x20, 0x100
+#: QUALITY bit of an average of fewer filtergrams than it should have.
+_FEW_FILTERGRAMS = 0x10000
+#: QUALLEV1 bits of the filtergrams: eclipse, thermal recovery, lunar transit.
+_LEVEL_1 = 0x2000 | 0x400000 | 0x800000
+#: Hours, in TAI, of the daily calibrations, which leave few filtergrams and a sharp image, and how
+#: near to them, in hours, a frame of 720 s loses some.
+_CALIBRATIONS, _NEAR = np.array([6.0, 18.0]), 0.25
 
 
 @dataclass(frozen=True)
@@ -46,12 +66,51 @@ class FrameWithTruth:
     region : str
         Name of the region; frames of one region are near copies, and share their scores.
     mdi_map, hmi_map : `~sunpy.map.GenericMap`
+    eclipse : bool
+        Whether HMI's header has the bits of an eclipse, `has_eclipse_bits`; then the scores measure
+        HMI's blur, not the model.
     """
 
     name: str
     region: str
     mdi_map: sunpy.map.GenericMap
     hmi_map: sunpy.map.GenericMap
+    eclipse: bool = False
+
+
+def has_eclipse_bits(hmi_map) -> bool:
+    """
+    Return whether an HMI header has QUALITY bits of an eclipse, a lunar transit or what follows.
+
+    After an eclipse HMI is out of focus until it has its temperature back.  These bits count, in
+    the meaning that JSOC gives them for 720 s averages: 0x200 (eclipse; 0x100 where CADENCE is
+    45 s), 0x20 (poor quality, for an eclipse, a lunar transit or thermal recovery), and 0x10000
+    (fewer filtergrams than the average needs), which is all that frames shortly after an eclipse
+    may have.  The daily calibrations at 06:00 and 18:00 TAI set this last bit too, but leave the
+    image sharp, so that it does not count within a quarter of an hour of them.  Of QUALLEV1, the
+    bits of an eclipse, a lunar transit and thermal recovery count.
+
+    Parameters
+    ----------
+    hmi_map : `~sunpy.map.GenericMap`
+        With HMI's own header.
+
+    References
+    ----------
+    http://jsoc.stanford.edu/doc/data/hmi/Quality_Bits/QUALITY.txt
+    """
+    meta = hmi_map.meta
+    if quality_bits({"quality": meta.get("quallev1")}) & _LEVEL_1:
+        return True
+    bits = quality_bits(meta)
+    short = str(meta.get("cadence", "")).strip() in ("45", "45.0")
+    if bits & (_POOR_QUALITY | (_ECLIPSE_45S if short else _ECLIPSE)):
+        return True
+    if not bits & _FEW_FILTERGRAMS:
+        return False
+    hour = observation_time(hmi_map).tai.jd * 24 - 12  # days of jd begin at noon
+    away = np.abs((hour - _CALIBRATIONS + 12) % 24 - 12).min()
+    return bool(away > _NEAR)
 
 
 def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
@@ -111,7 +170,8 @@ def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
                 hmi_map, seed=seed + number, noise=noise * u.G, interval=interval
             )
             region_name = region.replace("harp", "HARP ")
-            yield FrameWithTruth(Path(name).stem, region_name, mdi_map, hmi_map)
+            eclipse = has_eclipse_bits(hmi_map)
+            yield FrameWithTruth(Path(name).stem, region_name, mdi_map, hmi_map, eclipse)
 
 
 def _names_of_split(data, split, quality):
@@ -120,6 +180,8 @@ def _names_of_split(data, split, quality):
     for name, smap in find_hmi_maps(data, quality):
         region, own = assign_split(smap, splits=splits)
         longitude = abs(float(smap.meta.get("lon_fwt") or 0.0))
+        if split == "calibration" and has_eclipse_bits(smap):
+            longitude = _LARGEST_LONGITUDE  # another frame of its region is chosen
         found.append((observation_time(smap).isot, name, region, own, longitude))
     found.sort()
     if split != "calibration":
@@ -167,7 +229,8 @@ def read_pairs(data):
         )
     for mdi_map, hmi_map in matched:
         name = names[id(mdi_map)]
-        yield FrameWithTruth(name, name, mdi_map, _register(mdi_map, hmi_map))
+        eclipse = has_eclipse_bits(hmi_map)  # a registered Map has the header of MDI
+        yield FrameWithTruth(name, name, mdi_map, register_hmi(mdi_map, hmi_map), eclipse)
 
 
 def _read_either(path):
@@ -178,8 +241,25 @@ def _read_either(path):
         return "HMI", read_map(path, "HMI")
 
 
-def _register(mdi_map, hmi_map):
-    """Return HMI's Map with coordinates that agree with those of the MDI frame."""
+def register_hmi(mdi_map, hmi_map):
+    """
+    Put HMI on the grid of an MDI frame, four times finer, so that the two agree.
+
+    Parameters
+    ----------
+    mdi_map, hmi_map : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        HMI Gauss, with the frame's header and coordinates; or HMI's Map itself, if its header says
+        by REGISTRD = T that this has been done.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `~sunpy_superres.datasets.pairs.align_pair` does.
+    """
     if hmi_map.meta.get(_REGISTERED):
         return hmi_map
     target = align_pair(mdi_map, hmi_map).target

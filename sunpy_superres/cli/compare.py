@@ -1,0 +1,75 @@
+"""``sunpy-superres compare``: score any system's FITS file against HMI."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+__all__ = ["add_parser", "compare"]
+
+
+def add_parser(commands):
+    """Add the command to the sub-parsers of argparse."""
+    parser = commands.add_parser(
+        "compare",
+        help="score any system's FITS file against HMI",
+        description="Score a line-of-sight magnetogram of any system, on any grid and in HMI "
+        "Gauss, against what HMI observed: the metrics of sunpy_superres.metrics.compare, on the "
+        "grid of the result.",
+    )
+    add = parser.add_argument
+    add("result", metavar="RESULT.fits", help="the system's field")
+    add("hmi", metavar="HMI.fits", help="HMI's field at the same time")
+    add(
+        "--mdi",
+        metavar="MDI.fits",
+        help="the frame that the result was made from: adds bicubic interpolation, and how well "
+        "both agree with the frame (reduced chi-square)",
+    )
+    add(
+        "--uncertainty",
+        metavar="FILE",
+        help="standard error of the result, on its grid: adds coverage and spread / skill",
+    )
+    add(
+        "--register",
+        action="store_true",
+        help="remove the difference of pointing between MDI and HMI first, as 'evaluate --split "
+        "pairs' does; needs --mdi",
+    )
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="TABLE",
+        help="also write the table, as .csv, .ecsv or .json",
+    )
+    parser.set_defaults(function=compare, error=parser.error)
+
+
+def compare(options) -> int:
+    """Score a file, print the table, and a note for each warning."""
+    from sunpy_superres.evaluation.result_files import FORMATS, compare_files, write_table
+    from sunpy_superres.warning import SuperResWarning
+
+    if options.register and options.mdi is None:
+        options.error("--register needs --mdi")
+    if options.output is not None and options.output.suffix.lower() not in FORMATS:
+        options.error(f"the table {options.output} must end in {', '.join(FORMATS)}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SuperResWarning)
+        table = compare_files(
+            options.result,
+            options.hmi,
+            mdi=options.mdi,
+            uncertainty=options.uncertainty,
+            register=options.register,
+        )
+    for note in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"note: {note}", file=sys.stderr)
+    print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
+    if options.output is not None:
+        write_table(table, options.output)
+    return 0
