@@ -26,7 +26,7 @@ MAD_TO_SIGMA = 1.4826
 
 #: Gauss between which a measured noise is kept.  A frame with less noise than the best of MDI's
 #: was smoothed or remapped; with so little noise the model would sharpen it too much.
-_NOISE_LIMITS = (9.0, 60.0)
+_NOISE_LIMITS = (MDI.least_noise, 60.0)
 #: Gauss; where the mean field of 5 x 5 pixels is weaker, the noise is measured.
 _QUIET = 30.0
 #: Pixels along the side of a block in which the noise is measured.
