@@ -12,10 +12,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-__all__ = ["KINDS", "NativePixels", "native_pixels", "noise_variance"]
-
-#: Kinds of interpolation.
-KINDS = ("bilinear", "nearest")
+__all__ = ["NativePixels", "native_pixels", "noise_variance"]
 
 
 class NativePixels(NamedTuple):
