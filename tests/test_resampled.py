@@ -3,7 +3,6 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import sunpy.map
 from scipy import ndimage
 
 from sunpy_superres.data import example_hmi_map, example_mdi_map
