@@ -29,6 +29,8 @@ _JUMPS = 8.5
 _STRONG = 3.0
 #: Pixels in which such gradients are needed, in the frame and in a phase of the jumps.
 _ENOUGH_STRONG, _ENOUGH_IN_PHASE = 400, 15
+#: Significance that a single line can have: one straight edge on the Sun is no resampling.
+_ONE_LINE = 5.0
 #: Limits of the number of jumps for each pixel along an axis.
 _RATES = (0.0025, 0.15)
 _FIX = (
@@ -187,6 +189,8 @@ def _best_phase(position, jump, rates) -> float:
     count = np.bincount(position - first)
     filled = np.flatnonzero(count)
     total, count = np.bincount(position - first, jump)[filled], count[filled]
+    limit = _ONE_LINE * np.sqrt(count)
+    total = np.clip(total, -limit, limit)
     phases = np.rint(1 / rates).astype(int)
     phase = (filled + first) * rates[:, None] % 1.0 * phases[:, None]
     phase = np.minimum(phase.astype(int), phases[:, None] - 1)
