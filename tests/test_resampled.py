@@ -111,8 +111,6 @@ def test_nothing_is_said_of_clean_frames(noise, seed):
         (1.5, 1, "interpolation does"),
         (77.0, 1, "interpolation does"),
         (30.0, 0, "repeat the one beside them"),
-        (3.0, 0, "breaks at regular distances"),
-        (93.0, 0, "breaks at regular distances"),
     ],
 )
 def test_rotated_frames_are_named(angle, order, words):
@@ -122,6 +120,13 @@ def test_rotated_frames_are_named(angle, order, words):
     assert words in note
     assert note.startswith("The frame looks resampled")
     assert note.endswith("with target_wcs.")
+
+
+@pytest.mark.parametrize("angle", [3.0, 93.0])
+def test_displaced_pixels_are_named(angle):
+    frame = turned(plage() + white(), angle, 0)
+    (note,) = check_resampling(frame, everywhere(frame), np.full(SHAPE, 12.0))
+    assert "breaks at regular distances" in note
 
 
 def test_a_rotated_map_warns_and_says_so_in_its_remarks():
