@@ -129,6 +129,7 @@ def test_displaced_pixels_are_named(angle):
     assert "breaks at regular distances" in note
 
 
+@pytest.mark.filterwarnings("ignore:.*of the disk is missing", "ignore:INTERVAL = 300")
 def test_a_rotated_map_warns_and_says_so_in_its_remarks():
     smap = example_mdi_map()
     assert read_magnetogram(smap).remarks == []
@@ -146,5 +147,6 @@ def test_simulated_frames_that_were_resampled_are_found_out(kind):
         read_magnetogram(simulate_mdi(example_hmi_map(), **options, resampling=kind))
 
 
+@pytest.mark.filterwarnings("ignore:INTERVAL = 300")
 def test_simulated_frames_without_noise_are_not_judged():
     assert read_magnetogram(simulate_mdi(example_hmi_map(), noise=0 * u.G)).remarks == []
