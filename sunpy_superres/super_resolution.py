@@ -259,6 +259,7 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         f"estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
         *(f"input header repaired: {change}" for change in magnetogram.changes),
+        *magnetogram.remarks,
     ]
     if options.noise == "sun" and options.lifetime is not None:
         cards["srlife"] = options.lifetime.to_value(u.day)

@@ -67,6 +67,27 @@ def test_noise_is_a_quantity(data):
             evaluate(data, noise=wrong)
 
 
+def test_simulated_frames_can_be_resampled(data):
+    options = {"resampling": "nearest", "angle": 10 * u.deg}
+    for frame in frames_with_truth(data, "validation", **options):
+        assert (frame.mdi_map.meta["simresam"], frame.mdi_map.meta["simangle"]) == ("nearest", 10)
+        values = frame.mdi_map.data
+        assert np.unique(values).size < 0.98 * values.size
+
+
+def test_the_command_passes_resampling_on(data, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "sunpy_superres.evaluation.evaluate.evaluate",
+        lambda *_, **options: given.update(options) or {},
+    )
+    assert main(["evaluate", str(data), "--resampling", "bilinear", "--angle", "2.5"]) == 0
+    assert given["resampling"] == "bilinear"
+    assert given["angle"] == 2.5 * u.deg
+    assert main(["evaluate", str(data)]) == 0
+    assert given["resampling"] is None
+
+
 def test_frames_without_a_list_are_split_by_their_region(data, tmp_path):
     """The regions that the embedded model was not trained on stay held out."""
     known = read_splits()

@@ -4,9 +4,11 @@ import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
+import torch
 
 from sunpy_superres import simulate_mdi
 from sunpy_superres.instruments import HMI, MDI
+from sunpy_superres.instruments.resampling import native_pixels
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.training.degradation import DegradationConfig
@@ -255,6 +257,86 @@ def test_statistics_are_of_the_result(hmi):
     for name, statistic in (("datamin", np.min), ("datamax", np.max), ("datamean", np.mean)):
         assert simulated.meta[name] == pytest.approx(statistic(simulated.data))
     assert simulated.meta["missvals"] == 0
+
+
+# Frames that were resampled
+
+
+def test_exact_turns_move_pixels_only():
+    native = native_pixels((5, 7), torch.deg2rad(torch.tensor([180.0, 0.0])))
+    assert float(native.fraction.abs().max()) == 0
+    frame = torch.arange(70.0).reshape(2, 5, 7)
+    turned = native.combine(native.take(frame))[:, 0]
+    torch.testing.assert_close(turned[0], frame[0].rot90(2))
+    torch.testing.assert_close(turned[1], frame[1])
+
+
+def test_native_pixels_lie_where_the_frame_was_turned_from():
+    """A native pixel that is 3 to the right of the middle lies 3 above it, after 90 degrees."""
+    native = native_pixels((9, 9), torch.tensor([torch.pi / 2]), nearest=True)
+    rows, columns = native.index
+    which = ((rows == 4) & (columns == 7))[:, :1]
+    assert which[0, 0].nonzero().tolist() == [[7, 4]]
+    torch.testing.assert_close(native.place[0, 0, :, 7, 4], torch.tensor([7.0, 4.0]).double())
+    with pytest.raises(ValueError, match="give one of steps"):
+        native.sample(torch.zeros(1, 1, 9, 9), 4)
+
+
+@pytest.mark.parametrize("angle", [0.0, 12.0, 163.0])
+def test_resampled_frames_stay_where_they_are(hmi, angle):
+    """Broad structure: the same but for what bilinear interpolation smooths, and half a pixel."""
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    field = 300 * np.sin(rows / 15) * np.cos(columns / 18)
+    options = {"noise": 0 * u.G, "seed": 4, "angle": angle * u.deg}
+    clean, smooth, coarse = (
+        simulate_mdi(hmi(field), **options, resampling=kind)
+        for kind in (None, "bilinear", "nearest")
+    )
+    inner = slice(3, -3), slice(3, -3)
+    np.testing.assert_allclose(smooth.data[inner], clean.data[inner], atol=12)
+    # The field changes by up to 110 G per pixel.
+    step = np.hypot(*np.gradient(clean.data))[inner]
+    error = np.abs(coarse.data - clean.data)[inner]
+    assert 0.3 < (error / step)[step > 50].max() < 0.8
+    for smap, kind in ((smooth, "bilinear"), (coarse, "nearest")):
+        assert (smap.meta["simresam"], smap.meta["simangle"]) == (kind, angle)
+        for card in ("crpix1", "crpix2", "crval1", "crota2", "cdelt1"):
+            assert smap.meta[card] == clean.meta[card]
+    assert "simresam" not in clean.meta
+
+
+def test_noise_of_resampled_frames(hmi):
+    """Means over all phases: 4/9 of the variance, a quarter of it common to neighbours."""
+    still = hmi(np.zeros((600, 600)))
+    options = {"noise": 20 * u.G, "seed": 1, "angle": 30 * u.deg}
+    smooth, again = (
+        simulate_mdi(still, **options, resampling="bilinear").data / 20 for _ in range(2)
+    )
+    np.testing.assert_array_equal(smooth, again)
+    assert smooth.var() == pytest.approx(4 / 9, rel=0.04)
+    assert np.mean(smooth[1:] * smooth[:-1]) == pytest.approx(0.106, abs=0.02)
+    coarse = simulate_mdi(still, **options, resampling="nearest").data / 20
+    assert coarse.var() == pytest.approx(1, rel=0.04)
+    repeated = np.mean(coarse[1:] == coarse[:-1])
+    assert 0.02 < repeated < 0.15
+    assert np.unique(coarse).size < 0.95 * coarse.size
+
+
+def test_missing_pixels_of_resampled_frames(hmi):
+    field = np.full(SHAPE, 50.0)
+    field[40:60, 40:60] = np.nan
+    options = {"noise": 0 * u.G, "seed": 2, "angle": 20 * u.deg}
+    for kind, most in (("nearest", 36), ("bilinear", 64)):
+        data = simulate_mdi(hmi(field), **options, resampling=kind).data
+        assert 20 <= np.isnan(data).sum() <= most
+        np.testing.assert_allclose(data[np.isfinite(data)], 50 * gain(50.0), rtol=1e-6)
+
+
+def test_unknown_resampling_is_refused(hmi):
+    with pytest.raises(ValueError, match="resampling must be 'bilinear', 'nearest' or None, not"):
+        simulate_mdi(hmi(spots()), resampling="cubic")
+    with pytest.raises(ValueError, match="angle must be a quantity in deg"):
+        simulate_mdi(hmi(spots()), resampling="nearest", angle=3)
 
 
 # What it says of itself, and its input

@@ -23,7 +23,7 @@ TINY = ResidualLDMConfig(
 EXACT = DegradationConfig(
     blur=(2.78, 2.78), wings=(0.0, 0.0), gain=(1.4, 1.4), weak_excess=(0.0, 0.0),
     noise=(1e-3, 1e-3), noise_slope=0.0, noise_misjudged=0.0, saturation=(9e9, 9e9),
-    offset=0.0, limb=0.0, gaps=0.0, resampled=0.0,
+    offset=0.0, limb=0.0, gaps=0.0, resampled=0.0, rotated=0.0,
 )  # fmt: skip
 
 
@@ -186,6 +186,67 @@ def test_resampled_frames_stay_registered_and_are_told_less_noise():
             assert torch.corrcoef(moved)[0, 1] < together
     assert float(batch.noise.min()) < 0.5e-3
     assert float(batch.noise.max()) <= 1e-3 + 1e-9
+
+
+def rotated(crops, seed=0, **settings):
+    settings = {"rotated": 1.0, "gain": (1.0, 1.0)} | settings
+    config = DegradationConfig(**{**EXACT.__dict__, **settings})
+    return degrade(crops, config, torch.Generator().manual_seed(seed), 16)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rotated_frames_stay_registered(axis):
+    """A ramp of 1 G per MDI pixel: bilinear frames follow it, nearest ones jump by half a pixel."""
+    ramp = torch.meshgrid(torch.arange(160.0), torch.arange(160.0), indexing="ij")[axis] / 4
+    crops = ramp[None, None].expand(12, -1, -1, -1)
+    smooth = rotated(crops, nearest=0.0, wings=(0.0, 0.2), noise=(1e-6, 1e-6))
+    error = (smooth.frame - block_mean(smooth.target))[..., 5:-5, 5:-5]  # wings reach the edges
+    assert float(error.abs().max()) < 1e-4
+    coarse = rotated(crops, nearest=1.0, noise=(1e-6, 1e-6))
+    error = coarse.frame - block_mean(coarse.target)
+    assert 0.45 < float(error.abs().max()) < 0.74  # the half diagonal of a pixel stretched by 3 %
+    assert float(error.std()) == pytest.approx(12**-0.5, rel=0.08)
+    assert float(error.mean()) == pytest.approx(0, abs=0.08)
+
+
+@pytest.mark.parametrize("nearest", [0.0, 1.0])
+def test_noise_of_rotated_frames_is_told_as_it_is_measured(nearest):
+    from sunpy_superres.maps.noise import estimate_noise
+
+    batch = rotated(torch.zeros(8, 1, 544, 544), 3, nearest=nearest, noise=(40.0, 40.0))
+    frames, told = batch.frame[:, 0].numpy() / 4, batch.noise.amax((1, 2, 3)) / 4
+    measured = [estimate_noise(frame, np.ones(frame.shape, bool)) for frame in frames]
+    np.testing.assert_allclose(measured, told, rtol=0.09)
+    spread = batch.frame.std(dim=(1, 2, 3)) / 40
+    assert float(spread.mean()) == pytest.approx(1 if nearest else 2 / 3, abs=0.03)
+
+
+def test_told_noise_of_rotated_frames_has_the_least_of_real_ones():
+    batch = rotated(torch.zeros(8, 1, 96, 96), nearest=0.0, noise=(10.0, 10.0))
+    assert float(batch.noise.min()) == float(batch.noise.max()) == 9.0
+
+
+def test_frames_that_are_not_rotated_do_not_depend_on_the_share():
+    crops = torch.from_numpy(field(shape=(160, 160)))[None, None].expand(32, -1, -1, -1)
+    settings = {"limb": 0.5, "gaps": 0.5, "resampled": 0.5, "noise": (6.0, 30.0)}
+    plain, some = (rotated(crops, 5, **settings, rotated=share) for share in (0.0, 0.3))
+    same = [torch.equal(one, other) for one, other in zip(plain.frame, some.frame, strict=True)]
+    assert 8 < sum(same) < 30
+    torch.testing.assert_close(plain.target, some.target, rtol=0, atol=0)
+    for one, other, kept in zip(plain.noise, some.noise, same, strict=True):
+        assert torch.equal(one, other) == kept
+
+
+def test_limb_and_gaps_of_rotated_frames_are_masked():
+    """What is left is 100 G: no pixel off the disk was mixed in."""
+    for nearest in (0.0, 1.0):
+        crops = torch.full((12, 1, 160, 160), 100.0)
+        batch = rotated(crops, 3, nearest=nearest, limb=1.0, gaps=0.3)
+        assert 0.2 < float(batch.mask.mean()) < 0.9
+        assert set(batch.mask.unique().tolist()) == {0.0, 1.0}
+        assert float(batch.frame[batch.mask == 0].abs().max()) == 0
+        values = batch.frame[batch.mask == 1]
+        torch.testing.assert_close(values, torch.full_like(values, 100.0), atol=0.1, rtol=0)
 
 
 def test_limb_and_gaps_are_masked_and_empty():

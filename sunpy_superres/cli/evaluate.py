@@ -41,6 +41,18 @@ def add_parser(commands):
     parser.add_argument(
         "--noise", type=float, default=12.0, metavar="G", help="noise of simulated frames in G (12)"
     )
+    parser.add_argument(
+        "--resampling",
+        choices=("bilinear", "nearest"),
+        help="resample the simulated frames, as software does that rotates or reprojects them",
+    )
+    parser.add_argument(
+        "--angle",
+        type=float,
+        default=0.0,
+        metavar="DEG",
+        help="angle between MDI's pixels and those frames in degrees (0: they are shifted only)",
+    )
     add_quiet_option(parser)
     parser.set_defaults(function=evaluate, error=parser.error)
 
@@ -61,6 +73,8 @@ def _common_arguments(options):
         "n_samples": options.n_samples,
         "num_steps": options.num_steps,
         "noise": options.noise * u.G,
+        "resampling": options.resampling,
+        "angle": options.angle * u.deg,
         "progress": not options.quiet,
     }
 

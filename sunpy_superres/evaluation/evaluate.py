@@ -58,6 +58,8 @@ def evaluate(
     num_steps=None,
     noise=12 * u.G,
     seed=0,
+    resampling=None,
+    angle=0 * u.deg,
     progress=True,
     look=None,
 ):
@@ -74,6 +76,9 @@ def evaluate(
         As in `~sunpy_superres.super_resolve`.
     noise : `~astropy.units.Quantity`
         Noise of the simulated frames, in MDI Gauss.
+    resampling, angle
+        Resample the simulated frames, as `~sunpy_superres.simulate_mdi` does: this shows what
+        frames that were rotated or reprojected cost.
     look : callable, optional
         Called with each `~sunpy_superres.evaluation.truth.FrameWithTruth`, its baseline and its
         result.
@@ -92,7 +97,9 @@ def evaluate(
     """
     loaded = load_model(model)
     regions, everything, eclipse = {}, Scores(), Scores()
-    frames = frames_with_truth(data, split, noise=noise, seed=seed)
+    frames = frames_with_truth(
+        data, split, noise=noise, seed=seed, resampling=resampling, angle=angle
+    )
     for number, frame in enumerate(frames):
         result = super_resolve(
             frame.mdi_map,

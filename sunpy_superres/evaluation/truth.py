@@ -113,7 +113,9 @@ def has_eclipse_bits(hmi_map) -> bool:
     return bool(away > _NEAR)
 
 
-def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
+def frames_with_truth(
+    data, split="test", *, noise=12 * u.G, seed=0, resampling=None, angle=0 * u.deg
+):
     """
     Read or simulate the MDI frames of a split, each with HMI's.
 
@@ -130,6 +132,8 @@ def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
         Noise of simulated frames, in MDI Gauss.
     seed : int
         Seed of this noise.
+    resampling, angle
+        Resample simulated frames, as `~sunpy_superres.simulate_mdi` does.
 
     Yields
     ------
@@ -140,16 +144,20 @@ def frames_with_truth(data, split="test", *, noise=12 * u.G, seed=0):
     elif split == "pairs":
         yield from read_pairs(data)
     else:
-        yield from simulate_frames(data, split, noise=noise, seed=seed)
+        yield from simulate_frames(
+            data, split, noise=noise, seed=seed, resampling=resampling, angle=angle
+        )
 
 
-def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
+def simulate_frames(
+    data, split="test", *, noise=12 * u.G, seed=0, resampling=None, angle=0 * u.deg
+):
     """
     Degrade the HMI regions of a folder by `~sunpy_superres.simulate_mdi`, in the order of time.
 
     Parameters
     ----------
-    data, split, noise, seed
+    data, split, noise, seed, resampling, angle
         See `frames_with_truth`.  In a folder with ``splits.json`` all frames count, whatever
         their QUALITY: they have been chosen by hand.
 
@@ -167,7 +175,12 @@ def simulate_frames(data, split="test", *, noise=12 * u.G, seed=0):
             size = {"width": (nx - 1) * u.pix, "height": (ny - 1) * u.pix}
             hmi_map = hmi_map.submap([0, 0] * u.pix, **size)
             mdi_map = simulate_mdi(
-                hmi_map, seed=seed + number, noise=noise * u.G, interval=interval
+                hmi_map,
+                seed=seed + number,
+                noise=noise * u.G,
+                interval=interval,
+                resampling=resampling,
+                angle=angle,
             )
             region_name = region.replace("harp", "HARP ")
             eclipse = has_eclipse_bits(hmi_map)

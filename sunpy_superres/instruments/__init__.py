@@ -53,6 +53,8 @@ class Instrument:
     noise : tuple of tuple
         Usual noise, one entry ``(interval, smallest, largest)`` for each integration time: the card
         INTERVAL in seconds, or None for any other, and the range of the noise in Gauss.
+    least_noise : float
+        Noise in Gauss that is assumed where less is measured.
     largest_noise : float
         Noise in Gauss up to which the embedded model was trained.
     """
@@ -70,6 +72,7 @@ class Instrument:
     saturation: float = math.inf
     largest_reading: float = math.inf
     noise: tuple[tuple[float | None, float, float], ...] = ()
+    least_noise: float = 0.0
     largest_noise: float = math.inf
 
     def is_full_resolution(self, plate_scale) -> bool:
@@ -111,6 +114,7 @@ MDI = Instrument(
     saturation=3500.0,
     largest_reading=5000.0,
     noise=((30.0, 20.0, 28.0), (300.0, 9.0, 16.0), (None, 9.0, 28.0)),
+    least_noise=9.0,
     largest_noise=45.0,
 )
 

@@ -19,9 +19,9 @@ __all__ = [
     "blur",
     "blurred_mean",
     "gain_response",
-    "instrument_reading",
     "inverse_gain_response",
     "observe",
+    "respond",
     "saturate",
     "visible_mean",
 ]
@@ -115,7 +115,7 @@ def observe(field, instrument, plate_scale, visible_fraction=None, factor: int =
         Pixels of ``field`` along one side of the instrument's pixel.
     """
     mean = visible_mean(field, instrument, plate_scale, visible_fraction, factor)
-    return instrument_reading(mean, instrument)
+    return respond(mean, instrument)
 
 
 def visible_mean(field, instrument, plate_scale, visible_fraction=None, factor: int = FACTOR):
@@ -130,13 +130,21 @@ def visible_mean(field, instrument, plate_scale, visible_fraction=None, factor: 
     return mean
 
 
-def instrument_reading(mean, instrument):
-    """Compute what an instrument reads where its `visible_mean` is ``mean``, in HMI Gauss."""
+def respond(mean, instrument):
+    """
+    Compute what an instrument reads where the field, blurred and averaged over its pixel, is known.
+
+    Parameters
+    ----------
+    mean : torch.Tensor
+        HMI Gauss.
+    instrument : sunpy_superres.instruments.Instrument
+    """
     reading = gain_response(mean, instrument.gain, instrument.weak_excess, instrument.weak_scale)
     return saturate(reading, instrument.saturation)
 
 
-def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR):
+def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR, step: int | None = None):
     """
     Blur a field as an instrument does, and average it over the instrument's pixel.
 
@@ -151,11 +159,14 @@ def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR):
         Arcsec per pixel of ``field``.
     factor : int
         Pixels of ``field`` along one side of the instrument's pixel.
+    step : int, optional
+        Pixels of ``field`` from one mean to the next; ``factor`` by default.
     """
+    step = factor if step is None else step
     kernel, radius = _gaussian(instrument.blur_sigma(plate_scale))
     kernel = F.conv_transpose1d(kernel[None], torch.full((1, 1, factor), 1 / factor).double())
     kernel = kernel.reshape(-1).to(field)
     out = F.pad(field, (0, 0, radius, radius), mode="replicate")
-    out = F.conv2d(out, kernel[None, None, :, None], stride=(factor, 1))
+    out = F.conv2d(out, kernel[None, None, :, None], stride=(step, 1))
     out = F.pad(out, (radius, radius, 0, 0), mode="replicate")
-    return F.conv2d(out, kernel[None, None, None, :], stride=(1, factor))
+    return F.conv2d(out, kernel[None, None, None, :], stride=(1, step))

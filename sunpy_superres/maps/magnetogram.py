@@ -18,6 +18,7 @@ from sunpy_superres.maps.noise import (
     observed_interval,
 )
 from sunpy_superres.maps.pointing import check_pointing, check_size, complete_header
+from sunpy_superres.maps.resampled import check_resampling
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.maps.value_checks import check_values
 from sunpy_superres.warning import warn_user
@@ -30,6 +31,8 @@ _NO_DATA = 0x80000000
 _HARMLESS = 0x00000200
 #: Words for other observables in CONTENT and in the cards of older headers.
 _OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
+#: Gauss; a simulated frame with less noise tells too little of whether it was resampled.
+_SIMULATED_NOISE = 6.0
 #: Share of the disk that is missing above which the user is warned.
 _MUCH_MISSING = 0.05
 
@@ -59,6 +62,8 @@ class Magnetogram:
         What was repaired in the header or written into it, a sentence each.
     is_placed : bool
         Whether the header itself says where on the Sun the frame is, so that nothing was assumed.
+    remarks : list of str
+        What the result's HISTORY says of the frame: that it looks resampled.
     """
 
     map: sunpy.map.GenericMap
@@ -69,6 +74,7 @@ class Magnetogram:
     foreshortening: np.ndarray | None = None
     changes: list[str] = field(default_factory=list)
     is_placed: bool = True
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def gain_uncertainty(self) -> float:
@@ -79,6 +85,11 @@ class Magnetogram:
 def _is_simulated(meta, instrument) -> bool:
     """Return whether `~sunpy_superres.simulate_mdi` made a frame."""
     return instrument in str(meta.get("siminst", "")).upper()
+
+
+def _has_noise(meta) -> bool:
+    """Return whether a frame has as much noise as MDI; simulated ones may have less."""
+    return not _is_simulated(meta, MDI.name) or float(meta.get("simnoise") or 0) >= _SIMULATED_NOISE
 
 
 def check_observable(meta, instrument=None) -> list[str]:
@@ -242,7 +253,7 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     -----
     SuperResWarning
         For header cards that are missing or contradict each other, QUALITY bits, unusual values,
-        plate scale or noise, and many missing pixels.
+        plate scale or noise, many missing pixels, and frames that look resampled.
     """
     notes = []
     try:
@@ -283,11 +294,23 @@ def _read(mdi_map, notes) -> Magnetogram:
         notes += _check_missing_unit(mdi_map, frame, good)
     noise, unusual = noise_map(mdi_map, frame, good)
     notes += unusual
+    resampled = []
+    if is_helioprojective(mdi_map):  # a heliographic frame always is
+        resampled = check_resampling(frame, good, noise) if _has_noise(mdi_map.meta) else []
+    notes += resampled
     foreshortening = None
     if not is_helioprojective(mdi_map):
         y, x = np.indices(frame.shape)
         foreshortening = measure_foreshortening(mdi_map, x, y).astype(np.float32)
     changes += assumed
     return Magnetogram(
-        mdi_map, frame, good, on_disk, noise, foreshortening, changes, is_placed=not assumed
+        mdi_map,
+        frame,
+        good,
+        on_disk,
+        noise,
+        foreshortening,
+        changes,
+        is_placed=not assumed,
+        remarks=resampled,
     )

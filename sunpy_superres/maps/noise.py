@@ -19,6 +19,7 @@ __all__ = [
     "is_usual_noise",
     "noise_map",
     "observed_interval",
+    "quiet_pixels",
 ]
 
 #: Standard deviation of a normal distribution over the median of its absolute values.
@@ -26,7 +27,7 @@ MAD_TO_SIGMA = 1.4826
 
 #: Gauss between which a measured noise is kept.  A frame with less noise than the best of MDI's
 #: was smoothed or remapped; with so little noise the model would sharpen it too much.
-_NOISE_LIMITS = (9.0, 60.0)
+_NOISE_LIMITS = (MDI.least_noise, 60.0)
 #: Gauss; where the mean field of 5 x 5 pixels is weaker, the noise is measured.
 _QUIET = 30.0
 #: Pixels along the side of a block in which the noise is measured.
@@ -66,11 +67,16 @@ def in_all_four(mask) -> np.ndarray:
     return mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
 
 
-def _quiet_differences(frame, good):
-    """Return absolute diagonal differences in quiet Sun, NaN elsewhere."""
+def quiet_pixels(frame, good) -> np.ndarray:
+    """Find good pixels around which the mean field of 5 x 5 pixels is weak."""
     weight = ndimage.uniform_filter(good.astype(np.float32), 5)
     smooth = ndimage.uniform_filter(np.where(good, frame, 0.0), 5) / np.maximum(weight, 0.04)
-    quiet = good & (np.abs(smooth) < _QUIET)
+    return good & (np.abs(smooth) < _QUIET)
+
+
+def _quiet_differences(frame, good):
+    """Return absolute diagonal differences in quiet Sun, NaN elsewhere."""
+    quiet = quiet_pixels(frame, good)
     return np.where(in_all_four(quiet), np.abs(diagonal_differences(frame)), np.nan)
 
 

@@ -16,8 +16,19 @@ from sunpy_superres.maps.units import field_unit, quantity_in
 
 __all__ = ["simulate_mdi"]
 
+#: Kinds of resampling.
+_RESAMPLINGS = ("bilinear", "nearest")
 
-def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
+
+def simulate_mdi(
+    hmi_map,
+    *,
+    seed=None,
+    noise=12 * u.G,
+    interval=300 * u.s,
+    resampling=None,
+    angle=0 * u.deg,
+):
     """
     Simulate what MDI would have observed where HMI observed a magnetogram.
 
@@ -37,6 +48,15 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
         Standard deviation of the noise; 12 G is usual for an interval of 300 s, 24 G for 30 s.
     interval : `~astropy.units.Quantity`
         Integration time, written to the INTERVAL card in seconds.
+    resampling : {None, "bilinear", "nearest"}
+        Observe on pixels that are rotated and shifted against the grid of the result, and resample
+        them to it as software does that rotates, derotates or reprojects frames: "bilinear"
+        interpolates between four pixels, which correlates and lowers their noise; "nearest"
+        copies the nearest, so that the field is displaced by up to half a pixel, and some
+        pixels are repeated.
+    angle : `~astropy.units.Quantity`
+        Angle of this rotation, about the middle of the map.  The shift is up to half a pixel along
+        each axis, and drawn with the seed.
 
     Returns
     -------
@@ -51,15 +71,14 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
         If ``hmi_map`` is not a Map, or not of a magnetic field.
     ValueError
         If BUNIT is not a unit, the plate scale is far from HMI's, the map is smaller than one MDI
-        pixel, or ``noise`` or ``interval`` is not a non-negative quantity of its unit.
+        pixel, ``noise`` or ``interval`` is not a non-negative quantity of its unit, ``angle`` is
+        no angle, or ``resampling`` is unknown.
 
     References
     ----------
     Liu et al. (2012), Solar Physics 279, 295.
     """
     import torch
-
-    from sunpy_superres.instruments import forward
 
     if not isinstance(hmi_map, sunpy.map.GenericMap):
         raise TypeError(
@@ -73,6 +92,11 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
             f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel."
         )
     noise, interval = quantity_in("noise", noise, u.G), quantity_in("interval", interval, u.s)
+    if resampling not in (None, *_RESAMPLINGS):
+        raise ValueError(
+            f"resampling must be {', '.join(map(repr, _RESAMPLINGS))} or None, not {resampling!r}."
+        )
+    angle = quantity_in("angle", angle, u.deg, smallest=-360.0)
     ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
@@ -82,12 +106,17 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
     if hmi_map.mask is not None:
         known &= ~np.asarray(hmi_map.mask, bool)[:ny, :nx]
     tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
-    visible_fraction = torch.from_numpy(known.astype(np.float64))[None, None]
-    visible_fraction = forward.blurred_mean(visible_fraction, MDI, scale)
-    reading = forward.observe(tensor, MDI, scale, visible_fraction)[0, 0].numpy()
+    known_part = torch.from_numpy(known.astype(np.float64))[None, None]
     rng = np.random.default_rng(seed)
-    reading = reading + noise * rng.standard_normal(reading.shape)
-    reading[block_reduce(known, FACTOR, np.mean) <= 0.5] = np.nan
+    if resampling is None:
+        reading = _observe(tensor, known_part, scale)
+        reading = reading + noise * rng.standard_normal(reading.shape)
+        lost = block_reduce(known, FACTOR, np.mean) <= 0.5
+    else:
+        reading, lost = _observe_resampled(
+            tensor, known_part, scale, noise, rng, angle, resampling == "nearest"
+        )
+    reading[lost] = np.nan
 
     meta = rebin_meta(copy.deepcopy(hmi_map.meta), reading.shape, 1 / FACTOR)
     meta.update(
@@ -100,8 +129,42 @@ def simulate_mdi(hmi_map, *, seed=None, noise=12 * u.G, interval=300 * u.s):
         simseed=-1 if seed is None else int(seed),
         interval=interval,
     )
+    if resampling is not None:
+        meta.update(simresam=resampling, simangle=angle)
     simulated = sunpy.map.Map(reading, meta)
     if is_helioprojective(simulated):
         reading[~on_disk_mask(simulated)] = np.nan
     refresh_statistics(meta, reading, np.ones(reading.shape, bool))
     return sunpy.map.Map(reading, meta)
+
+
+def _observe(field, known, scale):
+    """Return MDI's readings of a field without noise; ``known`` is 1 where the field is."""
+    from sunpy_superres.instruments import forward
+
+    visible_fraction = forward.blurred_mean(known, MDI, scale)
+    return forward.observe(field, MDI, scale, visible_fraction)[0, 0].numpy()
+
+
+def _observe_resampled(field, known, scale, noise, rng, angle, nearest):
+    """Return readings with noise that were resampled, and which of them are lost."""
+    import torch
+    from torch.nn import functional as F
+
+    from sunpy_superres.instruments import forward
+    from sunpy_superres.instruments.resampling import native_pixels
+
+    shape = tuple(n // FACTOR for n in field.shape[-2:])
+    shift = torch.from_numpy(rng.uniform(-0.5, 0.5, (1, 2)))
+    native = native_pixels(shape, torch.deg2rad(torch.tensor([angle])), shift, nearest=nearest)
+    mean, visible_fraction = (
+        native.sample(forward.blurred_mean(part, MDI, scale, step=1), FACTOR)
+        for part in (field, known)
+    )
+    reading = forward.respond(mean / visible_fraction.clamp(min=0.05), MDI)
+    rows, columns = native.index
+    size = [int(index.max() - index.min()) + 1 for index in (rows, columns)]
+    white = torch.from_numpy(rng.standard_normal((1, *size)))
+    frame = native.combine(reading + noise * native.take(white))
+    lost = native.sample(F.avg_pool2d(known, FACTOR, stride=1), FACTOR) <= 0.5
+    return frame[0, 0].numpy(), native.combine(lost.double())[0, 0].numpy() > 0

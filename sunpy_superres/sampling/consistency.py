@@ -19,8 +19,8 @@ from sunpy_superres.instruments import FACTOR
 from sunpy_superres.instruments.forward import (
     blur,
     blurred_mean,
-    instrument_reading,
     inverse_gain_response,
+    respond,
 )
 
 __all__ = ["Corrector", "reduced_chi_square"]
@@ -123,7 +123,7 @@ class Corrector:
         share, correction = None, 0
         mean = observation.observed_mean(field)
         for _ in range(self._iterations):
-            reading = instrument_reading(mean, instrument)
+            reading = respond(mean, instrument)
             misfit = blur((observation.frame - reading) * self._usable, self._width) / self._weight
             if share is None:
                 share = 1 - self._threshold / misfit.square().clamp(min=1e-9)

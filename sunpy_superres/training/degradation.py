@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import block_mean, blur, gain_response, saturate
+from sunpy_superres.instruments.resampling import native_pixels, noise_variance
 
 __all__ = ["DegradationConfig", "DegradedBatch", "degrade"]
 
@@ -49,6 +51,16 @@ class DegradationConfig:
     resampled : float
         Share of the crops that are shifted by a fraction of a pixel after the observation, with
         bilinear interpolation, as remapped frames are.
+    rotated : float
+        Share of the crops whose MDI pixels are rotated, shifted and stretched against the grid of
+        the frame, which is made from them by bilinear interpolation or of the nearest pixels.
+        Half of them have an angle of any size, the others one of 0.1 to 5 degrees.  With 0, all
+        batches are those of versions that did not have this setting.
+    nearest : float
+        Share of these that are made of the nearest pixels: displaced by up to half a pixel, with
+        some pixels repeated.
+    stretch : float
+        Largest relative difference between the sides of an MDI pixel and a pixel of such frames.
     """
 
     blur: tuple[float, float] = (1.75, 3.0)
@@ -65,6 +77,15 @@ class DegradationConfig:
     limb: float = 0.12
     gaps: float = 0.03
     resampled: float = 0.25
+    rotated: float = 0.15
+    nearest: float = 0.5
+    stretch: float = 0.03
+
+
+#: Limits, in degrees, of the small angles of rotated crops.
+_SMALL_ANGLES = (0.1, 5.0)
+#: Standard deviation of a normal distribution over the median of its absolute values.
+_MEDIAN_TO_SIGMA = 1.4826
 
 
 class DegradedBatch(NamedTuple):
@@ -140,6 +161,45 @@ def _shift(field, quarter):
     return torch.stack(shifted)
 
 
+def _turned(rng, n, size, config):
+    """
+    Draw which crops are rotated.
+
+    Returns their numbers in the batch, and their `NativePixels`; None if there are none.
+    """
+    turned = torch.rand(n, generator=rng) < config.rotated
+    nearest = torch.rand(n, generator=rng) < config.nearest
+    any_angle = 2 * torch.pi * torch.rand(n, generator=rng)
+    low, high = _SMALL_ANGLES
+    small = torch.deg2rad(low * (high / low) ** torch.rand(n, generator=rng))
+    small = torch.where(torch.rand(n, generator=rng) < 0.5, small, -small)
+    angle = torch.where(torch.rand(n, generator=rng) < 0.5, any_angle, small)
+    shift = torch.rand(n, 2, generator=rng) - 0.5
+    stretch = 1 + config.stretch * (2 * torch.rand(n, generator=rng) - 1)
+    which = turned.nonzero().flatten()
+    if not len(which):
+        return which, None
+    parts = (part[which] for part in (angle, shift, stretch, nearest))
+    return which, native_pixels((size, size), *parts)
+
+
+def _measured_share(variance):
+    """
+    Compute the noise that is measured on resampled frames, for native noise of 1.
+
+    As `sunpy_superres.maps.noise.estimate_noise` does: the median of the absolute differences
+    in blocks, whose variance is given, and the 0.4 quantile of the blocks.
+    """
+    side = min(16, *variance.shape[-2:])
+    std = F.unfold(variance, side, stride=side).sqrt().clamp(min=1e-6)
+    low, high = torch.zeros_like(std[:, :1]), 2 * std.amax(1, keepdim=True)
+    for _ in range(16):  # find the median by bisection
+        middle = (low + high) / 2
+        below = torch.erf(middle / std / 2**0.5).mean(1, keepdim=True) < 0.5
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return _MEDIAN_TO_SIGMA * low[:, 0].quantile(0.4, dim=1)[:, None, None, None]
+
+
 def degrade(
     crops, config: DegradationConfig, rng: torch.Generator, margin: int, foreshortening=None
 ) -> DegradedBatch:
@@ -187,19 +247,47 @@ def degrade(
     share = share * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
     wing = _uniform(rng, n, *config.wing_blur).flatten()
 
-    def observe(field):
-        """Blur a field by the core and the wings, and average it over MDI pixels."""
-        core = block_mean(_shift(blur(field, sigma), quarter))
-        wide = blur(block_mean(_shift(field, quarter)), wing)
+    turned, native = (), None
+    if config.rotated:  # the last numbers of all: without it, the others stay what they were
+        turned, native = _turned(rng, n, size // FACTOR, config)
+        quarter = [part.index_fill(0, turned, 0) for part in quarter]
+
+    def spread(field):
+        """Blur a field by the core, and by the wings on MDI's pixels."""
+        return blur(field, sigma), blur(block_mean(_shift(field, quarter)), wing)
+
+    def observe(core, wide):
+        """Add core and wings on the pixels of the frame."""
+        core = block_mean(_shift(core, quarter))
         return torch.lerp(core, wide, share.to(core))
 
+    def observe_native(core, wide):
+        """Add core and wings on the native pixels of the crops that are rotated."""
+        core = native.sample(F.avg_pool2d(core[turned], FACTOR, stride=1), FACTOR)
+        return torch.lerp(core, native.sample(wide[turned]), share[turned].to(core))
+
+    def read(image, disk, crops=slice(None)):
+        """Return what MDI reads without noise, and with the error of its zero level."""
+        image = image / disk.clamp(min=0.05)
+        strong, weak, top, drop = (x[crops].to(device) for x in (gain, excess, level, fold))
+        return saturate(gain_response(image, strong, weak, config.weak_scale), top, drop)
+
     target = crops * disk
-    image = observe(target) / observe(disk).clamp(min=0.05)
-    reading = gain_response(image, gain.to(device), excess.to(device), config.weak_scale)
-    frame = saturate(reading, level.to(device), fold.to(device))
+    field, visible = spread(target), spread(disk)
+    frame = read(observe(*field), observe(*visible))
     frame, damping = _resample(frame + (offset + noise * white).to(device), quarter)
     stated = stated * damping
-    mask = (block_mean(disk) > 0.5).float() * (1 - (gaps & lines).float()).to(device)
+    missing = gaps & lines
+    mask = (block_mean(disk) > 0.5).float() * (1 - missing.float()).to(device)
+    if native is not None:
+        reading = read(observe_native(*field), observe_native(*visible), turned)
+        error = offset[turned] + noise[turned] * native.take(white[turned, 0])
+        frame[turned] = native.combine(reading + error.to(device))
+        off_disk = native.sample(F.avg_pool2d(disk[turned], FACTOR, stride=1), FACTOR) <= 0.5
+        lost = native.take(missing[turned, 0]).to(device) | off_disk
+        mask[turned] = (native.combine(lost.float()) == 0).float()
+        measured = stated[turned] * _measured_share(noise_variance(native)).float()
+        stated[turned] = measured.clamp(min=MDI.least_noise)
     inner = slice(margin // FACTOR, size // FACTOR - margin // FACTOR)
     fine = slice(margin, size - margin)
     mask = mask[..., inner, inner]
