@@ -52,6 +52,10 @@ def test_the_embedded_model_has_the_default_architecture():
     ("changes", "message"),
     [
         ({"architecture": "gan"}, "unknown"),
+        ({"stages": dict.fromkeys([*TINY["residual_ldm"][2], "score"], LOOP)}, "single_sigma"),
+        ({"stages": dict.fromkeys(["score", *TINY["residual_ldm"][2]], LOOP)}, "The stages of"),
+        ({"score": {"members": 1}}, "at least 2"),
+        ({"score": {"membres": 2}}, "membres"),
         ({"stages": {"diffusion": LOOP}}, "stages of residual_ldm"),
         ({"stages": dict.fromkeys(TINY["residual_ldm"][2], {"stepz": 3})}, "stepz"),
         ({"model": {"base": "none"}}, "base"),
@@ -69,7 +73,7 @@ def test_wrong_recipes_are_refused(changes, message):
 
 def test_settings_that_a_recipe_leaves_out():
     assert tiny("ldm", sampler={"num_steps": 2}).sampler == {
-        "num_steps": 2, "sigma_max": 40.0, "power": 1.0,
+        "num_steps": 2, "sigma_max": 40.0, "power": 1.0, "single_sigma": None,
     }  # fmt: skip
     assert tiny("enhance", sampler={}).sampler == {}
 

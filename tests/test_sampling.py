@@ -1,5 +1,6 @@
 """Schedule, solver, tiles, consistency and ensemble statistics."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from sunpy_superres.sampling.ensemble import (
     pool_variance,
 )
 from sunpy_superres.sampling.observation import Observation
-from sunpy_superres.sampling.schedule import angle_schedule, solve
+from sunpy_superres.sampling.schedule import SolverSettings, angle_schedule, solve
 from sunpy_superres.sampling.tiling import apply_tiled, make_tiles
 
 SCALE = 0.495
@@ -286,6 +287,25 @@ def test_one_member_takes_the_predicted_spread():
     np.testing.assert_allclose(sigma, 5 * np.sqrt(2), rtol=1e-5)
     with pytest.raises(ValueError, match="spread"):
         Ensemble.of(members).summarise("sample", UNIT)
+
+
+def test_a_single_step_has_a_noise_level_of_its_own():
+    several = SolverSettings(num_steps=4, sigma_max=40.0)
+    single = SolverSettings(num_steps=1, sigma_max=40.0, single_sigma=1e4)
+    assert several.levels() == angle_schedule(4, 40.0)
+    assert several.levels(1) == angle_schedule(1, 40.0)
+    assert single.levels() == [pytest.approx(1e4), 0.0]
+    assert single.levels(4) == several.levels()
+
+    def denoise(x, sigma):
+        assert sigma == pytest.approx(1e4)
+        # sin(angle) F, with F = 2: the preconditioned denoiser at a very large noise level.
+        return x / (1 + sigma**2) + 2.0
+
+    noise = torch.randn(1, 2, 8, 8)
+    torch.testing.assert_close(
+        solve(denoise, noise, single.levels()), noise + math.pi, atol=1e-3, rtol=1e-3
+    )
 
 
 def test_members_are_folded_into_sums():

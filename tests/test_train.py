@@ -1,5 +1,6 @@
 """Recipes, and each architecture from its training to a Map, in miniature."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sunpy_superres import load_model, super_resolve
 from sunpy_superres.cli import main
-from sunpy_superres.datasets.packed import Frame, save_pack
+from sunpy_superres.datasets.packed import CropSampler, Frame, load_pack, save_pack
 from sunpy_superres.models.denoiser import DenoiserConfig, build_denoiser
 from sunpy_superres.models.deterministic import Deterministic, DeterministicConfig
 from sunpy_superres.models.loading import save_model
@@ -20,9 +21,11 @@ from sunpy_superres.models.stable_diffusion import (
     StableDiffusionAutoencoder,
     StableDiffusionConfig,
 )
+from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training import train as recipes
 from sunpy_superres.training.export import _read_trained
 from sunpy_superres.training.recipe import Recipe
+from sunpy_superres.training.stages import MARGIN, ObservedCrops, score_loss
 from sunpy_superres.training.train import train
 
 LOOP = {"steps": 3, "warmup": 1, "size": 48, "batch": 2}
@@ -83,6 +86,57 @@ def pack(tmp_path_factory):
     path = tmp_path_factory.mktemp("pack") / "pack.safetensors"
     save_pack(frames, path)
     return path
+
+
+#: Stages and sampler of a network that draws in one step.
+SCORED = {
+    "stages": dict.fromkeys([*TINY["residual_ldm"][2], "score"], LOOP),
+    "sampler": {"num_steps": 1, "single_sigma": 1e4},
+}
+
+
+def test_the_stage_score_trains_a_single_step(pack, tmp_path):
+    loop = LOOP | {"steps": 60, "learning_rate": 5e-3, "ema": 0.9}
+    score = {"diffusion_share": 0.25, "patches": [2, 1, 1], "weights": [1.0, 1.0, 1.0]}
+    recipe = tiny("residual_ldm", **SCORED, score=score)
+    recipe.stages["score"] = tiny("residual_ldm", **SCORED | {
+        "stages": dict.fromkeys(SCORED["stages"], loop)}).stages["score"]  # fmt: skip
+    before = train(
+        pack, tmp_path, recipe, device="cpu", progress=False, stages=TINY["residual_ldm"][2]
+    )
+    frozen = {k: v.clone() for k, v in before.state_dict().items()}
+    assert all(p.requires_grad for p in before.parameters())
+    after = train(pack, tmp_path, recipe, device="cpu", progress=False, stages=["score"])
+    changed = {k for k, v in after.state_dict().items() if not torch.equal(v, frozen[k])}
+    assert changed
+    assert all(name.startswith("denoiser") for name in changed)
+
+    frames = load_pack(pack, "train")
+    sampler = CropSampler(frames, 48 + 2 * MARGIN, 8, seed=99)
+    batches = ObservedCrops(sampler, recipe.degradation)
+    solver = SolverSettings.from_dict(recipe.sampler)
+    found = []
+    for network in (build(recipe.config), after):
+        if network is not after:
+            network.load_state_dict(frozen)
+        only_score = dataclasses.replace(recipe.score, diffusion_share=0.0)
+        loss = score_loss(network, batches, "cpu", solver, only_score)
+        with torch.no_grad():
+            found.append(float(np.mean([loss(i) for i in range(4)])))
+    assert found[1] < 0.97 * found[0]
+
+
+def test_an_interrupted_score_training_ends_the_same(pack, tmp_path):
+    recipe = tiny("residual_ldm", **SCORED)
+    whole = train(pack, tmp_path / "a", recipe, device="cpu", progress=False)
+    common = {"device": "cpu", "progress": False}
+    train(pack, tmp_path / "b", recipe, stages=TINY["residual_ldm"][2], **common)
+    train(pack, tmp_path / "b", recipe, stages=["score"], seconds=1e-9, **common)
+    checkpoint = torch.load(tmp_path / "b" / "score.checkpoint", weights_only=True)
+    assert checkpoint["step"] == 1
+    resumed = train(pack, tmp_path / "b", recipe, stages=["score"], **common)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_no_finished_training_is_not_exported(pack, tmp_path):

@@ -13,7 +13,13 @@ from sunpy_superres.models.residual_ldm import ResidualLDMConfig
 from sunpy_superres.training import progress
 from sunpy_superres.training.degradation import DegradationConfig, degrade
 from sunpy_superres.training.loop import LoopConfig, optimise, save_checkpoint
-from sunpy_superres.training.losses import EDMLoss, beta_nll, reconstruction_loss
+from sunpy_superres.training.losses import (
+    EDMLoss,
+    ScoreConfig,
+    ScoreLoss,
+    beta_nll,
+    reconstruction_loss,
+)
 
 TINY = ResidualLDMConfig(
     autoencoder=AutoencoderConfig(4, 4, 8, 1, 1),
@@ -295,6 +301,81 @@ def test_edm_loss_of_the_best_denoiser_and_of_none():
     )
     worse = edm(lambda noisy, sigma: noisy, clean, weight, torch.Generator().manual_seed(1))
     assert float(worse) > 1.5
+
+
+def _smooth_fields(n, generator):
+    """Fields with neighbours that hang together: unit variance, four times averaged."""
+    white = torch.randn(n, 1, 40, 40, generator=generator)
+    smooth = torch.nn.functional.avg_pool2d(white, 5, stride=1, padding=2)[..., 4:-4, 4:-4]
+    return smooth / smooth.std()
+
+
+def _score(members, truth, **settings):
+    loss = ScoreLoss(ScoreConfig(**settings))
+    return float(loss(members, truth, torch.ones_like(truth)))
+
+
+@pytest.mark.parametrize("patches", [(4, 2, 1, 1), (1, 1, 1, 1)])
+def test_the_score_is_best_for_members_like_the_truth(patches):
+    """Neither too little nor too much spread, no bias, and the truth's own spectrum."""
+    generator = torch.Generator().manual_seed(0)
+    settings = {"patches": patches, "weights": (1.0,) * 4, "alpha": 1.0}
+    truth = _smooth_fields(200, generator)
+    members = _smooth_fields(400, generator).unflatten(0, (2, 200))
+    best = _score(members, truth, **settings)
+    white = torch.randn(members.shape, generator=generator)
+    for worse in (0.7 * members, 1.3 * members, members + 0.3, white, white.abs()):
+        assert _score(worse, truth, **settings) > best + 0.005
+
+
+def test_the_fair_score_does_not_depend_on_the_number_of_members():
+    generator = torch.Generator().manual_seed(1)
+    truth = _smooth_fields(300, generator)
+    many = _smooth_fields(1800, generator).unflatten(0, (6, 300))
+    fair = [_score(many[:m], truth, alpha=1.0) for m in (2, 6)]
+    assert fair[0] == pytest.approx(fair[1], rel=0.01)
+    # Of one pixel and two members, by hand: |1 - 3| and |6 - 3|, and 5 between the two.
+    single = {"patches": (1,), "weights": (0.0,)}
+    members, truth = torch.tensor([1.0, 6.0])[:, None, None, None, None], torch.full((1,) * 4, 3.0)
+    assert _score(members, truth, alpha=1.0, **single) == pytest.approx(2.5 - 2.5)
+    assert _score(members, truth, alpha=0.0, **single) == pytest.approx(2.5 - 1.25)
+
+
+def test_the_score_ignores_pixels_without_weight():
+    generator = torch.Generator().manual_seed(2)
+    truth, members = _smooth_fields(3, generator), _smooth_fields(6, generator)
+    members, weight = members.unflatten(0, (2, 3)), torch.ones_like(truth)
+    weight[..., :16] = 0
+    loss = ScoreLoss(ScoreConfig(patches=(4, 2, 1), weights=(1.0, 2.0, 3.0)))
+    before = float(loss(members, truth, weight))
+    truth[..., :16], members[..., :16] = 0, 0  # as off the disk
+    assert float(loss(members, truth, weight)) == pytest.approx(before, rel=0.05)
+    truth[..., 16:] += 1
+    assert float(loss(members, truth, weight)) > 1.2 * before
+
+
+def test_bands_add_up_to_the_field():
+    field = _smooth_fields(2, torch.Generator().manual_seed(3))
+    loss = ScoreLoss()
+    total = 0
+    for band in loss.bands(field):
+        total = total + torch.nn.functional.interpolate(band, size=(32, 32), mode="nearest")
+    torch.testing.assert_close(total, field)
+    assert loss.coarsest == 16
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"members": 1}, "at least 2"),
+        ({"weights": (1.0,)}, "one of each"),
+        ({"alpha": 1.5}, "alpha must lie from 0 to 1"),
+        ({"diffusion_share": -0.1}, "diffusion_share must lie"),
+    ],
+)
+def test_settings_of_the_score_out_of_range(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ScoreConfig(**settings)
 
 
 def test_reconstruction_loss_counts_absolute_and_squared_error():

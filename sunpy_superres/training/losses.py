@@ -188,9 +188,10 @@ class ScoreLoss:
         c, m = self.config, len(members)
         stacked = torch.cat([members.flatten(0, 1), truth])
         total = c.single_weight * self._energy(stacked, weight, 1, m)
-        for band, patch, share in zip(self.bands(stacked), c.patches, c.weights, strict=True):
-            total = total + share * self._energy(band, weight, patch, m)
-            weight = F.avg_pool2d(weight, 2)
+        for number, band in enumerate(self.bands(stacked)):
+            if number:
+                weight = F.avg_pool2d(weight, 2)
+            total = total + c.weights[number] * self._energy(band, weight, c.patches[number], m)
         return total
 
     def _energy(self, stacked, weight, patch, m):
