@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+#: Rows of the instrument that `blurred_mean` computes together.
+_STRIP = 128
+
+
 def _gaussian(sigma):
     """Return normalised kernels, ``(n, 2 radius + 1)`` in double precision, and their radius."""
     sigma = torch.as_tensor(sigma, dtype=torch.float64).reshape(-1, 1)
@@ -166,7 +170,15 @@ def blurred_mean(field, instrument, plate_scale, factor: int = FACTOR, step: int
     kernel, radius = _gaussian(instrument.blur_sigma(plate_scale))
     kernel = F.conv_transpose1d(kernel[None], torch.full((1, 1, factor), 1 / factor).double())
     kernel = kernel.reshape(-1).to(field)
-    out = F.pad(field, (0, 0, radius, radius), mode="replicate")
-    out = F.conv2d(out, kernel[None, None, :, None], stride=(step, 1))
-    out = F.pad(out, (radius, radius, 0, 0), mode="replicate")
-    return F.conv2d(out, kernel[None, None, None, :], stride=(1, step))
+    length, out = field.shape[-2], []
+    rows = (length - factor) // step + 1
+    # In strips of rows, which need little memory beside the field.
+    for row in range(0, rows, _STRIP):
+        first, last = row * step, (min(row + _STRIP, rows) - 1) * step + factor
+        strip = field[..., max(0, first - radius) : last + radius, :]
+        beyond = (0, 0, max(0, radius - first), max(0, last + radius - length))
+        strip = F.pad(strip, beyond, mode="replicate")
+        strip = F.conv2d(strip, kernel[None, None, :, None], stride=(step, 1))
+        strip = F.pad(strip, (radius, radius, 0, 0), mode="replicate")
+        out.append(F.conv2d(strip, kernel[None, None, None, :], stride=(1, step)))
+    return torch.cat(out, dim=-2)

@@ -14,7 +14,7 @@ from sunpy_superres.instruments.forward import inverse_gain_response
 __all__ = ["BaseNetwork", "evaluate_whole"]
 
 
-def evaluate_whole(function, inputs, halo=0, channels=None, factor=1):
+def evaluate_whole(function, inputs, halo=0, channels=None, factor=1, dtypes=None):
     """
     Apply a function to whole frames, as in the training.
 
@@ -26,9 +26,9 @@ def evaluate_whole(function, inputs, halo=0, channels=None, factor=1):
     function : callable
         Takes the inputs.
     inputs : sequence of torch.Tensor
-    halo, channels, factor : int
-        Receptive radius of the function, channels of its result, and pixels of the result along
-        one side of an input pixel.
+    halo, channels, factor, dtypes
+        Receptive radius of the function, channels of its result, pixels of the result along one
+        side of an input pixel, and number formats of the results.
     """
     return function(*inputs)
 

@@ -203,20 +203,21 @@ class ResidualLDM(BaseNetwork):
             with record_function("encode"):
                 condition = self.condition(*pieces)
                 features = self.denoiser.network.prepare(condition.features)
-            return torch.cat([condition.mean, condition.scale, features.float()], dim=1)
+            return condition.mean, condition.scale, features
 
-        channels = [self.latent_channels, self.latent_channels, self.config.denoiser.widths[0]]
+        channels = (self.latent_channels, self.latent_channels, self.config.denoiser.widths[0])
         # The denoiser's first convolution needs one pixel more, and the halo must be even.
         halo = self.condition_halo + 2
-        return Condition(
-            *evaluate(prepare_piece, inputs, halo, sum(channels)).split(channels, dim=1)
-        )
+        # The features are the largest array; in half precision, the result changes by less than
+        # 0.01 G.
+        kinds = (torch.float32, torch.float32, torch.float16)
+        return Condition(*evaluate(prepare_piece, inputs, halo, channels, dtypes=kinds))
 
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
         """Solve for the residual and decode it; see `BaseNetwork.draw`."""
 
         def denoise_piece(noisy, features, level):
-            features = features.expand(len(noisy), -1, -1, -1)
+            features = features.to(noisy.dtype).expand(len(noisy), -1, -1, -1)
             with record_function("network"):
                 return self.denoiser(noisy, level.flatten(), features)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import ctypes
 import functools
+import sys
 
 import numpy as np
 import torch
@@ -81,6 +84,13 @@ def _draw_noise(network, observation, options, members):
     return torch.stack(noise).to(memory_format=torch.channels_last)
 
 
+def _return_memory():
+    """Give freed memory back to the system, which the C library would keep in many small gaps."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def _batches(numbers, size):
     """Split numbers into pieces of at most ``size``."""
     return (numbers[first : first + size] for first in range(0, len(numbers), size))
@@ -152,14 +162,17 @@ def draw_ensemble(
         coarse, fine = network.count_evaluations(n, options.num_steps)
         bar.reset(coarse * len(evaluate.tiles()) + fine * len(evaluate.tiles(factor=FACTOR)))
         prepared = network.prepare(observation.inputs, evaluate)
+        _return_memory()
         for group in _batches(range(n), max(_NOISE_GROUP, batch_size)):
             with record_function("noise"):
                 noise = _draw_noise(network, observation, options, group)
+            _return_memory()
             for chosen in noise.split(batch_size):
                 for field in network.draw(prepared, chosen, solve_residual, evaluate):
                     field = correct(field)
                     chi_square = float(reduced_chi_square(field, observation))
                     ensemble.add(as_image(field), chi_square)
+                    _return_memory()
             del noise, chosen, field
         mean, std = network.expect(prepared, evaluate)
         del prepared

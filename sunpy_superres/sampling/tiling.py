@@ -94,36 +94,32 @@ def make_tiles(needed, tile_size, halo) -> list[Tile]:
     return tiles
 
 
-def apply_tiled(function, inputs, tiles, output, factor=1):
+def apply_tiled(function, inputs, tiles, outputs, factor=1):
     """
-    Apply ``function`` tile by tile and write its result into ``output``.
+    Apply ``function`` tile by tile and write its results into ``outputs``.
 
     Parameters
     ----------
     function : callable
-        Takes the pieces of ``inputs``, in their order.
+        Takes the pieces of ``inputs``, in their order, and returns one result, or a tuple of them.
     inputs : sequence of torch.Tensor
         Each ``(n, c, ny, nx)``, or ``(n, c, 1, 1)``, which every tile gets as it is.
     tiles : list of Tile
-    output : torch.Tensor
-        ``(n, c, factor * ny, factor * nx)``; left unchanged where no tile is.
+    outputs : sequence of torch.Tensor
+        One for each result, ``(n, c, factor * ny, factor * nx)``; left unchanged where no tile is.
     factor : int
-        Pixels of the output along one side of an input pixel.
-
-    Returns
-    -------
-    torch.Tensor
-        ``output``.
+        Pixels of the outputs along one side of an input pixel.
     """
     for tile in tiles:
         pieces = [
             x if x.shape[-1] == x.shape[-2] == 1 else x[..., tile.outer[0], tile.outer[1]]
             for x in inputs
         ]
-        result = function(*pieces)
+        results = function(*pieces)
+        results = results if isinstance(results, tuple) else (results,)
         rows, columns = tile.written(factor)
-        output[..., rows, columns] = tile.cropped(result, factor).to(output)
-    return output
+        for output, result in zip(outputs, results, strict=True):
+            output[..., rows, columns] = tile.cropped(result, factor).to(output)
 
 
 class TiledEvaluation:
@@ -155,7 +151,7 @@ class TiledEvaluation:
         size = self._size if factor == 1 else self._size // 2 // 2 * 2
         return make_tiles(self._needed, size, halo)
 
-    def __call__(self, function, inputs, halo, channels, factor=1):
+    def __call__(self, function, inputs, halo, channels, factor=1, dtypes=None):
         """
         Apply a function to a frame.
 
@@ -167,15 +163,17 @@ class TiledEvaluation:
             See `apply_tiled`.
         halo : int
             Receptive radius of the function, in pixels of the inputs; even.
-        channels : int
-            Channels of the result.
+        channels : int or tuple of int
+            Channels of the result, or of each of several.
         factor : int
             Pixels of the result along one side of an input pixel.
+        dtypes : sequence of torch.dtype, optional
+            Number formats in which several results are held; float32 by default.
 
         Returns
         -------
-        torch.Tensor
-            ``(n, channels, factor * ny, factor * nx)``, float32, on the CPU.
+        torch.Tensor or tuple of torch.Tensor
+            ``(n, channels, factor * ny, factor * nx)``, on the CPU.
         """
         ny, nx = self._needed.shape
         autocast = torch.autocast(
@@ -187,7 +185,16 @@ class TiledEvaluation:
             with autocast:
                 return function(*(piece.to(self._device) for piece in pieces))
 
-        output = torch.zeros((len(inputs[0]), channels, factor * ny, factor * nx))
-        output = output.to(memory_format=torch.channels_last)
-        apply_tiled(on_device, inputs, self.tiles(halo, factor), output, factor)
-        return output if factor > 1 else output.mul_(self._inside)
+        several = isinstance(channels, tuple)
+        counts = channels if several else (channels,)
+        outputs = tuple(
+            torch.zeros((len(inputs[0]), count, factor * ny, factor * nx), dtype=kind).to(
+                memory_format=torch.channels_last
+            )
+            for count, kind in zip(counts, dtypes or [torch.float32] * len(counts), strict=True)
+        )
+        apply_tiled(on_device, inputs, self.tiles(halo, factor), outputs, factor)
+        if factor == 1:
+            for output in outputs:
+                output.mul_(self._inside.to(output.dtype))
+        return outputs if several else outputs[0]

@@ -21,10 +21,11 @@ from safetensors import safe_open
 from sunpy_superres.files import file_sha256
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.models.loading import load_model, save_model
+from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
 from sunpy_superres.training.progress import progress_bar
-from sunpy_superres.training.stages import diffusion_loss, regression_loss
+from sunpy_superres.training.stages import diffusion_loss, regression_loss, score_loss
 
 __all__ = [
     "FineTuning",
@@ -199,7 +200,7 @@ def _fingerprint(model):
     return digest.hexdigest()
 
 
-def finetune(model, pairs, out, recipe=FineTuning(), report=None):
+def finetune(model, pairs, out, recipe=FineTuning(), report=None, solver=SolverSettings()):
     """
     Fine-tune a model with a regression on real pairs; a stopped run continues.
 
@@ -214,6 +215,9 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
     recipe : FineTuning
     report : callable, optional
         As in `~sunpy_superres.training.loop.optimise`.
+    solver : `~sunpy_superres.sampling.schedule.SolverSettings`
+        Those of the model.  With ``single_sigma``, the denoiser is tuned by the score of members
+        drawn in one step, else by its diffusion loss.
 
     Returns
     -------
@@ -247,6 +251,8 @@ def finetune(model, pairs, out, recipe=FineTuning(), report=None):
         "regression": regression_loss(model, batches, device),
         "denoiser": diffusion_loss(model, batches, device),
     }
+    if solver.single_sigma:
+        losses["denoiser"] = score_loss(model, batches, device, solver)
     for name, loss in losses.items():
         part = getattr(model, name)
         torch.manual_seed(recipe.seed)
@@ -291,7 +297,8 @@ def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", prog
     source = load_model(model, progress=progress)
     network = copy.deepcopy(source.network)
     with progress_bar(2 * recipe.loop.steps, "fine-tuning", progress) as bar:
-        finetune(network, pairs, out, recipe, lambda step, loss: bar.update(1))
+        solver = SolverSettings.from_dict(source.config["sampler"])
+        finetune(network, pairs, out, recipe, lambda step, loss: bar.update(1), solver)
     with safe_open(str(pairs), framework="numpy") as file:
         records = json.loads(file.metadata()["pairs"])
     tuning = {"recipe": recipe.to_dict(), "pairs": records, "start": source.sha256}

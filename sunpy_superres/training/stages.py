@@ -186,6 +186,11 @@ def score_loss(model, batches, device, sampler, config=ScoreConfig()):
     sampler : `~sunpy_superres.sampling.schedule.SolverSettings`
         Gives ``single_sigma``.
     config : ScoreConfig
+
+    Raises
+    ------
+    ValueError
+        By the loss, if the crops are too small for the bands.
     """
     score = ScoreLoss(config)
     diffusion = diffusion_loss(model, batches, device)
@@ -216,6 +221,11 @@ def score_loss(model, batches, device, sampler, config=ScoreConfig()):
         weight = mask * (unit / (spread + unit)) ** config.weight_power
         # The blocks of the bands begin at another place in each batch.
         side = score.coarsest
+        if min(mask.shape[-2:]) < 2 * side:
+            raise ValueError(
+                f"Crops of {mask.shape[-1]} pixels are too small for bands of up to {side} pixels; "
+                f"give a size of at least {2 * side}, or fewer bands (patches and weights)."
+            )
         low = torch.randint(0, side, (2,), generator=rng).tolist()
         rows, columns = (slice(i, i + mask.shape[-1] // side * side - side) for i in low)
         fields, truth, weight = (x[..., rows, columns] for x in (fields, truth, weight))
