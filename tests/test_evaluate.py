@@ -10,10 +10,10 @@ import sunpy.map
 from sunpy_superres import SuperResWarning, load_model, metrics
 from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
-from sunpy_superres.datasets.splits import HELD_OUT, read_splits, split_region
+from sunpy_superres.datasets.splits import HELD_OUT, has_eclipse_bits, read_splits, split_region
 from sunpy_superres.evaluation.evaluate import evaluate, interpolated_map
 from sunpy_superres.evaluation.scores import score
-from sunpy_superres.evaluation.truth import frames_with_truth, has_eclipse_bits
+from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.training.export import export
 
 TEST, VALIDATION = 50001, 50002

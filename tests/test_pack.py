@@ -45,9 +45,12 @@ def test_frames_of_a_folder_with_splits(tmp_path, capsys):
             (9, 50, 9),
             (10, 80, 9),
             (11, 0, 50),
+            (12, 0, 7),
         ]
     ):
         header = sharp_header(longitude)
+        if harp == 12:
+            header["quality"] = "0x00000200"  # an eclipse
         header.update({"harpnum": harp, "lon_fwt": longitude, "lat_fwt": 10.0})
         values = np.random.default_rng(number).normal(0, noise, (60, 80)).astype(np.float32)
         fits.writeto(tmp_path / f"frame{number}.fits", values, header)

@@ -24,7 +24,13 @@ from sunpy.coordinates import sun
 from interpolated_frames import recover_native_frame, register_pixels
 from sunpy_superres.datasets.packed import Frame, save_pack
 from sunpy_superres.datasets.packing import PackConfig, thin_frames, view_region
-from sunpy_superres.datasets.splits import HELD_OUT, PAIRS, SPLITS_FILE, read_splits
+from sunpy_superres.datasets.splits import (
+    HELD_OUT,
+    PAIRS,
+    SPLITS_FILE,
+    has_eclipse_bits,
+    read_splits,
+)
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.reading import read_map
 
@@ -178,6 +184,8 @@ def frames_of_manifest(data, config=_CONFIG):
             field = _as_measured(field)
         if "cea" in kind:
             smap = read_map(data / record["file"], "HMI")
+            if split == "train" and has_eclipse_bits(smap):
+                continue
             yield from view_region(record["file"], region, split, field, smap, config)
         else:
             yield Frame(record["file"], region, split, field)

@@ -21,6 +21,7 @@ from sunpy_superres.datasets.splits import (
     SHARES,
     assign_split,
     find_hmi_maps,
+    has_eclipse_bits,
     read_splits,
 )
 from sunpy_superres.maps.fields import known_pixels, to_gauss
@@ -139,7 +140,8 @@ def frames_of_maps(source, config=PackConfig()):
 
     A warning names what `~sunpy_superres.datasets.splits.find_hmi_maps` leaves out.  Frames of
     the training split are also left out, silently, if they are noisy or near the limb, as
-    `PackConfig` says.
+    `PackConfig` says, or were taken when HMI was out of focus after an eclipse
+    (`~sunpy_superres.datasets.splits.has_eclipse_bits`).
 
     Parameters
     ----------
@@ -171,6 +173,7 @@ def frames_of_maps(source, config=PackConfig()):
         if split == "train" and (
             mad_std(field, ignore_nan=True) > config.largest_noise
             or abs(float(smap.meta.get("lon_fwt") or 0.0)) > config.largest_longitude
+            or has_eclipse_bits(smap)
         ):
             continue
         yield from view_region(name, region, split, field, smap, config)

@@ -32,6 +32,7 @@ __all__ = [
     "SPLITS_FILE",
     "assign_split",
     "find_hmi_maps",
+    "has_eclipse_bits",
     "read_splits",
     "split_region",
 ]
@@ -52,6 +53,52 @@ BUFFER = 3.0
 LARGEST_QUALITY = 0xFFFF
 #: The limit for frames that have been chosen by hand.
 ANY_QUALITY = 0xFFFFFFFF
+#: QUALITY bits of HMI's 720 s averages, as JSOC defines them: a filtergram was taken in an eclipse;
+#: the quality is poor, because of an eclipse, a lunar transit, thermal recovery or the like.  In
+#: the 45 s series, another bit means the first.
+_ECLIPSE, _POOR_QUALITY, _ECLIPSE_45S = 0x200, 0x20, 0x100
+#: QUALITY bit of an average of fewer filtergrams than it should have.
+_FEW_FILTERGRAMS = 0x10000
+#: QUALLEV1 bits of the filtergrams: eclipse, thermal recovery, lunar transit.
+_LEVEL_1 = 0x2000 | 0x400000 | 0x800000
+#: Hours, in TAI, of the daily calibrations, which leave few filtergrams and a sharp image, and how
+#: near to them, in hours, a frame of 720 s loses some.
+_CALIBRATIONS, _NEAR = np.array([6.0, 18.0]), 0.25
+
+
+def has_eclipse_bits(hmi_map) -> bool:
+    """
+    Return whether an HMI header has QUALITY bits of an eclipse, a lunar transit or what follows.
+
+    After an eclipse HMI is out of focus until it has its temperature back.  These bits count, in
+    the meaning that JSOC gives them for 720 s averages: 0x200 (eclipse; 0x100 where CADENCE is
+    45 s), 0x20 (poor quality, for an eclipse, a lunar transit or thermal recovery), and 0x10000
+    (fewer filtergrams than the average needs), which is all that frames shortly after an eclipse
+    may have.  The daily calibrations at 06:00 and 18:00 TAI set this last bit too, but leave the
+    image sharp, so that it does not count within a quarter of an hour of them.  Of QUALLEV1, the
+    bits of an eclipse, a lunar transit and thermal recovery count.
+
+    Parameters
+    ----------
+    hmi_map : `~sunpy.map.GenericMap`
+        With HMI's own header.
+
+    References
+    ----------
+    http://jsoc.stanford.edu/doc/data/hmi/Quality_Bits/QUALITY.txt
+    """
+    meta = hmi_map.meta
+    if quality_bits({"quality": meta.get("quallev1")}) & _LEVEL_1:
+        return True
+    bits = quality_bits(meta)
+    short = str(meta.get("cadence", "")).strip() in ("45", "45.0")
+    if bits & (_POOR_QUALITY | (_ECLIPSE_45S if short else _ECLIPSE)):
+        return True
+    if not bits & _FEW_FILTERGRAMS:
+        return False
+    hour = observation_time(hmi_map).tai.jd * 24 - 12  # days of jd begin at noon
+    away = np.abs((hour - _CALIBRATIONS + 12) % 24 - 12).min()
+    return bool(away > _NEAR)
 
 
 def read_splits(folder=None):

@@ -87,7 +87,7 @@ def evaluate(
     -------
     dict of str to Scores
         Scores by region, and those of all frames as "all".  Frames whose QUALITY has the bits of an
-        eclipse, `~sunpy_superres.evaluation.truth.has_eclipse_bits`, are in neither: if there are
+        eclipse, `~sunpy_superres.datasets.splits.has_eclipse_bits`, are in neither: if there are
         any, they have scores of their own as "eclipse".
 
     Raises

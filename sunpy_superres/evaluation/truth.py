@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import astropy.units as u
-import numpy as np
 import sunpy.map
 
 from sunpy_superres.datasets.pairs import align_pair, match_pairs
@@ -16,11 +15,11 @@ from sunpy_superres.datasets.splits import (
     PAIRS,
     assign_split,
     find_hmi_maps,
+    has_eclipse_bits,
     read_splits,
 )
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map
-from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.simulation import simulate_mdi
@@ -29,7 +28,6 @@ from sunpy_superres.maps.units import quantity_in
 __all__ = [
     "FrameWithTruth",
     "frames_with_truth",
-    "has_eclipse_bits",
     "read_pairs",
     "register_hmi",
     "simulate_frames",
@@ -41,17 +39,6 @@ _LONG_INTERVAL = 18.0
 _LARGEST_LONGITUDE = 60.0
 #: Card of an HMI header whose coordinates have been registered on its MDI frame.
 _REGISTERED = "registrd"
-#: QUALITY bits of HMI's 720 s averages, as JSOC defines them: a filtergram was taken in an eclipse;
-#: the quality is poor, because of an eclipse, a lunar transit, thermal recovery or the like.  In
-#: the 45 s series, another bit means the first.
-_ECLIPSE, _POOR_QUALITY, _ECLIPSE_45S = 0x200, 0x20, 0x100
-#: QUALITY bit of an average of fewer filtergrams than it should have.
-_FEW_FILTERGRAMS = 0x10000
-#: QUALLEV1 bits of the filtergrams: eclipse, thermal recovery, lunar transit.
-_LEVEL_1 = 0x2000 | 0x400000 | 0x800000
-#: Hours, in TAI, of the daily calibrations, which leave few filtergrams and a sharp image, and how
-#: near to them, in hours, a frame of 720 s loses some.
-_CALIBRATIONS, _NEAR = np.array([6.0, 18.0]), 0.25
 
 
 @dataclass(frozen=True)
@@ -67,8 +54,9 @@ class FrameWithTruth:
         Name of the region; frames of one region are near copies, and share their scores.
     mdi_map, hmi_map : `~sunpy.map.GenericMap`
     eclipse : bool
-        Whether HMI's header has the bits of an eclipse, `has_eclipse_bits`; then the scores measure
-        HMI's blur, not the model.
+        Whether HMI's header has the bits of an eclipse,
+        `~sunpy_superres.datasets.splits.has_eclipse_bits`; then the scores measure HMI's blur, not
+        the model.
     """
 
     name: str
@@ -76,41 +64,6 @@ class FrameWithTruth:
     mdi_map: sunpy.map.GenericMap
     hmi_map: sunpy.map.GenericMap
     eclipse: bool = False
-
-
-def has_eclipse_bits(hmi_map) -> bool:
-    """
-    Return whether an HMI header has QUALITY bits of an eclipse, a lunar transit or what follows.
-
-    After an eclipse HMI is out of focus until it has its temperature back.  These bits count, in
-    the meaning that JSOC gives them for 720 s averages: 0x200 (eclipse; 0x100 where CADENCE is
-    45 s), 0x20 (poor quality, for an eclipse, a lunar transit or thermal recovery), and 0x10000
-    (fewer filtergrams than the average needs), which is all that frames shortly after an eclipse
-    may have.  The daily calibrations at 06:00 and 18:00 TAI set this last bit too, but leave the
-    image sharp, so that it does not count within a quarter of an hour of them.  Of QUALLEV1, the
-    bits of an eclipse, a lunar transit and thermal recovery count.
-
-    Parameters
-    ----------
-    hmi_map : `~sunpy.map.GenericMap`
-        With HMI's own header.
-
-    References
-    ----------
-    http://jsoc.stanford.edu/doc/data/hmi/Quality_Bits/QUALITY.txt
-    """
-    meta = hmi_map.meta
-    if quality_bits({"quality": meta.get("quallev1")}) & _LEVEL_1:
-        return True
-    bits = quality_bits(meta)
-    short = str(meta.get("cadence", "")).strip() in ("45", "45.0")
-    if bits & (_POOR_QUALITY | (_ECLIPSE_45S if short else _ECLIPSE)):
-        return True
-    if not bits & _FEW_FILTERGRAMS:
-        return False
-    hour = observation_time(hmi_map).tai.jd * 24 - 12  # days of jd begin at noon
-    away = np.abs((hour - _CALIBRATIONS + 12) % 24 - 12).min()
-    return bool(away > _NEAR)
 
 
 def frames_with_truth(

@@ -26,7 +26,7 @@ __all__ = ["choose_dtype", "draw_ensemble"]
 #: new memory, large ones keep a GPU busy.
 _TILE = {"cpu": 512, "cuda": 512}
 #: Members whose noise on the Sun is drawn together; each takes memory, and the first most time.
-_NOISE_GROUP = 4
+_NOISE_GROUP = 2
 
 
 def choose_dtype(device) -> torch.dtype:
