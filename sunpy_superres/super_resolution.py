@@ -94,9 +94,12 @@ def super_resolve(
         are smoother.
     n_samples : int
         Members of the ensemble.  With 1, the network predicts the uncertainty itself.  The
-        ensemble of a deterministic model always has one member.
+        ensemble of a deterministic model always has one member.  The memory does not grow with
+        this number, unless ``estimate`` is "median" or ``return_samples`` is True, which hold all
+        members: 64 MiB each for a full disk.
     num_steps : int, optional
-        Steps of the solver; the model's own number by default.
+        Steps of the solver, each with one evaluation of the denoiser; the model's own number by
+        default, which is 1 for the embedded model.
     seed : int, optional
         The same seed, model and machine give the same bytes.  By default a seed is drawn.  The
         header records it.

@@ -414,3 +414,28 @@ def test_progress_goes_to_stderr_and_can_be_silenced(small, capsys):
     assert not captured.out
     super_resolve(small, **QUICK)
     assert not capsys.readouterr().err
+
+
+def test_the_members_change_nothing_whether_they_are_held_or_not(tiny_model, monkeypatch):
+    from sunpy_superres.maps.examples import example_mdi_map
+    from sunpy_superres.sampling import drawing
+
+    made = []
+
+    class Watched(drawing.Ensemble):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(drawing, "Ensemble", Watched)
+    options = {"model": tiny_model, "n_samples": 5, "seed": 3, "progress": False}
+    folded = super_resolve(example_mdi_map(), **options)
+    held = super_resolve(example_mdi_map(), return_samples=True, **options)
+    assert [ensemble.members is None for ensemble in made] == [True, False]
+    for one, other in zip(folded, held[:2], strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+    np.testing.assert_array_equal(held.samples.data[0], held.hmi_like.data)
+    median, _ = super_resolve(example_mdi_map(), estimate="median", **options)
+    mean, _ = super_resolve(example_mdi_map(), estimate="mean", **options)
+    difference = np.median(held.samples.data, axis=0) - held.samples.data.mean(0)
+    np.testing.assert_allclose(median.data - mean.data, difference, atol=1e-3)
