@@ -19,6 +19,7 @@ from sunpy_superres.cli import (
     export,
     finetune,
     info,
+    keywords,
     movie,
     pack,
     pairs,
@@ -32,7 +33,8 @@ __all__ = ["build_parser", "main"]
 
 #: Modules of the commands, in the order of the help.
 _COMMANDS = (
-    run, batch, movie, info, download, publish, pack, train, export, evaluate, pairs, finetune,
+    run, batch, keywords, movie, info, download, publish, pack, train, export, evaluate, pairs,
+    finetune,
 )  # fmt: skip
 
 #: Exit codes beside 0 (success) and argparse's 2 (wrong use): a file or the command failed; and
