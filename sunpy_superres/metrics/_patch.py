@@ -85,20 +85,12 @@ class Patch:
         places = sphere_vectors(smap, *np.nonzero(self.mask)[::-1])
         places = places[:, np.isfinite(places).all(0)]
         middle = to_heliographic(places.mean(1), smap)
-        wcs = _cea(*(angle.to_value(u.deg) for angle in middle), self.pixel)
+        wcs = _cea(*(angle.to_value(u.deg) for angle in middle), pixel_of_plane(self.grid))
         angles = (angle.to_value(u.deg) for angle in to_heliographic(places, smap))
         corners = np.array(wcs.wcs_world2pix(*angles, 0))
         low, high = np.floor(corners.min(1)) - 1, np.ceil(corners.max(1)) + 2
         wcs.wcs.crpix -= low
         return wcs, tuple(int(n) for n in (high - low)[::-1])
-
-    @property
-    def pixel(self) -> float:
-        """Side of a pixel of the CEA grid, in degrees."""
-        smap = self.grid.map
-        if is_helioprojective(smap):
-            return SHARP_PIXEL * max(1, round(self.grid.scale / 0.5))
-        return float(np.mean([(abs(s) * u.pix).to_value(u.deg) for s in smap.scale]))
 
     @cached_property
     def _coordinates(self):
@@ -122,6 +114,13 @@ class Patch:
         return ndimage.map_coordinates(
             array, self._coordinates, order=3, mode="constant", output=np.float32
         )
+
+
+def pixel_of_plane(grid) -> float:
+    """Return the side of a pixel of the CEA grid on which a Map is measured, in degrees."""
+    if is_helioprojective(grid.map):
+        return SHARP_PIXEL * max(1, round(grid.scale / 0.5))
+    return float(np.mean([(abs(s) * u.pix).to_value(u.deg) for s in grid.map.scale]))
 
 
 def _cea(longitude, latitude, pixel):

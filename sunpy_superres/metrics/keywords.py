@@ -18,7 +18,7 @@ from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
-from sunpy_superres.metrics._patch import Patch
+from sunpy_superres.metrics._patch import Patch, pixel_of_plane
 from sunpy_superres.metrics._region import region_mask
 from sunpy_superres.metrics.error_bars import PERCENTILES, with_error
 from sunpy_superres.metrics.regions import ActiveRegions, label_regions
@@ -176,7 +176,9 @@ iterable of `~sunpy.map.GenericMap`, optional
 
     values = _measure(patches, field.grid.map)
     spread = None if samples is None else with_error(measure, samples)
-    return _table(patches, values, spread, _describe(field.grid.map, spread))
+    meta = _describe(field.grid.map, spread)
+    meta["grid_pixel_deg"] = pixel_of_plane(field.grid)
+    return _table(patches, values, spread, meta)
 
 
 def _find_patches(field, region):
@@ -261,7 +263,7 @@ def _sums_on_plane(patch, values, known, mask):
     smap = patch.grid.map
     values, known, mask = (patch.on_plane(array) for array in (values, known, mask))
     mask = mask & known
-    length = np.radians(patch.pixel) * smap.rsun_meters.to_value(u.cm)
+    length = np.radians(pixel_of_plane(patch.grid)) * smap.rsun_meters.to_value(u.cm)
     arcsec = np.degrees(np.arctan(length / smap.dsun.to_value(u.cm))) * 3600
     return {
         "R_VALUE": _schrijver_r(values, known if patch.box else mask, arcsec),
