@@ -44,6 +44,12 @@ def halves(shape=(200, 240), level=400.7):
     return data
 
 
+def gaussian():
+    """Weights of 41 pixels, 10 pixels full width at half maximum, that add up to 1."""
+    weights = 2.0 ** (-((np.arange(-20, 21) / 5) ** 2))
+    return weights / weights.sum()
+
+
 def measure(smap, **options):
     return metrics.region_keywords(smap, **{"region": "map"} | options)
 
@@ -57,11 +63,8 @@ def test_r_is_the_whole_gauss_of_every_fourth_pixel_near_the_line(patch):
     row = measure(patch(halves(shape)))[0]
     line = np.zeros((50, 60))
     line[:, 29:31] = 1
-    sigma = 10 / np.sqrt(8 * np.log(2))
-    kernel = np.exp(-(np.arange(-20, 21) ** 2) / (2 * sigma**2))
-    kernel /= kernel.sum()
     for axis in (0, 1):
-        line = np.apply_along_axis(np.convolve, axis, line, kernel, "same")
+        line = np.apply_along_axis(np.convolve, axis, line, gaussian(), "same")
     assert row["R_VALUE"] == pytest.approx(np.log10(400 * line.sum()), abs=1e-6)
 
 
@@ -75,7 +78,7 @@ def test_r_takes_pixels_and_does_not_average(patch):
 
 @pytest.mark.parametrize(("level", "line"), [(149.0, False), (151.0, True)])
 def test_r_needs_150_gauss(patch, level, line):
-    assert (measure(patch(halves(level=level)))["R_VALUE"][0] > 0) is line
+    assert bool(measure(patch(halves(level=level)))["R_VALUE"][0] > 0) == line
 
 
 def test_r_leaves_out_missing_pixels(patch):
@@ -83,7 +86,10 @@ def test_r_leaves_out_missing_pixels(patch):
     whole = measure(patch(data))["R_VALUE"][0]
     data[:100] = np.nan
     half = measure(patch(data))["R_VALUE"][0]
-    assert 10 ** (half - whole) == pytest.approx(0.5, abs=0.02)
+    # By hand: 25 rows of marks and one of their widening, against 50, each smeared and cut.
+    rows = np.convolve(np.ones(26), gaussian(), "full")[20 : 20 + 26][1:].sum()
+    all_rows = np.convolve(np.ones(50), gaussian(), "full")[20 : 20 + 50].sum()
+    assert 10 ** (half - whole) == pytest.approx(rows / all_rows, rel=1e-4)
 
 
 def test_r_on_mdi_pixels_takes_each(patch):
@@ -99,7 +105,7 @@ def test_r_on_mdi_pixels_takes_each(patch):
 def test_sums_of_a_patch(patch):
     data = halves()
     data[0, 0] = np.nan
-    row = measure(patch(data))[0]
+    row = measure(patch(data, crval1=100.0, crval2=0.0))[0]  # both halves equally foreshortened
     assert row["CMASKL"] == data.size - 1
     assert row["USFLUXL"].to_value(u.Mx) == pytest.approx(400.7 * (data.size - 1) * PIXEL, rel=1e-5)
     assert row["MNET"].value / row["MTOT"].value == pytest.approx(-1 / data.size, abs=1e-3)
@@ -176,7 +182,7 @@ def test_mask_corners_and_labels_are_the_same(patch):
     assert by_mask["CMASKL"][0] == 60 * 170
     assert len(by_labels) == 2
     # A box in longitude and latitude is not quite one of pixels.
-    assert by_corners["CMASKL"][0] == pytest.approx(60 * 170, rel=0.02)
+    assert by_corners["CMASKL"][0] == pytest.approx(60 * 170, rel=0.03)
     for name in ("R_VALUE", "USFLUXL", "AREA", "LON_MAX"):
         assert by_labels[name][0] == by_mask[name][0]
 
@@ -254,7 +260,7 @@ def test_a_region_is_the_same_in_the_image_plane_and_on_the_equal_area_grid(sphe
     assert len(image) == len(plane) == 1
     for name, error in (("USFLUXL", 0.005), ("MEANGBL", 0.01), ("CMASKL", 0.01), ("AREA", 0.01),
                         ("AREA_ACR", 0.01), ("SIZE", 0.01), ("NPIX", 0.01)):  # fmt: skip
-        assert image[name][0] / plane[name][0] == pytest.approx(1, abs=error), name
+        assert float(image[name][0] / plane[name][0]) == pytest.approx(1, abs=error), name
     assert image["R_VALUE"][0] == pytest.approx(plane["R_VALUE"][0], abs=0.01)
     for name in ("LAT_FWT", "LON_FWT", "LATFWTPO", "LONFWTNE"):
         assert image[name][0].value == pytest.approx(plane[name][0].value, abs=0.02), name
@@ -262,7 +268,7 @@ def test_a_region_is_the_same_in_the_image_plane_and_on_the_equal_area_grid(sphe
     assert plane["LON_FWT"][0].value == pytest.approx(-12, abs=0.05)
     # The flux is that of the sphere, however it is measured.
     flux = metrics.unsigned_flux(smap, region=metrics.active_regions(smap).mask)
-    assert plane["USFLUXL"][0] / flux == pytest.approx(1, abs=1e-3)
+    assert float(plane["USFLUXL"][0] / flux) == pytest.approx(1, abs=1e-3)
 
 
 # Errors
@@ -384,8 +390,8 @@ def test_size_of_a_pixel_is_that_of_the_cards(real_data):
 
 
 def test_stonyhurst_longitudes_are_sunpys(sphere_field):
-    shape = (300, 320)
-    smap = sphere_field(helioprojective(shape, hglt_obs=5.0, center=(-180.0, 60.0)), shape)
+    shape = (480, 520)
+    smap = sphere_field(helioprojective(shape, hglt_obs=5.0), shape)
     row = metrics.region_keywords(smap)[0]
     rows, columns = np.nonzero(smap.data > 1400)
     where = smap.wcs.pixel_to_world(columns.mean(), rows.mean())
