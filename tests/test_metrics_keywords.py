@@ -258,7 +258,7 @@ def test_a_region_is_the_same_in_the_image_plane_and_on_the_equal_area_grid(sphe
     smap = sphere_field(helioprojective((400, 500)) | header, (400, 500))
     plane = metrics.region_keywords(smap)
     assert len(image) == len(plane) == 1
-    for name, error in (("USFLUXL", 0.005), ("MEANGBL", 0.01), ("CMASKL", 0.01), ("AREA", 0.01),
+    for name, error in (("USFLUXL", 0.005), ("MEANGBL", 0.015), ("CMASKL", 0.01), ("AREA", 0.01),
                         ("AREA_ACR", 0.01), ("SIZE", 0.01), ("NPIX", 0.01)):  # fmt: skip
         assert float(image[name][0] / plane[name][0]) == pytest.approx(1, abs=error), name
     assert image["R_VALUE"][0] == pytest.approx(plane["R_VALUE"][0], abs=0.01)
