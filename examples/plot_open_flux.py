@@ -59,12 +59,12 @@ def true_radial_field(longitude, latitude):
 
 ###############################################################################
 # Eight disks, 45 degrees of rotation apart, each seen from the Earth by an instrument like HMI. A
-# true disk has 4096 x 4096 pixels; to be quick, these disks are those of a Sun 24 times as far
-# away, 160 pixels across. What is measured of them is the line-of-sight part of the radial field.
+# true disk has 4096 x 4096 pixels; to be quick, these disks are those of a Sun 9 times as far
+# away, 430 pixels across. What is measured of them is the line-of-sight part of the radial field.
 # `~sunpy_superres.simulate_mdi` makes MDI's frames of them.
 
-DISTANCE = 24 * u.au
-SIDE = 176
+DISTANCE = 9 * u.au
+SIDE = 440
 
 
 def observe(central_longitude):
@@ -91,7 +91,7 @@ for number, disk in enumerate(disks):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the unusual distance
         *_, samples = super_resolve(
-            simulate_mdi(disk, seed=number), n_samples=6, seed=number, noise="array",
+            simulate_mdi(disk, seed=number), n_samples=4, seed=number, noise="array",
             progress=False, return_samples=True,
         )  # fmt: skip
     ensembles.append(samples)
@@ -168,7 +168,7 @@ def make_synoptic_map(fields):
 
 def members():
     """One synoptic map for each member of the ensembles, one after the other."""
-    for number in range(6):
+    for number in range(4):
         yield make_synoptic_map([samples.data[number] for samples in ensembles])
 
 

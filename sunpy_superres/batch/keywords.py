@@ -202,6 +202,9 @@ def write_table(table, path):
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise ValueError(f"{path} must end in {', '.join(_FORMATS)}; rename it.")
+    table = table.copy()
+    for name in table.colnames:
+        table[name].info.format = None  # all digits
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metadata that FITS cannot hold
         write_atomically(
