@@ -22,6 +22,7 @@ from scipy import ndimage
 from sunpy.coordinates import HeliographicCarrington
 
 from sunpy_superres import metrics, simulate_mdi, super_resolve
+from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.maps.geometry import (
     find_pixels,
     from_heliographic,
@@ -86,12 +87,13 @@ def observe(central_longitude):
 
 longitudes = np.arange(0, 360, 45)
 disks = [observe(longitude) for longitude in longitudes]
-ensembles = []
+frames, ensembles = [], []
 for number, disk in enumerate(disks):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the unusual distance
+        frames.append(simulate_mdi(disk, seed=number))
         *_, samples = super_resolve(
-            simulate_mdi(disk, seed=number), n_samples=4, seed=number, noise="array",
+            frames[-1], n_samples=4, seed=number, noise="array",
             progress=False, return_samples=True,
         )  # fmt: skip
     ensembles.append(samples)
@@ -215,11 +217,15 @@ if importlib.util.find_spec("sunkit_magex") is None:
     )
 else:
     found = metrics.with_error(open_flux, members())
+    # MDI's own field on HMI's scale, each pixel repeated.
+    mdi = [np.kron(frame.data / MDI.gain, np.ones((FACTOR, FACTOR))) for frame in frames]
+    plain = open_flux(make_synoptic_map(mdi))
     hmi = open_flux(make_synoptic_map([disk.data for disk in disks]))
     exact = average(true_radial_field(longitude, latitude))
     truth = open_flux(sunpy.map.Map(exact - exact.mean(), make_header()))
     unit = 1e22 * u.Mx
     print(f"super-resolved      {found.value / unit:.3f} +- {found.error / unit:.3f} 1e22 Mx")
+    print(f"from MDI / {MDI.gain}      {plain / unit:.3f}")
     print(f"from HMI's disks    {hmi / unit:.3f}")
     print(f"from the true field {truth / unit:.3f}")
 
