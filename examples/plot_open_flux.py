@@ -230,10 +230,14 @@ else:
     print(f"from the true field {truth / unit:.3f}")
 
 ###############################################################################
-# The error holds what MDI did not resolve, and nothing else. It is small, because an open flux
-# is made of the largest scales, which MDI sees well. What is not in it is larger: the poles, which
-# were filled; the difference between HMI's disks and the true field is a measure of that. And of
-# real frames, the ratio between the instruments is uncertain by 5 percent, and so is the open flux.
+# The error bar holds the scatter of what MDI did not resolve, and nothing else, and here it does not
+# reach HMI's value: the super-resolved disks give a quarter less. An open flux is made of the
+# largest scales, above all of the dipole, whose 6 G are below MDI's noise of 12 G in a pixel; that
+# field comes out too weak, likely because the model takes it for noise, and all members agree on
+# it. The line of MDI's own field, in which nothing is drawn, is the one to compare with. So for the
+# largest scales use MDI's frames, divided by the ratio of the instruments, and use the members
+# for what the small scales add. Of real frames, that ratio is uncertain by 5 percent, and so is
+# the flux; and the poles, which were filled, are in no error bar.
 
 if importlib.util.find_spec("sunkit_magex") is not None:
     surface = [extrapolate(synoptic).data for synoptic in members()]
