@@ -230,8 +230,8 @@ else:
     print(f"from the true field {truth / unit:.3f}")
 
 ###############################################################################
-# The error bar holds the scatter of what MDI did not resolve, and nothing else, and here it does not
-# reach HMI's value: the super-resolved disks give a quarter less. An open flux is made of the
+# The error bar holds the scatter of what MDI did not resolve, and nothing else, and here it does
+# not reach HMI's value: the super-resolved disks give a quarter less. An open flux is made of the
 # largest scales, above all of the dipole, whose 6 G are below MDI's noise of 12 G in a pixel; that
 # field comes out too weak, likely because the model takes it for noise, and all members agree on
 # it. The line of MDI's own field, in which nothing is drawn, is the one to compare with. So for the
