@@ -16,6 +16,7 @@ from sunpy_superres.maps.geometry import (
     sphere_vectors,
     to_heliographic,
 )
+from sunpy_superres.maps.units import LARGEST_FIELD
 from sunpy_superres.metrics._fields import Field, bounding_box
 from sunpy_superres.metrics.regions import label_regions
 
@@ -59,10 +60,13 @@ class Patch:
         self.box = box
         self._others = None if others is None else others[self._slices]
 
-    def cut(self, values, known):
-        """Cut values and known pixels of the Map to the patch; unknown values become 0."""
-        known = known[self._slices]
-        return np.where(known, values[self._slices], np.float32(0)), known
+    def cut(self, smap, values):
+        """Cut a Map's values in Gauss to the patch; unknown ones become 0.  Say which are known."""
+        values = values[self._slices]
+        known = np.abs(values) < LARGEST_FIELD  # False for NaN
+        if smap.mask is not None:
+            known &= ~np.asarray(smap.mask, bool)[self._slices]
+        return np.where(known, values, np.float32(0)), known
 
     def outline(self, values, known):
         """Find the region in a field: the mask, or what of the field's own regions touches it."""

@@ -12,7 +12,7 @@ from astropy.stats import gaussian_fwhm_to_sigma
 from astropy.table import QTable
 from scipy import ndimage
 
-from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.fields import to_gauss
 from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors, to_heliographic
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
@@ -147,7 +147,8 @@ iterable of `~sunpy.map.GenericMap`, optional
     -----
     Without a bitmap, the active pixels are those above 200 G with at least three such neighbours;
     JSOC finds them with a segmentation of its own.  SIZE and AREA are in JSOC's units: millionths
-    of the disk and of a hemisphere.
+    of the disk and of a hemisphere.  Counts and sums over pixels of the image plane depend on the
+    size of the Map's pixels.
 
     References
     ----------
@@ -238,8 +239,7 @@ def _patch_of_bitmap(grid, bitmap, level):
 def _measure(patches, smap):
     """Measure all keywords of all patches, ``(patches, keywords)``."""
     values = to_gauss(smap)
-    known = known_pixels(smap, values)
-    rows = [_measure_patch(patch, *patch.cut(values, known)) for patch in patches]
+    rows = [_measure_patch(patch, *patch.cut(smap, values)) for patch in patches]
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
 
 
