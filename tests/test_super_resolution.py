@@ -438,4 +438,4 @@ def test_the_members_change_nothing_whether_they_are_held_or_not(tiny_model, mon
     median, _ = super_resolve(example_mdi_map(), estimate="median", **options)
     mean, _ = super_resolve(example_mdi_map(), estimate="mean", **options)
     difference = np.median(held.samples.data, axis=0) - held.samples.data.mean(0)
-    np.testing.assert_allclose(median.data - mean.data, difference, atol=1e-3)
+    np.testing.assert_allclose(median.data - mean.data, difference, atol=0.05)

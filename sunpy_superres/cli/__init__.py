@@ -20,6 +20,7 @@ from sunpy_superres.cli import (
     export,
     finetune,
     info,
+    keywords,
     movie,
     pack,
     pairs,
@@ -33,7 +34,8 @@ __all__ = ["build_parser", "main"]
 
 #: Modules of the commands, in the order of the help.
 _COMMANDS = (
-    run, batch, movie, info, compare, download, publish, pack, train, export, evaluate, pairs,
+    run, batch, keywords, movie, info, compare, download, publish, pack, train, export, evaluate,
+    pairs,
     finetune,
 )  # fmt: skip
 

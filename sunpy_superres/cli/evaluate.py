@@ -37,6 +37,11 @@ def add_parser(commands):
         choices=("test", "validation", "pairs", "example"),
         help="split of the data that is used; 'test' by default",
     )
+    parser.add_argument(
+        "--keywords",
+        action="store_true",
+        help="compare the keywords of SHARP and SMARP with HMI's own, not pixels (one model)",
+    )
     add_ensemble_options(parser)
     parser.add_argument(
         "--noise", type=float, default=12.0, metavar="G", help="noise of simulated frames in G (12)"
@@ -59,8 +64,12 @@ def add_parser(commands):
 
 def evaluate(options) -> int:
     """Measure models and print a table of scores."""
+    if options.keywords and len(options.models) > 1:
+        options.error("--keywords takes one model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if options.keywords:
+            return _evaluate_keywords(options)
         return _compare(options) if len(options.models) > 1 else _evaluate_one(options)
 
 
@@ -95,6 +104,19 @@ def _evaluate_one(options):
         for label, value in entry.table().items():
             text = value if isinstance(value, int) else f"{value:.4f}"
             print(f"{label:44} {text}")
+    return 0
+
+
+def _evaluate_keywords(options):
+    from sunpy_superres.evaluation.evaluate import evaluate as evaluate_model
+    from sunpy_superres.evaluation.keywords import KeywordScores
+
+    scores = KeywordScores()
+    evaluate_model(options.data, model=options.models[0], look=scores, **_common_arguments(options))
+    if options.output:
+        scores.write(options.output, options.split)
+    else:
+        print("\n".join(scores.table().pformat(max_lines=-1, max_width=-1)))
     return 0
 
 

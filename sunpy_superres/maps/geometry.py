@@ -7,6 +7,8 @@ import numpy as np
 
 __all__ = [
     "emission_cosine",
+    "find_pixels",
+    "from_heliographic",
     "has_solar_axes",
     "heliocentric_mu",
     "is_helioprojective",
@@ -112,11 +114,63 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
             angle = emission - np.arcsin(relative / distance)
             ratio = np.where(relative > 0, np.sin(angle) / np.hypot(west, north), 0.0)
         return np.stack([west * ratio, north * ratio, np.cos(angle)])
-    longitude, latitude, tilt = _heliographic_angles(smap, longitude, latitude)
+    longitude, latitude, _ = _heliographic_angles(smap, longitude, latitude)
+    return from_heliographic(longitude * u.rad, latitude * u.rad, smap)
+
+
+def from_heliographic(longitude, latitude, smap) -> np.ndarray:
+    """
+    Find points of the photosphere as unit vectors; `to_heliographic` does the opposite.
+
+    Parameters
+    ----------
+    longitude, latitude : `~astropy.units.Quantity`
+        Longitude from the central meridian, and latitude, of any common shape.
+    smap : `~sunpy.map.GenericMap`
+        The Map that gives the observer.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(3, ...)``, as `sphere_vectors` returns them; NaN where the observer does not see
+        the point.
+    """
+    longitude, latitude = longitude.to_value(u.rad), latitude.to_value(u.rad)
+    tilt = smap.heliographic_latitude.to_value(u.rad)
     north = np.sin(latitude) * np.cos(tilt) - np.cos(latitude) * np.cos(longitude) * np.sin(tilt)
     toward = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(longitude) * np.cos(tilt)
     vectors = np.stack([np.cos(latitude) * np.sin(longitude), north, toward])
-    return np.where(toward * distance >= 1, vectors, np.nan)
+    return np.where(toward * _distance(smap) >= 1, vectors, np.nan)
+
+
+def find_pixels(smap, vectors):
+    """
+    Find the pixels of a helioprojective Map that see points of the photosphere.
+
+    It does the opposite of `sphere_vectors`.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        Helioprojective.
+    vectors : numpy.ndarray
+        Unit vectors, shape ``(3, ...)``, as `sphere_vectors` returns them.
+
+    Returns
+    -------
+    x, y : numpy.ndarray
+        Pixel coordinates from 0; NaN where the vectors are NaN.
+    """
+    west, north, toward = vectors
+    aside, ahead = np.hypot(west, north), _distance(smap) - toward
+    # The limb lies where RSUN_OBS has it, so the sine of the angle at the observer is scaled.
+    sine = aside / np.hypot(aside, ahead) / _limb_scale(smap)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(aside > 0, sine / aside, 0.0)
+    latitude = np.arcsin(north * ratio)
+    longitude = np.arctan2(west * ratio, np.sqrt(1 - sine**2))
+    units = [u.rad.to(u.Unit(unit)) for unit in smap.wcs.wcs.cunit]
+    return smap.wcs.world_to_pixel_values(longitude * units[0], latitude * units[1])
 
 
 def measure_foreshortening(smap, x, y) -> np.ndarray:

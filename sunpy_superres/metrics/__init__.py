@@ -7,8 +7,10 @@ off the disk in either do not count.
 """
 
 from sunpy_superres.metrics.comparison import compare
+from sunpy_superres.metrics.error_bars import Measurement, with_error
 from sunpy_superres.metrics.image import correlation, gradient_ratio, mae, psnr, rmse, ssim
 from sunpy_superres.metrics.inversion_line import PolarityInversionLine, polarity_inversion_line
+from sunpy_superres.metrics.keywords import region_keywords
 from sunpy_superres.metrics.perceptual import fid, frechet_distance, lpips
 from sunpy_superres.metrics.physics import (
     flux_centre_shift,
@@ -46,6 +48,7 @@ from sunpy_superres.metrics.spectrum import (
 __all__ = [
     "ActiveRegions",
     "Bipole",
+    "Measurement",
     "PolarityInversionLine",
     "Spectrum",
     "active_regions",
@@ -72,6 +75,7 @@ __all__ = [
     "power_spectrum",
     "psnr",
     "rank_histogram",
+    "region_keywords",
     "reliability",
     "resolved_scale",
     "rmse",
@@ -81,4 +85,5 @@ __all__ = [
     "ssim",
     "unsigned_flux",
     "wasserstein_distance",
+    "with_error",
 ]

@@ -68,14 +68,7 @@ _NO_ENSEMBLE = (
 
 def _members_of_cube(cube):
     members = np.asarray(cube.data)
-    if members.ndim != 3 or len(members) < 2:
-        raise ValueError(
-            f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not {members.shape}."
-        )
-    if not cube.meta or "ctype1" not in {str(key).lower() for key in cube.meta}:
-        raise ValueError(
-            "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
-        )
+    _check_cube(cube, members.shape)
     if cube.unit is not None and cube.unit != u.G:
         members = members * cube.unit.to(u.G)
     grid = sunpy.map.Map(members[0], dict(cube.meta, bunit="Gauss"))
@@ -83,6 +76,80 @@ def _members_of_cube(cube):
     if cube.mask is not None:
         known &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
     return members, known, grid
+
+
+def each_member(samples):
+    """
+    Give the members of an ensemble as Maps, one after the other.
+
+    No more than one of them is made at a time, so that the memory does not grow with the members.
+
+    Parameters
+    ----------
+    samples : `~ndcube.NDCube`, a result with ``samples``, or iterable of Maps
+        See `~sunpy_superres.metrics.with_error`.
+
+    Yields
+    ------
+    `~sunpy.map.GenericMap`
+
+    Raises
+    ------
+    TypeError
+        If ``samples`` is no ensemble.
+    ValueError
+        If it has fewer than two members, or they have different grids, or a cube lacks the header
+        of its Map.
+    """
+    if hasattr(samples, "uncertainty") and hasattr(samples, "_fields"):
+        if not hasattr(samples, "samples"):
+            raise TypeError(
+                "The result holds no ensemble; ask for it by super_resolve(..., "
+                "return_samples=True)."
+            )
+        samples = samples.samples
+    if isinstance(samples, ndcube.NDCube):
+        yield from _slices_of_cube(samples)
+        return
+    if isinstance(samples, sunpy.map.GenericMap | str | np.ndarray) or not isinstance(
+        samples, Iterable
+    ):
+        raise TypeError(_NO_ENSEMBLE.format(type(samples).__name__))
+    first, number = None, 0
+    for member in samples:
+        if not isinstance(member, sunpy.map.GenericMap):
+            raise TypeError(_NO_ENSEMBLE.format(f"a sequence with {type(member).__name__}"))
+        if first is None:
+            first = member
+        elif not same_grid(first, member):
+            raise ValueError("The members of an ensemble must have the same grid; reproject them.")
+        number += 1
+        yield member
+    if number < 2:
+        raise ValueError(f"An ensemble needs at least two Maps, not {number}.")
+
+
+def _slices_of_cube(cube):
+    shape = np.shape(cube.data)
+    _check_cube(cube, shape)
+    factor = 1.0 if cube.unit is None else cube.unit.to(u.G)
+    meta = dict(cube.meta, bunit="Gauss")
+    masks = None if cube.mask is None else np.broadcast_to(np.asarray(cube.mask, bool), shape)
+    for number in range(shape[0]):
+        data = np.asarray(cube.data[number])
+        mask = None if masks is None else masks[number]
+        yield sunpy.map.Map(data if factor == 1.0 else data * factor, meta, mask=mask)
+
+
+def _check_cube(cube, shape):
+    if len(shape) != 3 or shape[0] < 2:
+        raise ValueError(
+            f"An ensemble needs the shape (n, ny, nx) with n of at least 2, not {shape}."
+        )
+    if not cube.meta or "ctype1" not in {str(key).lower() for key in cube.meta}:
+        raise ValueError(
+            "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
+        )
 
 
 def pair_members(samples, reference, region):

@@ -1,0 +1,212 @@
+"""Keywords of many files, in one table."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sunpy.map
+from astropy.table import Column, vstack
+from tqdm.auto import tqdm
+
+from sunpy_superres.batch.frames import choose_seed
+from sunpy_superres.batch.results import name_outputs, remove_suffixes
+from sunpy_superres.batch.scheduling import TILE_SIZE
+from sunpy_superres.batch.sources import find_files
+from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.files import write_atomically
+from sunpy_superres.maps.geometry import is_helioprojective
+from sunpy_superres.maps.reading import read_map
+from sunpy_superres.metrics import region_keywords
+from sunpy_superres.models.loading import load_model
+from sunpy_superres.super_resolution import super_resolve
+
+__all__ = ["find_measurable", "measure_keywords", "write_table"]
+
+#: Formats of astropy by the suffix of the table's file.
+_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+#: Card that only a result of this package has.
+_RESULT = "srsha256"
+
+
+def find_measurable(inputs) -> list[str]:
+    """
+    Find the files that paths, patterns and folders name: magnetograms, and results of a batch.
+
+    Parameters
+    ----------
+    inputs : str, path-like, or iterable of these
+        Of a folder, the fields of its results count too, their uncertainties and bitmaps do not.
+
+    Returns
+    -------
+    list of str
+        Each once, in order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern or a folder gives no file.
+    """
+    inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    found = []
+    for entry in map(str, inputs):
+        path = Path(entry)
+        if not path.is_dir():
+            found += find_files(entry)
+            continue
+        ending = name_outputs(path, "")["hmi_like"].name
+        results = sorted(str(p) for p in path.rglob(f"*{ending}") if ".part-" not in str(p))
+        try:
+            found += find_files(entry)
+        except FileNotFoundError:
+            if not results:
+                raise
+        found += results
+    return [name for name in dict.fromkeys(found) if not _is_bitmap(name)]
+
+
+def _is_bitmap(path):
+    return remove_suffixes(path).endswith(".bitmap")
+
+
+def measure_keywords(inputs, *, n_samples=None, region=None, seed=0, progress=True, **options):
+    """
+    Measure the keywords of many files.
+
+    Parameters
+    ----------
+    inputs : str, path-like, or iterable of these
+        Magnetograms of MDI or HMI, and results of this package; files, patterns and folders as
+        in `find_measurable`.
+    n_samples : int, optional
+        Super-resolve each file, which must be of MDI, with this many members; the table then has
+        the keywords of the first member, with error bars.  By default the files are measured as
+        they are.
+    region : optional
+        As in `~sunpy_superres.metrics.region_keywords`.  By default all of a SHARP or SMARP patch
+        on its heliographic grid, or its bitmap if that lies beside it (``magnetogram`` replaced by
+        ``bitmap`` in the name); and of other files the active regions that are found.
+    seed : int
+        Seed of the whole run, as in `~sunpy_superres.batch.super_resolve_files`.
+    progress : bool
+        Show a progress bar.
+    **options
+        Other options of `~sunpy_superres.super_resolve`: ``model``, ``num_steps``, ``noise``,
+        ``lifetime``, ``device``, ``dtype``.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        A row for each region of each file: ``file``, ``date``, ``instrument``, then the columns
+        of `~sunpy_superres.metrics.region_keywords`.
+    failures : dict of str to str
+        Reasons by file; the other files are measured all the same.
+    notes : dict of str to list of str
+        Warnings by file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern or a folder gives no file.
+    ValueError
+        If no file could be measured.
+    """
+    paths = find_measurable(inputs)
+    if n_samples is not None:
+        options["model"] = load_model(options.get("model", "default"), progress=progress)
+    tables, failures, notes = [], {}, {}
+    for path in tqdm(paths, desc="keywords", unit="file", disable=not progress):
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("always", SuperResWarning)
+                tables.append(_measure_file(path, n_samples, region, seed, options))
+            if caught:
+                notes[path] = list(dict.fromkeys(str(w.message) for w in caught))
+        except Exception as error:  # the other files are measured all the same
+            failures[path] = f"{type(error).__name__}: {error}"
+    if not tables:
+        first = next(iter(failures.items()))
+        raise ValueError(f"No file could be measured; the first, {first[0]}: {first[1]}")
+    return _join(tables), failures, notes
+
+
+def _measure_file(path, n_samples, region, seed, options):
+    smap = read_map(path)
+    region = _choose_region(path, smap) if region is None else region
+    samples = None
+    if n_samples is not None:
+        if _RESULT in smap.meta:
+            raise ValueError(
+                f"{path} is a result, and its members are not on disk; give the MDI file, or leave "
+                "out the samples."
+            )
+        result = super_resolve(
+            smap,
+            n_samples=n_samples,
+            seed=choose_seed(smap, seed, options.get("noise", "sun")),
+            tile_size=TILE_SIZE,
+            progress=False,
+            return_samples=True,
+            **options,
+        )
+        smap, samples = result.hmi_like, result.samples
+    table = region_keywords(smap, samples=samples, region=region)
+    source = "MDI, super-resolved" if _RESULT in smap.meta else smap.instrument
+    columns = (("file", str(path)), ("date", table.meta["date"]), ("instrument", source))
+    for place, (name, text) in enumerate(columns):
+        table.add_column(Column(np.full(len(table), text), name=name), index=place)
+    return table
+
+
+def _choose_region(path, smap):
+    """Return all of a patch, or its bitmap; None for the regions that are found."""
+    if is_helioprojective(smap) or not {"harpnum", "tarpnum"} & set(smap.meta):
+        return None
+    path = Path(path)
+    bitmap = path.with_name(path.name.replace("magnetogram", "bitmap"))
+    if bitmap != path and bitmap.is_file():
+        return sunpy.map.Map(bitmap)
+    return "map"
+
+
+def _join(tables):
+    """Put tables below one another; of the metadata, keep what is the same for all."""
+    meta = dict(tables[0].meta)
+    for table in tables[1:]:
+        meta = {name: value for name, value in meta.items() if table.meta.get(name) == value}
+    joined = vstack(tables, metadata_conflicts="silent")
+    joined.meta = {name: value for name, value in meta.items() if name != "date"}
+    return joined
+
+
+def write_table(table, path):
+    """
+    Write a table as ECSV, CSV or FITS, which its suffix says; no reader ever finds half of it.
+
+    Only ECSV and FITS keep the units, and only ECSV all metadata.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+    path : path-like
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise ValueError(f"{path} must end in {', '.join(_FORMATS)}; rename it.")
+    table = table.copy()
+    for name in table.colnames:
+        table[name].info.format = None  # all digits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata that FITS cannot hold
+        write_atomically(
+            path, lambda name: table.write(name, format=_FORMATS[suffix], overwrite=True)
+        )

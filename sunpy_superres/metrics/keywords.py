@@ -1,0 +1,443 @@
+"""Line-of-sight keywords of SHARP and SMARP, with error bars."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.stats import gaussian_fwhm_to_sigma
+from astropy.table import QTable
+from scipy import ndimage
+
+from sunpy_superres.maps.fields import to_gauss
+from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors, to_heliographic
+from sunpy_superres.maps.metadata import observation_time
+from sunpy_superres.maps.regridding import same_grid
+from sunpy_superres.metrics._docstrings import fill_docstring
+from sunpy_superres.metrics._fields import Field
+from sunpy_superres.metrics._patch import Patch, pixel_of_plane
+from sunpy_superres.metrics._region import region_mask
+from sunpy_superres.metrics.error_bars import PERCENTILES, with_error
+from sunpy_superres.metrics.regions import ActiveRegions, label_regions
+from sunpy_superres.version import __version__
+
+__all__ = ["region_keywords"]
+
+
+class _Keyword(NamedTuple):
+    """JSOC's name of a keyword, and the unit and the description of its column."""
+
+    name: str
+    unit: u.UnitBase
+    description: str
+
+
+#: The keywords, in the order of the columns.
+_KEYWORDS = (
+    _Keyword("R_VALUE", u.one, "log10 of R: |B| in G times pixels of 2 arcsec, near strong-field "
+            "inversion lines; 0 where R is below 1 (Schrijver 2007, as JSOC computes it)"),
+    _Keyword("USFLUXL", u.Mx, "Unsigned line-of-sight flux on the equal-area grid"),
+    _Keyword("MEANGBL", u.G / u.pix, "Mean gradient of the line-of-sight field, in G per pixel of "
+            "the equal-area grid (JSOC's comment says G/Mm)"),
+    _Keyword("CMASKL", u.one, "Pixels of the equal-area grid that count for USFLUXL"),
+    _Keyword("NPIX", u.one, "Pixels of the region in the image plane"),
+    _Keyword("SIZE", u.one, "Projected area of the region, millionths of the solar disk"),
+    _Keyword("AREA", u.one, "Area of the region on the sphere, millionths of a hemisphere"),
+    _Keyword("NACR", u.one, "Active pixels of the region in the image plane"),
+    _Keyword("SIZE_ACR", u.one, "Projected area of the active pixels, millionths of the disk"),
+    _Keyword("AREA_ACR", u.one, "Area of the active pixels on the sphere, millionths of a "
+            "hemisphere"),
+    _Keyword("MTOT", u.G * u.pix, "Sum of |B| over the region's pixels in the image plane (JSOC's "
+            "comment says weber)"),
+    _Keyword("MNET", u.G * u.pix, "Sum of B over the region's pixels in the image plane"),
+    _Keyword("MPOS_TOT", u.G * u.pix, "Sum of B over the positive pixels"),
+    _Keyword("MNEG_TOT", u.G * u.pix, "Sum of |B| over the negative pixels"),
+    _Keyword("MMEAN", u.G, "Mean of B in the region"),
+    _Keyword("MSTDEV", u.G, "Standard deviation of B in the region"),
+    _Keyword("MSKEW", u.one, "Skewness of B in the region"),
+    _Keyword("MKURT", u.one, "Kurtosis of B in the region, less 3"),
+    _Keyword("LAT_MIN", u.deg, "Smallest latitude of a pixel"),
+    _Keyword("LON_MIN", u.deg, "Smallest longitude of a pixel from the central meridian"),
+    _Keyword("LAT_MAX", u.deg, "Largest latitude of a pixel"),
+    _Keyword("LON_MAX", u.deg, "Largest longitude of a pixel from the central meridian"),
+    _Keyword("LAT_FWT", u.deg, "Latitude of the centre of unsigned flux of the active pixels"),
+    _Keyword("LON_FWT", u.deg, "Longitude of that centre from the central meridian"),
+    _Keyword("LATFWTPO", u.deg, "Latitude of the centre of positive flux of the active pixels"),
+    _Keyword("LONFWTPO", u.deg, "Longitude of that centre from the central meridian"),
+    _Keyword("LATFWTNE", u.deg, "Latitude of the centre of negative flux of the active pixels"),
+    _Keyword("LONFWTNE", u.deg, "Longitude of that centre from the central meridian"),
+    _Keyword("LATDTMIN", u.deg, "Lower edge of the patch in this frame"),
+    _Keyword("LONDTMIN", u.deg, "Left edge of the patch, from the central meridian"),
+    _Keyword("LATDTMAX", u.deg, "Upper edge of the patch in this frame"),
+    _Keyword("LONDTMAX", u.deg, "Right edge of the patch, from the central meridian"),
+)  # fmt: skip
+#: |B| in Gauss above which a pixel is marked for R.
+_R_LEVEL = 150.0
+#: Arcsec between the pixels that count for R, the full width of its Gaussian in such pixels, and
+#: the pixels after which the Gaussian is cut off.
+_R_STEP, _R_WIDTH, _R_REACH = 2.0, 10.0, 20
+#: |B| in Gauss above which a pixel is active, unless a bitmap says which are.
+_ACTIVE = 200.0
+#: Distance from disk centre within which regions are looked for.
+_LIMIT = 70 * u.deg
+#: Smallest value of a bitmap that counts, of SHARP and of SMARP, and the bit of active pixels.
+_SHARP_LEVEL, _SMARP_LEVEL, _ACTIVE_BIT = 30, 36, 2
+_WHOLE = "map"
+
+
+@fill_docstring
+def region_keywords(smap, *, samples=None, region=None):
+    """
+    Measure the line-of-sight keywords of SHARP and SMARP, with error bars.
+
+    R_VALUE, USFLUXL, MEANGBL and CMASKL are computed as JSOC's pipeline computes them, on a
+    cylindrical equal-area (CEA) grid.  A Map on such a grid is taken as it is; the regions of a
+    helioprojective one are first brought to a grid like SHARP's, with pixels of 0.03 deg for HMI
+    and for results of this package and 0.12 deg for MDI, each centred on its region.  The other
+    keywords are sums over the image plane, or over the sphere.
+
+    The field is taken for what the Map says, Gauss along the line of sight: nothing is divided by
+    mu, as in JSOC's keywords.
+
+    Parameters
+    ----------
+    {field}
+    samples : `~ndcube.NDCube`, `~sunpy_superres.super_resolution.SuperResolutionSamples` or \
+iterable of `~sunpy.map.GenericMap`, optional
+        The ensemble on the Map's grid, whose members are measured one after the other.
+    region : optional
+        What is measured; a row for each region:
+
+        - by default, the active regions that `active_regions` finds within 70 deg of disk centre;
+          in each member a region has the outline that is found there, so that areas and positions
+          have errors too;
+        - a boolean mask of the Map's shape, or its lower left and upper right corner as two
+          `~astropy.coordinates.SkyCoord`;
+        - labels, an array of int of the Map's shape (0 outside), or `ActiveRegions`;
+        - the bitmap of a SHARP or SMARP as a Map, or a tuple of it and the smallest value that
+          counts (30 for SHARP and 36 for SMARP, as in JSOC's programs, if it is left out).  Its
+          bits say which pixels are active.  R counts all pixels of the patch, as JSOC's does;
+        - "map" for all of the Map, which R_VALUE of a SHARP or SMARP needs.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        A row for each region, the largest first where they were found here.  Column ``region`` is
+        its number, the others have JSOC's names: R_VALUE, USFLUXL, MEANGBL, CMASKL, NPIX, SIZE,
+        AREA, NACR, SIZE_ACR, AREA_ACR, MTOT, MNET, MPOS_TOT, MNEG_TOT, MMEAN, MSTDEV, MSKEW,
+        MKURT, LAT_MIN, LON_MIN, LAT_MAX, LON_MAX, LAT_FWT, LON_FWT, LATFWTPO, LONFWTPO, LATFWTNE,
+        LONFWTNE, LATDTMIN, LONDTMIN, LATDTMAX, LONDTMAX.  With ``samples`` each of these, such as
+        ``R_VALUE``, is followed by ``R_VALUE_err``, the standard deviation of the members, and
+        ``R_VALUE_p16`` and ``R_VALUE_p84``, their percentiles.  The value itself is that of
+        ``smap``.  The edges of a patch (LATDTMIN to LONDTMAX) have no error.  Columns have units
+        and descriptions; ``meta`` says what was measured and how.
+
+    Raises
+    ------
+    TypeError
+        If the Map is not a Map of a magnetic field, or the samples are not an ensemble.
+    ValueError
+        If a unit, the coordinates or the region is invalid, or the samples or the bitmap have
+        another grid than the Map.
+
+    Notes
+    -----
+    Without a bitmap, the active pixels are those above 200 G with at least three such neighbours;
+    JSOC finds them with a segmentation of its own.  SIZE and AREA are in JSOC's units: millionths
+    of the disk and of a hemisphere.  Counts and sums over pixels of the image plane depend on the
+    size of the Map's pixels.
+
+    References
+    ----------
+    Bobra et al. (2014), Solar Physics 289, 3549; Bobra et al. (2021), Astrophysical Journal
+    Supplement 256, 26; Schrijver (2007), Astrophysical Journal Letters 655, L117.
+
+    Examples
+    --------
+    >>> from sunpy_superres import metrics
+    >>> from sunpy_superres.data import example_hmi_map
+    >>> table = metrics.region_keywords(example_hmi_map())
+    >>> len(table), table["USFLUXL"].unit
+    (1, Unit("Mx"))
+    >>> print(f"{table['R_VALUE'][0]:.1f}, {table['LAT_FWT'][0]:.0f}")
+    4.1, 24 deg
+    """
+    field = Field(smap)
+    patches = _find_patches(field, region)
+
+    def measure(member):
+        if not same_grid(field.grid.map, member):
+            raise ValueError(
+                "The samples have another grid than the Map; give the Map of the same result."
+            )
+        return _measure(patches, member)
+
+    values = _measure(patches, field.grid.map)
+    spread = None if samples is None else with_error(measure, samples)
+    meta = _describe(field.grid.map, spread)
+    meta["grid_pixel_deg"] = pixel_of_plane(field.grid)
+    return _table(patches, values, spread, meta)
+
+
+def _find_patches(field, region):
+    """Make the list of patches that a region stands for."""
+    grid, shape = field.grid, field.grid.shape
+    if region is None:
+        labels = label_regions(field, max_angle=_LIMIT).labels
+        return [
+            Patch(grid, labels == n, others=(labels > 0) & (labels != n))
+            for n in range(1, labels.max() + 1)
+        ]
+    if isinstance(region, str):
+        if region != _WHOLE:
+            raise ValueError(f"A region must be '{_WHOLE}' if it is a string, not {region!r}.")
+        return [Patch(grid, np.isfinite(grid.mu), box=True)]
+    bitmap, level = region if _is_bitmap_and_level(region) else (region, None)
+    if isinstance(bitmap, sunpy.map.GenericMap):
+        return [_patch_of_bitmap(grid, bitmap, level)]
+    if isinstance(region, ActiveRegions):
+        region = region.labels
+    if isinstance(region, np.ndarray) and region.dtype.kind in "iu" and region.shape == shape:
+        numbers = np.unique(region[region > 0])
+        return [_patch_of_mask(grid, region == n) for n in numbers]
+    return [_patch_of_mask(grid, region_mask(grid.map, region))]
+
+
+def _is_bitmap_and_level(region):
+    return (
+        isinstance(region, tuple)
+        and len(region) == 2
+        and isinstance(region[0], sunpy.map.GenericMap)
+    )
+
+
+def _patch_of_mask(grid, mask):
+    mask = mask & np.isfinite(grid.mu)
+    if not mask.any():
+        raise ValueError("No pixel of the region is on the disk; check the region.")
+    return Patch(grid, mask)
+
+
+def _patch_of_bitmap(grid, bitmap, level):
+    if not same_grid(grid.map, bitmap):
+        raise ValueError(
+            "The bitmap has another grid than the Map; give the bitmap of the same patch and time."
+        )
+    if level is None:
+        smarp = "tarpnum" in bitmap.meta or "MDI" in str(bitmap.meta.get("instrume", "")).upper()
+        level = _SMARP_LEVEL if smarp else _SHARP_LEVEL
+    values = np.nan_to_num(np.asarray(bitmap.data, float)).astype(int)
+    mask = (values >= level) & np.isfinite(grid.mu)
+    if not mask.any():
+        raise ValueError(f"No pixel of the bitmap reaches {level}; give another threshold.")
+    return Patch(grid, mask, active=mask & (values & _ACTIVE_BIT > 0), box=True)
+
+
+def _measure(patches, smap):
+    """Measure all keywords of all patches, ``(patches, keywords)``."""
+    values = to_gauss(smap)
+    rows = [_measure_patch(patch, *patch.cut(smap, values)) for patch in patches]
+    return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
+
+
+def _measure_patch(patch, values, known):
+    seen = known & np.isfinite(patch.grid.mu)
+    mask = patch.outline(values, seen)
+    active = patch.active
+    if active is None:
+        active = np.abs(values) > _ACTIVE
+        # Itself and three neighbours of the nine pixels; single pixels are noise.
+        active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.4
+    active = active & mask
+    # JSOC's R counts what a patch holds beyond the limb.
+    rows = _sums_on_plane(patch, values, known if patch.box else seen, mask)
+    rows |= _sums_in_image(patch, values, mask, active)
+    return rows | _places(patch, values, mask, active)
+
+
+def _sums_on_plane(patch, values, known, mask):
+    """Measure what JSOC computes on the equal-area grid."""
+    smap = patch.grid.map
+    values, known, mask = (patch.on_plane(array) for array in (values, known, mask))
+    mask = mask & known
+    length = np.radians(pixel_of_plane(patch.grid)) * smap.rsun_meters.to_value(u.cm)
+    arcsec = np.degrees(np.arctan(length / smap.dsun.to_value(u.cm))) * 3600
+    return {
+        "R_VALUE": _schrijver_r(values, known if patch.box else mask, arcsec),
+        "USFLUXL": np.abs(values[mask]).sum(dtype=np.float64) * length**2,
+        "MEANGBL": _mean_gradient(values, known, mask),
+        "CMASKL": mask.sum(),
+    }
+
+
+def _schrijver_r(values, known, arcsec):
+    """
+    Compute the logarithm of Schrijver's R as JSOC does.
+
+    Every fourth pixel (for HMI) is taken, not the mean of 4 x 4, and of its ``|B|`` the whole
+    Gauss: JSOC's program takes the absolute value of an integer.
+    """
+    step = max(1, round(_R_STEP / arcsec))
+    rows, columns = (n // step * step for n in values.shape)
+    values, known = (array[:rows:step, :columns:step] for array in (values, known))
+    if not values.size:
+        return np.nan
+    close = [
+        ndimage.maximum_filter(known & (sign * values > _R_LEVEL), 3, mode="constant")
+        for sign in (1, -1)
+    ]
+    line = (close[0] & close[1]).astype(np.float64)
+    sigma = _R_WIDTH * gaussian_fwhm_to_sigma
+    weight = ndimage.gaussian_filter(line, sigma, mode="constant", truncate=_R_REACH / sigma)
+    total = (weight * np.floor(np.abs(values)))[known].sum()
+    return np.log10(total) if total >= 1 else 0.0
+
+
+def _mean_gradient(values, known, mask):
+    """Average the size of the gradient, by central differences, over the pixels of a mask."""
+    inside = np.zeros_like(mask)
+    centre = (slice(1, -1), slice(1, -1))
+    around = known[:-2, 1:-1] & known[2:, 1:-1] & known[1:-1, :-2] & known[1:-1, 2:]
+    inside[centre] = mask[centre] & around
+    if not inside.any():
+        return np.nan
+    along_x = values[1:-1, 2:] - values[1:-1, :-2]
+    along_y = values[2:, 1:-1] - values[:-2, 1:-1]
+    return np.hypot(along_x, along_y)[inside[centre]].mean(dtype=np.float64) / 2
+
+
+def _sums_in_image(patch, values, mask, active):
+    """Sum over pixels of the image plane, and over the sphere."""
+    grid, smap = patch.grid, patch.grid.map
+    disk = np.pi * (smap.rsun_obs.to_value(u.arcsec) / grid.scale) ** 2  # in pixels
+    hemisphere = 2 * np.pi * smap.rsun_meters.to_value(u.Mm) ** 2
+    if is_helioprojective(smap):
+        weight = np.ones(grid.shape, np.float32)
+    else:  # how many pixels of the image plane a pixel of the map covers
+        weight = grid.area * grid.emission_cosine * disk / (hemisphere / 2)
+    out = {}
+    for part, which in (("", mask), ("_ACR", active)):
+        pixels = weight[which].sum(dtype=np.float64)
+        out["NACR" if part else "NPIX"] = pixels
+        out[f"SIZE{part}"] = 1e6 * pixels / disk
+        out[f"AREA{part}"] = 1e6 * grid.area[which].sum(dtype=np.float64) / hemisphere
+    field, weight = values[mask].astype(float), weight[mask].astype(float)
+    flux = field * weight
+    out["MPOS_TOT"], out["MNEG_TOT"] = flux[flux > 0].sum(), -flux[flux < 0].sum()
+    out["MTOT"] = out["MPOS_TOT"] + out["MNEG_TOT"]
+    out["MNET"] = out["MPOS_TOT"] - out["MNEG_TOT"]
+    return out | _moments(field, weight)
+
+
+def _moments(field, weight):
+    names = ("MMEAN", "MSTDEV", "MSKEW", "MKURT")
+    if not weight.sum():
+        return dict.fromkeys(names, np.nan)
+    mean = np.average(field, weights=weight)
+    second, third, fourth = (np.average((field - mean) ** n, weights=weight) for n in (2, 3, 4))
+    if not second:
+        return dict(zip(names, (mean, 0.0, np.nan, np.nan), strict=True))
+    shape = (third / second**1.5, fourth / second**2 - 3)
+    return dict(zip(names, (mean, np.sqrt(second), *shape), strict=True))
+
+
+def _places(patch, values, mask, active):
+    """Find the extent of the region, and its centres of flux."""
+    smap, out = patch.grid.map, {}
+    names = [f"{axis}_{end}" for end in ("MIN", "MAX") for axis in ("LAT", "LON")]
+    out |= dict.fromkeys(names, np.nan)
+    if mask.any():
+        rows, columns = np.nonzero(mask)
+        longitude, latitude = to_heliographic(sphere_vectors(smap, columns, rows), smap)
+        for axis, angle in (("LAT", latitude), ("LON", longitude)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                out[f"{axis}_MIN"] = np.nanmin(angle.value)
+                out[f"{axis}_MAX"] = np.nanmax(angle.value)
+    rows, columns = np.nonzero(active)
+    flux = values[rows, columns].astype(float) * patch.grid.area[rows, columns]
+    vectors = sphere_vectors(smap, columns, rows) if rows.size else np.zeros((3, 0))
+    for end, weight in (
+        ("_FWT", np.abs(flux)), ("FWTPO", flux.clip(0)), ("FWTNE", (-flux).clip(0)),
+    ):  # fmt: skip
+        centre = np.nansum(vectors * weight, axis=1)
+        longitude, latitude = to_heliographic(centre, smap)
+        seen = weight.any()
+        out[f"LAT{end}"] = latitude.value if seen else np.nan
+        out[f"LON{end}"] = longitude.value if seen else np.nan
+    return out | _edges(smap, out)
+
+
+def _edges(smap, extent):
+    """Find the edges of a patch: those of a heliographic Map, else the extent of the region."""
+    if is_helioprojective(smap):
+        return {f"{name[:3]}DT{name[4:]}": extent[name] for name in extent if name[3:4] == "_"
+                and name[4:] in ("MIN", "MAX")}  # fmt: skip
+    out, origin = {}, smap.carrington_longitude.to_value(u.deg)
+    if smap.coordinate_system.axis1.upper().startswith("HG"):
+        origin = smap.heliographic_longitude.to_value(u.deg)
+    values, references = smap.wcs.wcs.crval, smap.wcs.wcs.crpix
+    sides = [abs((scale * u.pix).to_value(u.deg)) for scale in smap.scale]
+    for axis, name in enumerate(("LON", "LAT")):
+        number = smap.data.shape[1 - axis]
+        unit = u.Unit(smap.wcs.wcs.cunit[axis]).to(u.deg)
+        middle = values[axis] * unit + ((number + 1) / 2 - references[axis]) * sides[axis]
+        if name == "LON":
+            middle = (middle - origin + 180) % 360 - 180
+        for end, sign in (("MIN", -1), ("MAX", 1)):
+            out[f"{name}DT{end}"] = middle + sign * number * sides[axis] / 2
+    return out
+
+
+def _describe(smap, spread):
+    """Collect the metadata of the table."""
+    meta, cards = smap.meta, {}
+    for name, card in (
+        ("content", "content"), ("instrument", "instrume"), ("telescope", "telescop"),
+        ("HARPNUM", "harpnum"), ("TARPNUM", "tarpnum"), ("NOAA_AR", "noaa_ar"),
+        ("model", "srmodel"), ("model_revision", "srrev"), ("model_sha256", "srsha256"),
+        ("estimate", "srestim"), ("seed", "srseed"), ("ratio_uncertainty", "srgainu"),
+        ("result_of_version", "srvers"),
+    ):  # fmt: skip
+        if meta.get(card) not in (None, ""):
+            cards[name] = meta[card]
+    return {
+        "software": f"sunpy_superres {__version__}",
+        "algorithm": "JSOC's line-of-sight keywords of SHARP and SMARP (Bobra et al. 2014, 2021); "
+        "R after Schrijver (2007)",
+        "date": observation_time(smap).isot,
+        **cards,
+        **({} if spread is None else {
+            "members": len(spread.members),
+            "errors": "standard deviation of the members; percentiles "
+            f"{PERCENTILES[0]} and {PERCENTILES[1]}",
+        }),
+    }  # fmt: skip
+
+
+def _table(patches, values, spread, meta):
+    table = QTable({"region": np.arange(1, len(patches) + 1)}, meta=meta)
+    table["region"].info.description = "Number of the region"
+    for number, keyword in enumerate(_KEYWORDS):
+        columns = {keyword.name: values[:, number]}
+        if spread is not None and "DTM" not in keyword.name:
+            for end, array in (("err", spread.error), ("p16", spread.p16), ("p84", spread.p84)):
+                columns[f"{keyword.name}_{end}"] = np.reshape(array, values.shape)[:, number]
+        for name, column in columns.items():
+            _add_column(table, keyword, name, column)
+    return table
+
+
+_ENDS = {"err": "Standard error of {}, from the members", "p16": "16th percentile of {}",
+         "p84": "84th percentile of {}"}  # fmt: skip
+
+
+def _add_column(table, keyword, name, column):
+    table[name] = column if keyword.unit == u.one else column * keyword.unit
+    end = name.removeprefix(keyword.name).lstrip("_")
+    about = _ENDS[end].format(keyword.name) if end else keyword.description
+    table[name].info.description = about
+    table[name].info.format = ".6g"
