@@ -62,8 +62,8 @@ def check_consistency(smap, mdi_map) -> float:
     observation = Observation.from_magnetogram(read_magnetogram(mdi_map))
     grid = observation.grid
     values, known = resample_to(grid.map, smap)
-    field = torch.zeros_like(observation.disk)
-    seen = 1 - observation.disk
+    field = torch.zeros(observation.disk.shape)
+    seen = 1 - observation.disk.float()
     ny, nx = values.shape
     inside = known & grid.on_disk
     field[0, 0, :ny, :nx] = torch.from_numpy(np.where(inside, values, 0).astype(np.float32))
