@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
-__all__ = ["check_regular", "file_sha256", "move_together", "write_atomically"]
+__all__ = [
+    "TABLE_FORMATS",
+    "check_regular",
+    "check_table_path",
+    "file_sha256",
+    "move_together",
+    "write_atomically",
+    "write_table",
+]
+
+#: Formats of astropy by the end of the name of a table's file; JSON is written here.
+TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".json": None}
 
 
 def write_atomically(path, write, *, only_writer=False):
@@ -114,3 +127,54 @@ def file_sha256(path) -> str:
     """Return the SHA-256 of a file as a hexadecimal number."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_table_path(path):
+    """
+    Check that `write_table` knows the format of a file.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end as one of `TABLE_FORMATS`.
+    """
+    if Path(path).suffix.lower() not in TABLE_FORMATS:
+        *first, last = TABLE_FORMATS
+        raise ValueError(f"The table {path} must end in {', '.join(first)} or {last}; rename it.")
+
+
+def write_table(table, path):
+    """
+    Write a table as CSV, ECSV, FITS or JSON, as the end of the file's name says.
+
+    ECSV and FITS keep the units, ECSV all metadata.  JSON holds the table's ``meta``, and in "rows"
+    a dictionary for each row, null where masked.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+    path : path-like
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise.
+    """
+    check_table_path(path)
+    form = TABLE_FORMATS[Path(path).suffix.lower()]
+    table = table.copy()
+    for name in table.colnames:
+        table[name].info.format = None  # all digits
+    if form is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that FITS cannot hold
+            write_atomically(path, lambda name: table.write(name, format=form, overwrite=True))
+        return
+    columns = {name: table[name] for name in table.colnames}
+    columns = {name: getattr(c, "value", c).tolist() for name, c in columns.items()}
+    rows = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    content = {**table.meta, "rows": rows}
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
+    write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))

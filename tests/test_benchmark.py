@@ -5,22 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from sunpy_superres.evaluation import benchmark
+from sunpy_superres.evaluation import benchmark, timing
 
 
 def test_frames_are_what_super_resolve_takes():
-    cutout = benchmark.benchmark_frame(96)
+    cutout = timing.benchmark_frame(96)
     assert cutout.data.shape == (96, 96)
     assert np.isfinite(cutout.data).all()
-    disk = benchmark.benchmark_frame(1024)
+    disk = timing.benchmark_frame(1024)
     assert np.isfinite(disk.data).mean() == pytest.approx(np.pi / 4 * 0.913, abs=0.01)
 
 
 def test_stages_add_up(tiny_model, monkeypatch):
-    monkeypatch.setattr("sunpy_superres.batch.scheduling.reuse_memory", lambda: None)
-    found = benchmark.measure(48, 2, "float32", model=str(tiny_model), num_steps=3)
+    monkeypatch.setattr("sunpy_superres.sampling.memory.reuse_memory", lambda: None)
+    found = timing.measure(48, 2, "float32", model=str(tiny_model), num_steps=3)
     assert set(found["stages"]) == {
-        "encode", "network", "decode", "consistency", "Map and the rest",
+        "encode", "noise", "network", "decode", "consistency", "Map and the rest",
     }  # fmt: skip
     assert sum(found["stages"].values()) == pytest.approx(found["seconds"])
     assert all(seconds > 0 for seconds in found["stages"].values())
@@ -32,19 +32,19 @@ def test_a_deterministic_network_has_one_stage(tmp_path, monkeypatch):
     from sunpy_superres.models.loading import save_model
     from sunpy_superres.models.registry import build, configure
 
-    monkeypatch.setattr("sunpy_superres.batch.scheduling.reuse_memory", lambda: None)
+    monkeypatch.setattr("sunpy_superres.sampling.memory.reuse_memory", lambda: None)
     save_model(
         tmp_path, build(configure("enhance", {"width": 4})), architecture="enhance", revision="r",
         training={}, sampler={"num_steps": 1, "sigma_max": 40.0, "power": 1.75},
         calibration={"mean_weight": 1.0, "field": [0.0], "factor": [9.0]},
     )  # fmt: skip
-    found = benchmark.measure(32, 1, "float32", model=str(tmp_path))
+    found = timing.measure(32, 1, "float32", model=str(tmp_path))
     assert set(found["stages"]) == {"network", "Map and the rest"}
     assert found["flops"] > 1e6
 
 
 def test_the_published_procedure_is_a_thousand_steps_and_its_autoencoder():
-    found = benchmark.published_seconds("float32", steps=1, side=16)
+    found = timing.published_seconds("float32", steps=1, side=16)
     assert found["total"] == 1000 * found["step"] + found["autoencoder"]
     assert min(found.values()) > 0
 

@@ -124,7 +124,7 @@ def test_results_of_a_batch_are_measured(region_file, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["-o", "x.txt"], "must end in .ecsv, .csv or .fits"),
+    [(["-o", "x.txt"], "must end in .csv, .ecsv, .fits or .json"),
      (["-o", "x.csv", "--samples", "1"], "at least 2")],
 )  # fmt: skip
 def test_wrong_use(region_file, options, message, capsys):

@@ -17,8 +17,8 @@ from sunpy_superres.evaluation.result_files import (
     check_consistency,
     compare_files,
     compare_result,
-    write_table,
 )
+from sunpy_superres.files import write_table
 
 SIGMA = 25.0
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_compared_is_refused(files, truth, tmp_path, capsys):
         with pytest.raises(SystemExit) as exit_:
             main(["compare", str(result), str(hmi), *wrong])
         assert exit_.value.code == 2
-    with pytest.raises(ValueError, match=r"must end in \.csv, \.ecsv or \.json"):
+    with pytest.raises(ValueError, match=r"must end in \.csv, \.ecsv, \.fits or \.json"):
         write_table(Table(), tmp_path / "table.txt")
 
 

@@ -91,7 +91,9 @@ def test_a_real_run_beside_the_interpreters_own_package(tiny_model, capsys):
     assert benchmark.main(["--against", sys.executable, *arguments]) == 0
     old, new, *_, row = capsys.readouterr().out.splitlines()
     for line in (old, new):
-        assert line.endswith(f"{tiny_model.name} local, 3 steps, float32, tiles of 512")
+        assert line.endswith(
+            f"{tiny_model.name} local, 3 steps, float32, tiles of their default size"
+        )
     assert row.startswith("32 x 32, 2 samples")
     values = [float(v) for v in row.removeprefix("32 x 32, 2 samples").split()]
     assert values[2] == pytest.approx(values[1] / values[0], rel=0.02)

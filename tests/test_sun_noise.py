@@ -18,7 +18,8 @@ from sunpy_superres import SuperResWarning, simulate_mdi, super_resolve
 from sunpy_superres.maps.geometry import heliocentric_mu, sphere_vectors, to_heliographic
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import rebin_meta
-from sunpy_superres.sampling.sun_noise import SunNoise, cell_noise
+from sunpy_superres.sampling.cells import cell_noise
+from sunpy_superres.sampling.sun_noise import SunNoise
 
 #: Carrington's rotation, in which CRLN_OBS counts.
 CARRINGTON = 14.1844 * u.deg / u.day

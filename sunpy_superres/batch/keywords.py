@@ -13,20 +13,16 @@ from tqdm.auto import tqdm
 
 from sunpy_superres.batch.frames import choose_seed
 from sunpy_superres.batch.results import name_outputs, remove_suffixes
-from sunpy_superres.batch.scheduling import TILE_SIZE
 from sunpy_superres.batch.sources import find_files
 from sunpy_superres.exceptions import SuperResWarning
-from sunpy_superres.files import write_atomically
 from sunpy_superres.maps.geometry import is_helioprojective
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.metrics import region_keywords
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
 
-__all__ = ["find_measurable", "measure_keywords", "write_table"]
+__all__ = ["find_measurable", "measure_keywords"]
 
-#: Formats of astropy by the suffix of the table's file.
-_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 #: Card that only a result of this package has.
 _RESULT = "srsha256"
 
@@ -148,7 +144,6 @@ def _measure_file(path, n_samples, region, seed, options):
             smap,
             n_samples=n_samples,
             seed=choose_seed(smap, seed, options.get("noise", "sun")),
-            tile_size=TILE_SIZE,
             progress=False,
             return_samples=True,
             **options,
@@ -181,32 +176,3 @@ def _join(tables):
     joined = vstack(tables, metadata_conflicts="silent")
     joined.meta = {name: value for name, value in meta.items() if name != "date"}
     return joined
-
-
-def write_table(table, path):
-    """
-    Write a table as ECSV, CSV or FITS, which its suffix says; no reader ever finds half of it.
-
-    Only ECSV and FITS keep the units, and only ECSV all metadata.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-
-    Raises
-    ------
-    ValueError
-        If the suffix is another.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise ValueError(f"{path} must end in {', '.join(_FORMATS)}; rename it.")
-    table = table.copy()
-    for name in table.colnames:
-        table[name].info.format = None  # all digits
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that FITS cannot hold
-        write_atomically(
-            path, lambda name: table.write(name, format=_FORMATS[suffix], overwrite=True)
-        )

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import logging
 import os
 import sys
 from collections import deque
 
+from sunpy_superres.sampling.memory import reuse_memory
+
 __all__ = [
-    "TILE_SIZE",
     "compute_in_order",
     "compute_unordered",
     "open_client",
-    "reuse_memory",
     "use_own_threads",
 ]
 
-#: MDI pixels along a side of a tile in the commands.  It is larger than the default, so that less
-#: time goes into the margins; the processes of the commands can reuse the memory that it takes.
-TILE_SIZE = 512
-
 #: Tasks that each worker has: one that runs and two that wait.
 _AHEAD = 3
-#: Numbers of the options of ``mallopt``, from malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def reuse_memory():
-    """
-    Let the C library keep freed memory for the next layer of the network.
-
-    By default it returns large blocks to the system, which clears them each time they are used
-    again; that takes a third of the time of a full disk.  The setting holds for the whole
-    process, so only a process that this package starts should call this function.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**25)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def use_own_threads():

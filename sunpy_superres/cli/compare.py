@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from pathlib import Path
+
+from sunpy_superres.cli.options import parse_table_path
 
 __all__ = ["add_parser", "compare"]
 
@@ -41,22 +42,21 @@ def add_parser(commands):
     add(
         "-o",
         "--output",
-        type=Path,
+        type=parse_table_path,
         metavar="TABLE",
-        help="also write the table, as .csv, .ecsv or .json",
+        help="also write the table, as .csv, .ecsv, .fits or .json",
     )
     parser.set_defaults(function=compare, error=parser.error)
 
 
 def compare(options) -> int:
     """Score a file, print the table, and a note for each warning."""
-    from sunpy_superres.evaluation.result_files import FORMATS, compare_files, write_table
+    from sunpy_superres.evaluation.result_files import compare_files
+    from sunpy_superres.files import write_table
     from sunpy_superres.warning import SuperResWarning
 
     if options.register and options.mdi is None:
         options.error("--register needs --mdi")
-    if options.output is not None and options.output.suffix.lower() not in FORMATS:
-        options.error(f"the table {options.output} must end in {', '.join(FORMATS)}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", SuperResWarning)

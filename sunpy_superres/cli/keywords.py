@@ -10,6 +10,7 @@ from sunpy_superres.cli.options import (
     add_quiet_option,
     get_lifetime,
     parse_positive,
+    parse_table_path,
 )
 
 __all__ = ["add_parser", "keywords"]
@@ -29,9 +30,10 @@ def add_parser(commands):
     parser.add_argument(
         "-o",
         "--output",
+        type=parse_table_path,
         required=True,
         metavar="TABLE",
-        help="a .ecsv (which keeps units and metadata), .csv or .fits file",
+        help="a .ecsv (which keeps units and metadata), .csv, .fits or .json file",
     )
     parser.add_argument(
         "--samples",
@@ -60,14 +62,11 @@ def add_parser(commands):
 
 def keywords(options) -> int:
     """Measure the files, write the table, and name the files that it lacks."""
-    from pathlib import Path
-
-    from sunpy_superres.batch.keywords import measure_keywords, write_table
+    from sunpy_superres.batch.keywords import measure_keywords
+    from sunpy_superres.files import write_table
 
     if options.samples == 1:
         options.error("--samples must be at least 2: one member has no spread")
-    if Path(options.output).suffix.lower() not in (".ecsv", ".csv", ".fits"):
-        options.error(f"the table {options.output} must end in .ecsv, .csv or .fits")
     how = {}
     if options.samples is not None:
         how = {"model": options.model, "num_steps": options.num_steps, "noise": options.noise}

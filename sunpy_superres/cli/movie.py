@@ -53,8 +53,8 @@ def movie(options) -> int:
     from tqdm.auto import tqdm
 
     from sunpy_superres.batch import write_movie
-    from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
     from sunpy_superres.exceptions import SuperResWarning
+    from sunpy_superres.sampling.memory import reuse_memory
 
     def note(message, category, *place, **more):
         if not options.quiet:
@@ -73,7 +73,6 @@ def movie(options) -> int:
             n_samples=options.n_samples,
             num_steps=options.num_steps,
             noise=options.noise,
-            tile_size=TILE_SIZE,
             follow=options.follow,
             fps=options.fps,
             progress=not options.quiet,

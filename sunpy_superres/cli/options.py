@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from sunpy_superres.files import check_table_path
 
 __all__ = [
     "add_ensemble_options",
@@ -15,6 +18,7 @@ __all__ = [
     "get_output",
     "parse_days",
     "parse_positive",
+    "parse_table_path",
 ]
 
 #: End of the description of each command that writes results.
@@ -22,6 +26,30 @@ LOSSY = (
     "Results are Rice-compressed and lossy by default: the field is rounded to steps of 0.5 G and "
     "the uncertainty to steps of 0.1 G, with dither; --lossless keeps each bit."
 )
+
+
+def parse_table_path(text):
+    """
+    Read the path of a table, whose end says its format.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If `~sunpy_superres.files.write_table` does not know the format.
+    """
+    try:
+        check_table_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)
 
 
 def parse_positive(text) -> int:

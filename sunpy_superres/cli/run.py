@@ -72,8 +72,8 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
         Record of each input.
     """
     from sunpy_superres.batch import super_resolve_files
-    from sunpy_superres.batch.scheduling import TILE_SIZE, reuse_memory
     from sunpy_superres.batch.sources import find_sources
+    from sunpy_superres.sampling.memory import reuse_memory
 
     try:
         sources = find_sources(inputs)
@@ -86,5 +86,5 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     reuse_memory()
     names = "model estimate n_samples num_steps seed noise device dtype lossless plot overwrite"
     how |= {name: getattr(options, name) for name in names.split()} | get_lifetime(options)
-    how |= {"tile_size": TILE_SIZE, "progress": not options.quiet}
+    how |= {"progress": not options.quiet}
     return super_resolve_files(sources, options.output, **how)

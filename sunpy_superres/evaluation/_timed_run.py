@@ -17,7 +17,11 @@ import warnings
 from pathlib import Path
 
 #: Where builds have the settings of the commands' processes, the newer place first.
-_SETTINGS = ("sunpy_superres.batch.scheduling", "sunpy_superres.scheduling")
+_SETTINGS = (
+    "sunpy_superres.sampling.memory",
+    "sunpy_superres.batch.scheduling",
+    "sunpy_superres.scheduling",
+)
 
 
 def peak_memory():
@@ -46,7 +50,9 @@ def as_in_the_commands():
         with contextlib.suppress(ImportError, AttributeError):
             settings = importlib.import_module(name)
             settings.reuse_memory()
-            return {"tile_size": settings.TILE_SIZE}
+            # Where the commands have no size of their own, that of the library.
+            size = getattr(settings, "TILE_SIZE", None)
+            return {} if size is None else {"tile_size": size}
     return {}
 
 

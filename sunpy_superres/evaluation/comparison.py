@@ -11,9 +11,9 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from sunpy_superres import metrics
-from sunpy_superres.evaluation.benchmark import benchmark_frame, count_work
 from sunpy_superres.evaluation.evaluate import ECLIPSE, evaluate
 from sunpy_superres.evaluation.figures import Gathered, first_member
+from sunpy_superres.evaluation.timing import benchmark_frame, count_work
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.regridding import resample_to

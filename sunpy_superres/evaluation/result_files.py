@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from astropy.table import MaskedColumn, Table
 from sunpy_superres import metrics
 from sunpy_superres.evaluation.evaluate import interpolated_map
 from sunpy_superres.evaluation.truth import register_hmi
-from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments.forward import blurred_mean
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import on_disk_mask
@@ -26,10 +24,8 @@ from sunpy_superres.sampling.consistency import reduced_chi_square
 from sunpy_superres.sampling.observation import Observation
 from sunpy_superres.version import __version__
 
-__all__ = ["FORMATS", "check_consistency", "compare_files", "compare_result", "write_table"]
+__all__ = ["check_consistency", "compare_files", "compare_result"]
 
-#: Ends of the names of the files that `write_table` writes.
-FORMATS = (".csv", ".ecsv", ".json")
 #: Share of the light of an MDI pixel that must come from known pixels of a result.
 _SEEN = 0.99
 #: Rows that `metrics.compare` does not have.
@@ -222,35 +218,3 @@ def compare_files(
     files = {name: Path(path).name for name, path in names.items()}
     table.meta = {**files, "registered": bool(register), "sunpy_superres": __version__}
     return table
-
-
-def write_table(table, path):
-    """
-    Write a table as CSV, ECSV or JSON, as the end of the file's name says.
-
-    JSON holds the table's ``meta``, and in "rows" a dictionary for each row, null where masked.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-
-    Raises
-    ------
-    ValueError
-        If the name ends otherwise.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
-    if suffix != ".json":
-        form = f"ascii.{suffix[1:]}"
-        write_atomically(path, lambda name: table.write(name, format=form, overwrite=True))
-        return
-    rows = [
-        {name: None if row[name] is np.ma.masked else row[name] for name in table.colnames}
-        for row in table
-    ]
-    rows = [{k: v.item() if isinstance(v, np.generic) else v for k, v in r.items()} for r in rows]
-    text = json.dumps({**table.meta, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.stats import gaussian_fwhm_to_sigma
 from astropy.table import QTable
-from scipy import ndimage
 
 from sunpy_superres.maps.fields import to_gauss
-from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors, to_heliographic
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
 from sunpy_superres.metrics._patch import Patch, pixel_of_plane
+from sunpy_superres.metrics._patch_values import measure_patch
 from sunpy_superres.metrics._region import region_mask
 from sunpy_superres.metrics.error_bars import PERCENTILES, with_error
 from sunpy_superres.metrics.regions import ActiveRegions, label_regions
@@ -74,13 +71,6 @@ _KEYWORDS = (
     _Keyword("LATDTMAX", u.deg, "Upper edge of the patch in this frame"),
     _Keyword("LONDTMAX", u.deg, "Right edge of the patch, from the central meridian"),
 )  # fmt: skip
-#: |B| in Gauss above which a pixel is marked for R.
-_R_LEVEL = 150.0
-#: Arcsec between the pixels that count for R, the full width of its Gaussian in such pixels, and
-#: the pixels after which the Gaussian is cut off.
-_R_STEP, _R_WIDTH, _R_REACH = 2.0, 10.0, 20
-#: |B| in Gauss above which a pixel is active, unless a bitmap says which are.
-_ACTIVE = 200.0
 #: Distance from disk centre within which regions are looked for.
 _LIMIT = 70 * u.deg
 #: Smallest value of a bitmap that counts, of SHARP and of SMARP, and the bit of active pixels.
@@ -239,157 +229,8 @@ def _patch_of_bitmap(grid, bitmap, level):
 def _measure(patches, smap):
     """Measure all keywords of all patches, ``(patches, keywords)``."""
     values = to_gauss(smap)
-    rows = [_measure_patch(patch, *patch.cut(smap, values)) for patch in patches]
+    rows = [measure_patch(patch, *patch.cut(smap, values)) for patch in patches]
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
-
-
-def _measure_patch(patch, values, known):
-    seen = known & np.isfinite(patch.grid.mu)
-    mask = patch.outline(values, seen)
-    active = patch.active
-    if active is None:
-        active = np.abs(values) > _ACTIVE
-        # Itself and three neighbours of the nine pixels; single pixels are noise.
-        active &= ndimage.uniform_filter(active.astype(np.float32), 3) > 0.4
-    active = active & mask
-    # JSOC's R counts what a patch holds beyond the limb.
-    rows = _sums_on_plane(patch, values, known if patch.box else seen, mask)
-    rows |= _sums_in_image(patch, values, mask, active)
-    return rows | _places(patch, values, mask, active)
-
-
-def _sums_on_plane(patch, values, known, mask):
-    """Measure what JSOC computes on the equal-area grid."""
-    smap = patch.grid.map
-    values, known, mask = (patch.on_plane(array) for array in (values, known, mask))
-    mask = mask & known
-    length = np.radians(pixel_of_plane(patch.grid)) * smap.rsun_meters.to_value(u.cm)
-    arcsec = np.degrees(np.arctan(length / smap.dsun.to_value(u.cm))) * 3600
-    return {
-        "R_VALUE": _schrijver_r(values, known if patch.box else mask, arcsec),
-        "USFLUXL": np.abs(values[mask]).sum(dtype=np.float64) * length**2,
-        "MEANGBL": _mean_gradient(values, known, mask),
-        "CMASKL": mask.sum(),
-    }
-
-
-def _schrijver_r(values, known, arcsec):
-    """
-    Compute the logarithm of Schrijver's R as JSOC does.
-
-    Every fourth pixel (for HMI) is taken, not the mean of 4 x 4, and of its ``|B|`` the whole
-    Gauss: JSOC's program takes the absolute value of an integer.
-    """
-    step = max(1, round(_R_STEP / arcsec))
-    rows, columns = (n // step * step for n in values.shape)
-    values, known = (array[:rows:step, :columns:step] for array in (values, known))
-    if not values.size:
-        return np.nan
-    close = [
-        ndimage.maximum_filter(known & (sign * values > _R_LEVEL), 3, mode="constant")
-        for sign in (1, -1)
-    ]
-    line = (close[0] & close[1]).astype(np.float64)
-    sigma = _R_WIDTH * gaussian_fwhm_to_sigma
-    weight = ndimage.gaussian_filter(line, sigma, mode="constant", truncate=_R_REACH / sigma)
-    total = (weight * np.floor(np.abs(values)))[known].sum()
-    return np.log10(total) if total >= 1 else 0.0
-
-
-def _mean_gradient(values, known, mask):
-    """Average the size of the gradient, by central differences, over the pixels of a mask."""
-    inside = np.zeros_like(mask)
-    centre = (slice(1, -1), slice(1, -1))
-    around = known[:-2, 1:-1] & known[2:, 1:-1] & known[1:-1, :-2] & known[1:-1, 2:]
-    inside[centre] = mask[centre] & around
-    if not inside.any():
-        return np.nan
-    along_x = values[1:-1, 2:] - values[1:-1, :-2]
-    along_y = values[2:, 1:-1] - values[:-2, 1:-1]
-    return np.hypot(along_x, along_y)[inside[centre]].mean(dtype=np.float64) / 2
-
-
-def _sums_in_image(patch, values, mask, active):
-    """Sum over pixels of the image plane, and over the sphere."""
-    grid, smap = patch.grid, patch.grid.map
-    disk = np.pi * (smap.rsun_obs.to_value(u.arcsec) / grid.scale) ** 2  # in pixels
-    hemisphere = 2 * np.pi * smap.rsun_meters.to_value(u.Mm) ** 2
-    if is_helioprojective(smap):
-        weight = np.ones(grid.shape, np.float32)
-    else:  # how many pixels of the image plane a pixel of the map covers
-        weight = grid.area * grid.emission_cosine * disk / (hemisphere / 2)
-    out = {}
-    for part, which in (("", mask), ("_ACR", active)):
-        pixels = weight[which].sum(dtype=np.float64)
-        out["NACR" if part else "NPIX"] = pixels
-        out[f"SIZE{part}"] = 1e6 * pixels / disk
-        out[f"AREA{part}"] = 1e6 * grid.area[which].sum(dtype=np.float64) / hemisphere
-    field, weight = values[mask].astype(float), weight[mask].astype(float)
-    flux = field * weight
-    out["MPOS_TOT"], out["MNEG_TOT"] = flux[flux > 0].sum(), -flux[flux < 0].sum()
-    out["MTOT"] = out["MPOS_TOT"] + out["MNEG_TOT"]
-    out["MNET"] = out["MPOS_TOT"] - out["MNEG_TOT"]
-    return out | _moments(field, weight)
-
-
-def _moments(field, weight):
-    names = ("MMEAN", "MSTDEV", "MSKEW", "MKURT")
-    if not weight.sum():
-        return dict.fromkeys(names, np.nan)
-    mean = np.average(field, weights=weight)
-    second, third, fourth = (np.average((field - mean) ** n, weights=weight) for n in (2, 3, 4))
-    if not second:
-        return dict(zip(names, (mean, 0.0, np.nan, np.nan), strict=True))
-    shape = (third / second**1.5, fourth / second**2 - 3)
-    return dict(zip(names, (mean, np.sqrt(second), *shape), strict=True))
-
-
-def _places(patch, values, mask, active):
-    """Find the extent of the region, and its centres of flux."""
-    smap, out = patch.grid.map, {}
-    names = [f"{axis}_{end}" for end in ("MIN", "MAX") for axis in ("LAT", "LON")]
-    out |= dict.fromkeys(names, np.nan)
-    if mask.any():
-        rows, columns = np.nonzero(mask)
-        longitude, latitude = to_heliographic(sphere_vectors(smap, columns, rows), smap)
-        for axis, angle in (("LAT", latitude), ("LON", longitude)):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                out[f"{axis}_MIN"] = np.nanmin(angle.value)
-                out[f"{axis}_MAX"] = np.nanmax(angle.value)
-    rows, columns = np.nonzero(active)
-    flux = values[rows, columns].astype(float) * patch.grid.area[rows, columns]
-    vectors = sphere_vectors(smap, columns, rows) if rows.size else np.zeros((3, 0))
-    for end, weight in (
-        ("_FWT", np.abs(flux)), ("FWTPO", flux.clip(0)), ("FWTNE", (-flux).clip(0)),
-    ):  # fmt: skip
-        centre = np.nansum(vectors * weight, axis=1)
-        longitude, latitude = to_heliographic(centre, smap)
-        seen = weight.any()
-        out[f"LAT{end}"] = latitude.value if seen else np.nan
-        out[f"LON{end}"] = longitude.value if seen else np.nan
-    return out | _edges(smap, out)
-
-
-def _edges(smap, extent):
-    """Find the edges of a patch: those of a heliographic Map, else the extent of the region."""
-    if is_helioprojective(smap):
-        return {f"{name[:3]}DT{name[4:]}": extent[name] for name in extent if name[3:4] == "_"
-                and name[4:] in ("MIN", "MAX")}  # fmt: skip
-    out, origin = {}, smap.carrington_longitude.to_value(u.deg)
-    if smap.coordinate_system.axis1.upper().startswith("HG"):
-        origin = smap.heliographic_longitude.to_value(u.deg)
-    values, references = smap.wcs.wcs.crval, smap.wcs.wcs.crpix
-    sides = [abs((scale * u.pix).to_value(u.deg)) for scale in smap.scale]
-    for axis, name in enumerate(("LON", "LAT")):
-        number = smap.data.shape[1 - axis]
-        unit = u.Unit(smap.wcs.wcs.cunit[axis]).to(u.deg)
-        middle = values[axis] * unit + ((number + 1) / 2 - references[axis]) * sides[axis]
-        if name == "LON":
-            middle = (middle - origin + 180) % 360 - 180
-        for end, sign in (("MIN", -1), ("MAX", 1)):
-            out[f"{name}DT{end}"] = middle + sign * number * sides[axis] / 2
-    return out
 
 
 def _describe(smap, spread):

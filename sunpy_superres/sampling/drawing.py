@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import ctypes
 import functools
-import sys
 
 import numpy as np
 import torch
@@ -16,6 +13,7 @@ from tqdm.auto import tqdm
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.sampling.consistency import Corrector, reduced_chi_square
 from sunpy_superres.sampling.ensemble import Ensemble
+from sunpy_superres.sampling.memory import return_memory
 from sunpy_superres.sampling.schedule import SolverSettings, solve
 from sunpy_superres.sampling.sun_noise import SunNoise
 from sunpy_superres.sampling.tiling import TiledEvaluation
@@ -65,13 +63,19 @@ def _array_noise(seed, member, shape):
     return torch.randn(shape, generator=generator)
 
 
-def _draw_noise(network, observation, options, members):
-    """Draw the noise of members, ``(members, noise_channels, ny, nx)``."""
+def _noise_source(network, observation, options):
+    """Make a function of members that draws their noise, ``(members, noise_channels, ny, nx)``."""
     size = observation.frame.shape[-2:]
-    if options.noise == "array" or not network.noise_channels:
-        shape = (network.noise_channels, *size)
-        noise = [_array_noise(options.seed, member, shape) for member in members]
+    shape = (network.noise_channels, *size)
+    if not network.noise_channels:
+        return lambda members: torch.empty(len(members), *shape)
+    if options.noise == "array":
+
+        def draw(members):
+            return [_array_noise(options.seed, member, shape) for member in members]
+
     else:
+        on_the_sun = SunNoise(observation.grid, options.seed, options.lifetime)
 
         def project(fine):
             # Rows and columns that only make the sides even.
@@ -79,16 +83,14 @@ def _draw_noise(network, observation, options, members):
             fine = torch.from_numpy(np.pad(fine, pad) if np.any(pad) else fine)
             return network.project_noise(fine[None, None])[0]
 
-        on_the_sun = SunNoise(observation.grid, options.seed, options.lifetime)
-        noise = on_the_sun.draw_projected(list(members), project)
-    return torch.stack(noise).to(memory_format=torch.channels_last)
+        def draw(members):
+            return on_the_sun.draw_projected(members, project)
 
+    def draw_stacked(members):
+        with record_function("noise"):
+            return torch.stack(draw(members)).to(memory_format=torch.channels_last)
 
-def _return_memory():
-    """Give freed memory back to the system, which the C library would keep in many small gaps."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return draw_stacked
 
 
 def _batches(numbers, size):
@@ -162,17 +164,17 @@ def draw_ensemble(
         coarse, fine = network.count_evaluations(n, options.num_steps)
         bar.reset(coarse * len(evaluate.tiles()) + fine * len(evaluate.tiles(factor=FACTOR)))
         prepared = network.prepare(observation.inputs, evaluate)
-        _return_memory()
+        return_memory()
+        draw_noise = _noise_source(network, observation, options)
         for group in _batches(range(n), max(_NOISE_GROUP, batch_size)):
-            with record_function("noise"):
-                noise = _draw_noise(network, observation, options, group)
-            _return_memory()
+            noise = draw_noise(list(group))
+            return_memory()
             for chosen in noise.split(batch_size):
                 for field in network.draw(prepared, chosen, solve_residual, evaluate):
                     field = correct(field)
                     chi_square = float(reduced_chi_square(field, observation))
                     ensemble.add(as_image(field), chi_square)
-                    _return_memory()
+                    return_memory()
             del noise, chosen, field
         mean, std = network.expect(prepared, evaluate)
         del prepared
