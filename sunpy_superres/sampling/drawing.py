@@ -23,8 +23,9 @@ __all__ = ["choose_dtype", "draw_ensemble"]
 #: MDI pixels along the side of a tile: small tiles stay in the processor's cache and need less
 #: new memory, large ones keep a GPU busy.
 _TILE = {"cpu": 512, "cuda": 512}
-#: Members whose noise on the Sun is drawn together; each takes memory, and the first most time.
-_NOISE_GROUP = 2
+#: Fine pixels whose noise on the Sun is drawn together, of one member or of several: each takes
+#: memory, and the first most of the time.  Two members of a full disk.
+_NOISE_PIXELS = 2**25
 
 
 def choose_dtype(device) -> torch.dtype:
@@ -166,7 +167,8 @@ def draw_ensemble(
         prepared = network.prepare(observation.inputs, evaluate)
         return_memory()
         draw_noise = _noise_source(network, observation, options)
-        for group in _batches(range(n), max(_NOISE_GROUP, batch_size)):
+        together = max(batch_size, _NOISE_PIXELS // (shape[0] * shape[1]), 1)
+        for group in _batches(range(n), together):
             noise = draw_noise(list(group))
             return_memory()
             for chosen in noise.split(batch_size):
