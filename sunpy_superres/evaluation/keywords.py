@@ -50,7 +50,9 @@ class KeywordScores:
         self.values, self.names = [], []
 
     def __call__(self, frame, baseline, result):
-        """Add a frame; the arguments are those of ``look`` of `evaluate`."""
+        """Add a frame, unless HMI was out of focus; arguments as for ``look`` of `evaluate`."""
+        if frame.eclipse:
+            return
         truth, known = resample_to(result.hmi_like, frame.hmi_map)
         hmi_map = sunpy.map.Map(np.where(known, truth, np.nan), result.hmi_like.meta)
         regions = metrics.active_regions(hmi_map, max_angle=_LIMIT).mask
@@ -140,6 +142,7 @@ class KeywordScores:
         `matplotlib.figure.Figure`
         """
         from matplotlib.figure import Figure
+        from matplotlib.ticker import NullFormatter
 
         figure = Figure(figsize=(11, 6.4), layout="constrained")
         axes = figure.subplots(2, 3).ravel()
@@ -155,6 +158,7 @@ class KeywordScores:
             axis.set_ylabel(f"error ({unit})")
             if keyword != "R_VALUE" and all(v["HMI"][keyword] > 0 for v in self.values):
                 axis.set_xscale("log")
+                axis.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
         axes[0].legend(fontsize="small")
         return figure
 

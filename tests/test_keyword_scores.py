@@ -1,0 +1,63 @@
+"""Whether the comparison of keywords says what is right of estimates whose errors are known."""
+
+from dataclasses import replace
+
+import astropy.units as u
+import ndcube
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.wcs import WCS
+
+from sunpy_superres.evaluation.evaluate import interpolated_map
+from sunpy_superres.evaluation.keywords import KeywordScores
+from sunpy_superres.evaluation.truth import frames_with_truth
+from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.super_resolution import SuperResolutionSamples
+
+
+@pytest.fixture(scope="module")
+def frame():
+    (only,) = frames_with_truth(None, "example")
+    return only
+
+
+def result_of(frame, factors):
+    """A result whose members are HMI's field times factors, and whose map is their mean."""
+    truth = np.asarray(frame.hmi_map.data, np.float32)
+    meta = rebin_meta(frame.mdi_map.meta, truth.shape, 4) | {"bunit": "Gauss", "srnsamp": 2}
+    members = np.stack([factor * truth for factor in factors])
+    hmi_like = sunpy.map.Map(members.mean(0), meta)
+    header = hmi_like.wcs.to_header()
+    header["WCSAXES"], header["CTYPE3"] = 3, "SAMPLE"
+    cube = ndcube.NDCube(members, wcs=WCS(header, naxis=3), unit=u.G, meta=dict(meta))
+    return SuperResolutionSamples(hmi_like, hmi_like, cube)
+
+
+def test_known_errors_are_found(frame):
+    scores = KeywordScores()
+    scores(frame, interpolated_map(frame.mdi_map), result_of(frame, [1.1, 0.9, 1.0]))
+    table = scores.table()
+    rows = {(r["keyword"], r["estimate"]): r for r in table}
+    flux = {e: rows["USFLUXL", e] for e in ("MDI as is", "sample", "mean", "ensemble")}
+    assert flux["sample"]["bias"] == pytest.approx(10, abs=0.01)
+    assert flux["mean"]["bias"] == pytest.approx(0, abs=0.01)
+    assert flux["ensemble"]["bias"] == pytest.approx(0, abs=0.01)
+    assert flux["MDI as is"]["bias"] > 25  # the ratio of the instruments
+    # The members' standard deviation is 10 per cent.
+    assert scores.errors("USFLUXL", "sample")[2] == pytest.approx(10, rel=0.01)
+    assert flux["sample"]["within 95 %"] == 1
+    assert rows["MEANGBL", "mean"]["bias"] == pytest.approx(0, abs=0.01)
+    assert np.ma.is_masked(flux["MDI as is"]["within 68 %"])
+
+
+def test_frames_of_an_eclipse_do_not_count(frame, tmp_path):
+    scores = KeywordScores()
+    scores(replace(frame, eclipse=True), None, None)
+    assert scores.names == []
+    scores(frame, interpolated_map(frame.mdi_map), result_of(frame, [1.0, 1.2]))
+    scores.write(tmp_path / "new", "test")
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
+        "test_keywords.csv", "test_keywords.png",
+    ]  # fmt: skip
+    assert len((tmp_path / "new" / "test_keywords.csv").read_text().splitlines()) == 31
