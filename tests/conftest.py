@@ -1,5 +1,6 @@
 """Maps and headers that all tests share; nothing here needs a file or the network."""
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -10,6 +11,11 @@ import numpy as np
 import pytest
 import sunpy.map
 from hypothesis import settings
+
+# Each worker of pytest-xdist has a core to itself; more threads would wait for each other.
+# OpenMP reads it when torch is loaded, which is later.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run; a slow machine is not a failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
@@ -58,6 +64,44 @@ _MDI_HEADER = {
     "telescop": "SOHO",
     "wavelnth": 6768,
 }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker of ``pytest -n`` whole files, whose tests share slow fixtures."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
+#: Without torch, what needs none is tested: Maps, headers, metrics, files (see .ci/run).
+_HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Skip a file of tests that imports torch where there is none."""
+    report = yield
+    if not _HAS_TORCH and report.failed and "No module named 'torch'" in str(report.longrepr):
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, "Skipped: needs torch")
+    return report
+
+
+def _skip_without_torch(item):
+    """Run a step of a test, and skip the test if it asks for torch where there is none."""
+    if not _HAS_TORCH and item.get_closest_marker("needs_torch"):
+        pytest.skip("needs torch")
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        if _HAS_TORCH or error.name != "torch":
+            raise
+        pytest.skip("needs torch")
+
+
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(_skip_without_torch)
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(_skip_without_torch)
 
 
 def _online(config):

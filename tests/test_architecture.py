@@ -98,6 +98,7 @@ def test_no_private_name_crosses_a_room(module):
 _LACKING = "sunpy astropy scipy tqdm accelerate tensorboard skimage reproject ndcube".split()
 
 
+@pytest.mark.needs_torch
 def test_the_core_of_the_training_needs_torch_numpy_and_safetensors_only():
     code = "import sys; sys.modules |= dict.fromkeys(sys.argv[1:]); "
     code += "import sunpy_superres.training.train, sunpy_superres.training.tensorboard_log"

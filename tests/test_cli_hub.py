@@ -38,6 +38,7 @@ def test_publish_and_download(author, tiny_folder, tmp_path, mdi_cutout, capfd):
     assert json.loads(capfd.readouterr().out)["revision"] == commit
 
 
+@pytest.mark.needs_torch
 def test_publish_has_options(author, capsys):
     arguments = ["--private", "--revision", "trial", "--message", "A try", "--quiet"]
     assert main(["publish", "default", "me/mdi", *arguments]) == 0
@@ -85,6 +86,7 @@ def test_download_shows_its_progress(author, tiny_folder, capfd):
         (["run", "--example", "-o", "{}", "--model", "no/body"], "There is no model no/body"),
     ],
 )
+@pytest.mark.needs_torch
 def test_failures_are_a_sentence(hub_server, tmp_path, capsys, arguments, message):
     assert main([argument.format(tmp_path) for argument in arguments]) == 1
     out, err = capsys.readouterr()

@@ -67,6 +67,7 @@ def test_table_is_that_of_the_function(region_file, tmp_path, capsys, suffix):
         assert "sunpy_superres" in table.meta["software"]
 
 
+@pytest.mark.needs_torch
 def test_samples_give_error_bars(region_file, tmp_path):
     path = tmp_path / "table.ecsv"
     assert main(["keywords", str(region_file), *FAST, "-o", str(path)]) == 0
@@ -108,6 +109,7 @@ def test_a_patch_is_one_region_by_its_bitmap(sharp, tmp_path):
     assert QTable.read(path)["CMASKL"].tolist() == [60 * 80]
 
 
+@pytest.mark.needs_torch
 def test_results_of_a_batch_are_measured(region_file, tmp_path, capsys):
     results = tmp_path / "results"
     options = ["--n-samples", "2", "--num-steps", "1", "--quiet"]

@@ -42,6 +42,7 @@ def stop(process, number, ready, seconds=90):
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}
 
 
+@pytest.mark.needs_torch
 def test_a_run_that_is_terminated(frame_file, tmp_path):
     """Orderly, as on Ctrl-C: nothing half-written, no litter."""
     process = start("run", frame_file, "-o", tmp_path, "--n-samples", 64, "--quiet")

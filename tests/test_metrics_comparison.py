@@ -200,6 +200,7 @@ def test_fid_with_a_network_of_ones_own(truth):
         metrics.fid([truth], [truth], network=Mean(), size=400)
 
 
+@pytest.mark.needs_torch
 def test_without_the_extra_the_advice_is_to_install_it(truth, monkeypatch):
     for name in ("torchmetrics", "torchmetrics.image.fid", "torchmetrics.functional.image"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -72,6 +72,7 @@ def test_a_sound_frame_gives_no_warning(mdi_cutout):
     assert np.isfinite(mdi_cutout.data).all()
 
 
+@pytest.mark.needs_torch
 def test_a_machine_without_sunpy_can_train():
     code = (
         "import sys; sys.modules['sunpy'] = sys.modules['astropy'] = None\n"

@@ -319,11 +319,14 @@ def pixel_area(smap, mu=None) -> u.Quantity:
         with np.errstate(divide="ignore"):
             area = solid_angle * squared / np.clip(emission_cosine(mu, smap), 0, None)
     else:
-        x, y = _row_grid(smap, None)
-        x, y = np.broadcast_arrays(x.astype(float), y)
-        east, west = (_unit_vectors(*_angles(smap, x + step, y)) for step in (-0.5, 0.5))
-        south, north = (_unit_vectors(*_angles(smap, x, y + step)) for step in (-0.5, 0.5))
-        area = np.linalg.norm(np.cross(west - east, north - south, axis=0), axis=0)
+        ny, nx = smap.data.shape
+        middles = np.ogrid[:ny, :nx]
+        edges = np.ogrid[-0.5 : ny + 0.5, -0.5 : nx + 0.5]
+        # The middles of the pixels' sides, on the unit sphere.
+        sides = _unit_vectors(*_angles(smap, *np.broadcast_arrays(edges[1], middles[0])))
+        ends = _unit_vectors(*_angles(smap, *np.broadcast_arrays(middles[1], edges[0])))
+        across, along = np.diff(sides, axis=2), np.diff(ends, axis=1)
+        area = np.linalg.norm(np.cross(across, along, axis=0), axis=0)
         area = np.where(np.isfinite(mu), area, np.nan)
     return u.Quantity(area.astype(np.float32) * smap.rsun_meters.to_value(u.Mm) ** 2, u.Mm**2)
 

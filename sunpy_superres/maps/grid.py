@@ -67,7 +67,10 @@ class Grid:
         meta = dict(self.map.meta)
         for name, cut in (("crpix1", columns), ("crpix2", rows)):
             meta[name] = meta[name] - cut.start
-        return Grid(sunpy.map.Map(self.map.data[rows, columns], meta))
+        part = Grid(sunpy.map.Map(self.map.data[rows, columns], meta))
+        for name in {"mu", "area", "positions"} & set(vars(self)):  # computed before
+            setattr(part, name, getattr(self, name)[..., rows, columns])
+        return part
 
     @cached_property
     def area(self) -> np.ndarray:

@@ -13,7 +13,6 @@ from sunpy_superres.maps.geometry import (
     find_pixels,
     from_heliographic,
     is_helioprojective,
-    sphere_vectors,
     to_heliographic,
 )
 from sunpy_superres.maps.units import LARGEST_FIELD
@@ -86,7 +85,7 @@ class Patch:
         smap, shape = self.grid.map, self.grid.shape
         if not is_helioprojective(smap):
             return None, shape
-        places = sphere_vectors(smap, *np.nonzero(self.mask)[::-1])
+        places = self.grid.positions[:, self.mask]
         places = places[:, np.isfinite(places).all(0)]
         middle = to_heliographic(places.mean(1), smap)
         wcs = _cea(*(angle.to_value(u.deg) for angle in middle), pixel_of_plane(self.grid))

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import ndimage
 
-from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors, to_heliographic
+from sunpy_superres.maps.geometry import is_helioprojective, to_heliographic
 from sunpy_superres.metrics._patch import pixel_of_plane
 
 __all__ = ["measure_patch"]
@@ -147,7 +147,7 @@ def _places(patch, values, mask, active):
     out |= dict.fromkeys(names, np.nan)
     if mask.any():
         rows, columns = np.nonzero(mask)
-        longitude, latitude = to_heliographic(sphere_vectors(smap, columns, rows), smap)
+        longitude, latitude = to_heliographic(patch.grid.positions[:, rows, columns], smap)
         for axis, angle in (("LAT", latitude), ("LON", longitude)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
@@ -155,7 +155,7 @@ def _places(patch, values, mask, active):
                 out[f"{axis}_MAX"] = np.nanmax(angle.value)
     rows, columns = np.nonzero(active)
     flux = values[rows, columns].astype(float) * patch.grid.area[rows, columns]
-    vectors = sphere_vectors(smap, columns, rows) if rows.size else np.zeros((3, 0))
+    vectors = patch.grid.positions[:, rows, columns]
     for end, weight in (
         ("_FWT", np.abs(flux)), ("FWTPO", flux.clip(0)), ("FWTNE", (-flux).clip(0)),
     ):  # fmt: skip
