@@ -72,7 +72,8 @@ def test_example(results, capsys):
     )
     for smap in (field, spread):
         assert smap.data.shape == (512, 512)
-        assert plate_scale(smap).value == pytest.approx([1.9860081672668457 / 4] * 2)
+        assert plate_scale(smap).value == pytest.approx([1.980835 / 4] * 2)
+        assert smap.date.isot == "1999-12-10T23:58:43.000"
         assert smap.meta["srseed"] == 3
         assert (smap.meta["srsteps"], smap.meta["srnsamp"]) == (1, 2)
     assert np.abs(field.data).max() > 500

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sunpy_superres.data import example_hmi_map, example_mdi_map, fetch_mdi
+from sunpy_superres import read_map
+from sunpy_superres.data import example_hmi_map, example_mdi_map, fetch_mdi, sample_mdi_map
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.magnetogram import read_magnetogram
 
@@ -77,6 +78,30 @@ def test_example_is_a_usable_input_without_a_warning(mdi_map):
     read = read_magnetogram(mdi_map)
     assert read.good.all()
     assert np.median(read.noise) == pytest.approx(12, rel=0.15)
+
+
+# The sample
+
+
+def test_the_sample_is_real_and_usable_without_a_warning():
+    sample = sample_mdi_map()
+    assert "simul" not in sample.meta["content"].lower()
+    assert "ESA & NASA" in sample.meta["comment"]
+    assert sample.data.shape == (128, 128)
+    read = read_magnetogram(sample)
+    assert read.good.all()
+    assert not read.changes
+    # The noise of a 30-second frame of level 1.8.2.
+    assert np.median(read.noise) == pytest.approx(20.8, rel=0.15)
+
+
+@pytest.mark.real_data
+def test_the_sample_is_a_part_of_the_full_disk(real_data):
+    (path,) = (real_data / "mdi_fulldisk").glob("*19991211*")
+    disk, sample = read_map(path), sample_mdi_map()
+    x, y = (round(float(v)) for v in disk.wcs.world_to_pixel(sample.bottom_left_coord))
+    part = disk.data[y : y + 128, x : x + 128]
+    assert np.array_equal(part.astype(np.float32), sample.data)
 
 
 # Fido

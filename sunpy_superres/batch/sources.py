@@ -14,7 +14,7 @@ import numpy as np
 
 from sunpy_superres.batch.results import has_result_name, remove_suffixes
 from sunpy_superres.files import check_regular, file_sha256
-from sunpy_superres.maps.examples import example_mdi_map
+from sunpy_superres.maps.examples import sample_mdi_map
 from sunpy_superres.maps.reading import read_map
 
 __all__ = ["ExampleSource", "FileSource", "find_files", "find_sources"]
@@ -49,27 +49,27 @@ class FileSource:
 
 
 @functools.cache
-def _simulate_example():
-    return example_mdi_map()
+def _read_example():
+    return sample_mdi_map()
 
 
 @dataclass(frozen=True)
 class ExampleSource:
-    """The embedded example, which is simulated; it has the attributes of a `FileSource`."""
+    """The embedded example, a real frame; it has the attributes of a `FileSource`."""
 
     name: str = "the example"
     stem: str = "example"
 
     def sha256(self) -> str:
         """Return the SHA-256 of the data and the header."""
-        smap = _simulate_example()
+        smap = _read_example()
         digest = hashlib.sha256(np.ascontiguousarray(smap.data, dtype="<f4").tobytes())
         digest.update(json.dumps(dict(smap.meta), sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
     def read(self):
         """Return the Map."""
-        return _simulate_example()
+        return _read_example()
 
 
 def find_sources(inputs):

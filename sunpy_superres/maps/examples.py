@@ -1,6 +1,8 @@
-"""Magnetograms to try the package on: a simulated one, and real ones from an archive."""
+"""Magnetograms to try the package on: a real one, a simulated one, and those of an archive."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import sunpy.map
@@ -9,9 +11,13 @@ from scipy.spatial import cKDTree
 
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.simulation import simulate_mdi
 
-__all__ = ["example_hmi_map", "example_mdi_map", "fetch_mdi"]
+__all__ = ["example_hmi_map", "example_mdi_map", "fetch_mdi", "sample_mdi_map"]
+
+#: Cut-out of mdi.fd_M_96m_lev182 of 1999-12-11; tools/sample_cutout.py made it.
+_SAMPLE = Path(__file__).with_name("sample_mdi.fits")
 
 #: Cards of a real frame, mdi.fd_M_96m_lev182 of 2010-10-15 00:00 TAI, on which the
 #: simulated active region is placed.
@@ -155,6 +161,33 @@ def example_mdi_map():
     return sunpy.map.Map(simulated.data, meta)
 
 
+def sample_mdi_map():
+    """
+    Read the real magnetogram that the package holds, 128 x 128 pixels.
+
+    Two young active regions and the network around them, near disk centre: a cut-out of the
+    full-disk frame mdi.fd_M_96m_lev182 of 1999-12-11 00:00 TAI (30 s, level 1.8.2).  No HMI frame
+    shows what it really looked like; where a truth is needed, there is `example_hmi_map`.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        Line-of-sight field in Gauss, on MDI's scale.
+
+    Notes
+    -----
+    Credit: SOHO/MDI, ESA & NASA, SOI/MDI team.
+
+    Examples
+    --------
+    >>> from sunpy_superres.data import sample_mdi_map
+    >>> mdi_map = sample_mdi_map()
+    >>> mdi_map.date.isot, mdi_map.data.shape
+    ('1999-12-10T23:58:43.000', (128, 128))
+    """
+    return read_map(_SAMPLE, "MDI")
+
+
 def fetch_mdi(time, *, path=None, progress=True):
     """
     Fetch the real full-disk magnetogram nearest to a time, through Fido.
@@ -183,8 +216,6 @@ def fetch_mdi(time, *, path=None, progress=True):
     from sunpy.net import Fido
     from sunpy.net import attrs as a
     from sunpy.time import parse_time
-
-    from sunpy_superres.maps.reading import read_map
 
     moment = parse_time(time)
     window = a.Time(moment - 100 * u.min, moment + 100 * u.min, near=moment)
