@@ -13,15 +13,15 @@ import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
 
 from sunpy_superres import super_resolve
-from sunpy_superres.data import example_mdi_map
+from sunpy_superres.data import sample_mdi_map
 from sunpy_superres.instruments import MDI
 
 ###############################################################################
-# The input is simulated: a bipole and network, drawn in code and observed through
-# the model of the MDI instrument, with the header of a real MDI frame. It was never
-# observed. For a real frame, use ``sunpy_superres.read_map("mdi.fits")`` instead.
+# The input is real: two young active regions near disk centre, cut out of the full-disk
+# magnetogram of 1999-12-11 (SOHO/MDI: ESA & NASA, SOI/MDI team). For a file of your own, use
+# ``sunpy_superres.read_map("mdi.fits")`` instead.
 
-mdi_map = example_mdi_map()
+mdi_map = sample_mdi_map()
 
 ###############################################################################
 # Eight fields that agree with the frame are drawn. The map that comes back is one of
@@ -49,9 +49,9 @@ for card in ("content", "srvers", "srmodel", "srrev", "srseed", "srnsamp", "sres
 # the colour scale of the result.
 
 field = {"cmap": "gray", "norm": plt.Normalize(-1000, 1000)}
-spread = {"cmap": "viridis", "norm": plt.Normalize(0, 200)}
+spread = {"cmap": "magma", "norm": plt.Normalize(0, 200)}
 panels = {
-    f"MDI / {MDI.gain} (simulated)": (mdi_map / MDI.gain, field),
+    f"MDI / {MDI.gain}": (mdi_map / MDI.gain, field),
     "HMI-like, one sample": (hmi_like, field),
     "Uncertainty, 1 sigma": (uncertainty, spread),
 }
@@ -74,9 +74,10 @@ def show(panels):
 show(panels)
 
 ###############################################################################
-# A part of the same maps, around the following spots, where the difference is easy to see.
+# A part of the same maps, around the spots of the northern region, where the difference is easy
+# to see.
 
-corners = SkyCoord([150, 230] * u.arcsec, [260, 340] * u.arcsec, frame=hmi_like.coordinate_frame)
+corners = SkyCoord([-140, -40] * u.arcsec, [-260, -160] * u.arcsec, frame=hmi_like.coordinate_frame)
 show({t: (m.submap(corners[0], top_right=corners[1]), s) for t, (m, s) in panels.items()})
 
 plt.show()
