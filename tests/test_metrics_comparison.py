@@ -124,6 +124,24 @@ def test_even_tiny_maps_have_a_table(truth, size):
     assert np.isnan(table["gradient ratio"]["value"])
 
 
+def test_keywords_are_those_of_the_largest_region(truth, noisy):
+    table = rows(metrics.compare(noisy, truth))
+    largest = metrics.active_regions(truth, max_angle=70 * u.deg).labels == 1
+    for name in ("R_VALUE", "USFLUXL", "MEANGBL", "AREA_ACR"):
+        for column, smap in (("value", noisy), ("reference", truth)):
+            expected = metrics.region_keywords(smap, region=largest)[name][0]
+            assert table[name][column] == pytest.approx(u.Quantity(expected).value), name
+    assert table["USFLUXL"]["unit"] == "Mx"
+
+
+def test_printed_tables_show_all(truth):
+    printed = str(metrics.compare(truth, truth))
+    assert "..." not in printed
+    assert len(printed.splitlines()) == len(metrics.compare(truth, truth)) + 2
+    regions = metrics.active_regions(truth).table
+    assert all(name in str(regions) for name in regions.colnames)
+
+
 def test_an_ensemble_may_come_once(truth):
     part = truth.submap([100, 100] * u.pix, width=31 * u.pix, height=31 * u.pix)
     table = rows(metrics.compare(part, part, samples=(m for m in (part, part, part))))

@@ -67,6 +67,10 @@ class Patch:
             known &= ~np.asarray(smap.mask, bool)[self._slices]
         return np.where(known, values, np.float32(0)), known
 
+    def cut_field(self, field):
+        """Cut a `Field` on the same grid to the patch, as `cut` does with a Map."""
+        return field.values[self._slices], field.mask[self._slices]
+
     def outline(self, values, known):
         """Find the region in a field: the mask, or what of the field's own regions touches it."""
         if self._others is None:

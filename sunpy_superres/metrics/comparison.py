@@ -5,11 +5,13 @@ from __future__ import annotations
 import astropy.units as u
 import ndcube
 import numpy as np
-from astropy.table import Table
 
 from sunpy_superres.metrics import image, inversion_line, physics, probabilistic, regions, spectrum
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Pair
+from sunpy_superres.metrics._patch import Patch
+from sunpy_superres.metrics._patch_values import measure_patch
+from sunpy_superres.metrics._tables import FullTable
 
 __all__ = ["compare"]
 
@@ -17,6 +19,8 @@ __all__ = ["compare"]
 BANDS = (2, 4, 8, 20)
 #: Distance from disk centre within which active regions and inversion lines are looked for.
 _LIMIT = 70 * u.deg
+#: Keywords of SHARP, as `region_keywords` computes them, and their units.
+_KEYWORDS = {"R_VALUE": u.one, "USFLUXL": u.Mx, "MEANGBL": u.G / u.pix, "AREA_ACR": u.one}
 
 
 @fill_docstring
@@ -40,8 +44,8 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
         perfect Map (the reference's own flux, area or length, or exactly 1 or 0), NaN if
         that is not a finite number; ``relative_error``, their difference divided by the
         absolute value of ``reference``, NaN if that is 0; ``unit``.  Active regions, inversion
-        lines and the bipole (in the reference's largest region) are those within 70 deg of disk
-        centre; where none is found, their rows are 0 or NaN.
+        lines, the bipole and the keywords of SHARP (these in the reference's largest region) are
+        those within 70 deg of disk centre; where none is found, their rows are 0 or NaN.
 
     Raises
     ------
@@ -65,6 +69,7 @@ def compare(smap, reference, *, uncertainty=None, samples=None, region=None):
     _image(rows, pair)
     _flux(rows, pair)
     _regions(rows, pair)
+    _keywords(rows, pair)
     _spectrum(rows, pair)
     if uncertainty is not None:
         errors = probabilistic.Errors(smap, uncertainty, reference, region)
@@ -98,7 +103,7 @@ class _Rows:
 
     def table(self):
         names = ("metric", "value", "reference", "relative_error", "unit")
-        table = Table(rows=self.rows, names=names)
+        table = FullTable(rows=self.rows, names=names)
         for name in names[1:4]:
             table[name].info.format = ".6g"
         table["relative_error"].info.format = ".3g"
@@ -157,6 +162,17 @@ def _regions(rows, pair):
         shift = [np.nan, np.nan] * u.arcsec
     for name, value in zip("xy", shift, strict=True):
         rows.add(f"flux centre, shift in {name}", value, 0.0)
+
+
+def _keywords(rows, pair):
+    """Measure the keywords of SHARP in both, in the pixels of the reference's largest region."""
+    largest = regions.label_regions(pair.second, max_angle=_LIMIT).labels == 1
+    values = [dict.fromkeys(_KEYWORDS, np.nan)] * 2
+    if largest.any():
+        patch = Patch(pair.grid, largest)
+        values = [measure_patch(patch, *patch.cut_field(f)) for f in (pair.first, pair.second)]
+    for name, unit in _KEYWORDS.items():
+        rows.add(name, values[0][name] * unit, values[1][name])
 
 
 def _spectrum(rows, pair):

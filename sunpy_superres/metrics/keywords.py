@@ -7,7 +7,6 @@ from typing import NamedTuple
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.table import QTable
 
 from sunpy_superres.maps.fields import to_gauss
 from sunpy_superres.maps.metadata import observation_time
@@ -17,6 +16,7 @@ from sunpy_superres.metrics._fields import Field
 from sunpy_superres.metrics._patch import Patch, pixel_of_plane
 from sunpy_superres.metrics._patch_values import measure_patch
 from sunpy_superres.metrics._region import region_mask
+from sunpy_superres.metrics._tables import FullQTable
 from sunpy_superres.metrics.error_bars import PERCENTILES, with_error
 from sunpy_superres.metrics.regions import ActiveRegions, label_regions
 from sunpy_superres.version import __version__
@@ -260,7 +260,7 @@ def _describe(smap, spread):
 
 
 def _table(patches, values, spread, meta):
-    table = QTable({"region": np.arange(1, len(patches) + 1)}, meta=meta)
+    table = FullQTable({"region": np.arange(1, len(patches) + 1)}, meta=meta)
     table["region"].info.description = "Number of the region"
     for number, keyword in enumerate(_KEYWORDS):
         columns = {keyword.name: values[:, number]}

@@ -15,6 +15,7 @@ from sunpy_superres.maps.geometry import sphere_vectors, to_heliographic
 from sunpy_superres.maps.units import quantity_in
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field, Pair
+from sunpy_superres.metrics._tables import FullQTable
 from sunpy_superres.metrics.physics import MX
 
 __all__ = [
@@ -205,7 +206,7 @@ def _table(field, labels, number):
     centres = np.stack([total(np.nan_to_num(component) * flux) for component in vectors])
     longitude, latitude = to_heliographic(centres, field.grid.map)
     hemisphere = 2 * np.pi * field.grid.map.rsun_meters.to_value(u.Mm) ** 2
-    return QTable(
+    return FullQTable(
         {
             "label": np.arange(1, number + 1),
             "area": total(area) * u.Mm**2,
