@@ -4,6 +4,7 @@ Make HMI-like magnetograms, with their uncertainty, from those of SOHO/MDI.
 Importing this package loads neither torch nor the network.
 """
 
+import sys
 from importlib import import_module
 
 from sunpy_superres.version import __version__
@@ -22,6 +23,10 @@ _HOMES = {
 _ROOMS = ("batch", "data", "datasets", "evaluation", "instruments", "metrics", "training")
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of _HOMES
+
+
+if "sunpy.map" in sys.modules:  # so that sunpy.map.Map knows the results in its files
+    import_module(f"{__name__}.maps.result_map")
 
 
 def __getattr__(name):

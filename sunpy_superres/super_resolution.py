@@ -17,6 +17,7 @@ from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import add_provenance, refresh_statistics
 from sunpy_superres.maps.regridding import TargetGrid
+from sunpy_superres.maps.result_map import set_plot_settings
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
@@ -272,7 +273,9 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
 def _as_map(data, meta, content, expected):
     meta = dict(meta, content=content)
     refresh_statistics(meta, data, expected)
-    return sunpy.map.Map(data, meta)
+    smap = sunpy.map.Map(data, meta)
+    set_plot_settings(smap)
+    return smap
 
 
 def _as_cube(members, reference):
