@@ -10,7 +10,7 @@ import sunpy.map
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
-from sunpy_superres.maps.headers import repair_map
+from sunpy_superres.maps.headers import list_assumptions, repair_map
 from sunpy_superres.maps.noise import (
     estimate_noise,
     is_usual_noise,
@@ -270,6 +270,7 @@ def _read(mdi_map, notes) -> Magnetogram:
             "make one with sunpy.map.Map(file)."
         )
     mdi_map, changes = repair_map(mdi_map)
+    notes += list_assumptions(changes)
     notes += check_observable(mdi_map.meta, "MDI")
     check_size(mdi_map)
     mdi_map, assumed = complete_header(mdi_map)

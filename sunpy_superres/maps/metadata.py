@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 from sunpy.time import parse_time
 
-from sunpy_superres.maps.headers import is_finite_number
+from sunpy_superres.maps.cards import is_finite_number
 
 __all__ = ["add_provenance", "observation_time", "rebin_meta", "refresh_statistics"]
 

@@ -12,7 +12,7 @@ import sunpy.map
 from astropy.io import fits
 
 from sunpy_superres.files import check_regular
-from sunpy_superres.maps.headers import repair_header
+from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
 from sunpy_superres.warning import warn_user
 
@@ -64,6 +64,7 @@ def read_map(path, instrument=None):
             meta[name.lower()] = "\n".join(str(line) for line in header[name])
     warn_user(*check_observable(meta, instrument))
     meta, changes = repair_header(meta)
+    warn_user(*list_assumptions(changes))
     # super_resolve finds nothing to repair in this Map, but keeps the history of its input.
     if changes:
         before = [meta["history"]] if meta.get("history") else []

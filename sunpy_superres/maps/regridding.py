@@ -15,9 +15,9 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import pixel_to_pixel
 from scipy import ndimage
 
+from sunpy_superres.maps.cards import NUMBERS
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
-from sunpy_superres.maps.headers import NUMBERS
 from sunpy_superres.maps.metadata import add_provenance, rebin_meta
 from sunpy_superres.warning import warn_user
 
