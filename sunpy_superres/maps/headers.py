@@ -97,7 +97,7 @@ def list_assumptions(changes) -> list[str]:
 
 
 def _repair_numbers(meta) -> list[str]:
-    """Take numbers out of their quotes, and delete cards that are empty or say ``nan``, in place."""
+    """Take numbers out of their quotes, and delete cards without a value, in place."""
     changes = []
     for name in NUMBERS:
         value = meta.get(name, 0.0)

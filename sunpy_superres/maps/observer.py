@@ -49,7 +49,9 @@ def _repair_from_ephemeris(meta):
     if stated is None or (stated == _ASTRONOMICAL_UNIT and abs(distance - 1) > 1e-3):
         meta["dsun_obs"] = metres
         changes.append("DSUN_OBS: from OBS_DIST")
-    if not _has_direction(meta) and all(is_finite_number(meta.get(n)) for n in ("obs_l0", "obs_b0")):
+    if not _has_direction(meta) and all(
+        is_finite_number(meta.get(n)) for n in ("obs_l0", "obs_b0")
+    ):
         meta["crln_obs"], meta["crlt_obs"] = float(meta["obs_l0"]), float(meta["obs_b0"])
         changes.append("CRLN_OBS and CRLT_OBS: from OBS_L0 and OBS_B0")
     return changes
