@@ -1,9 +1,11 @@
 import copy
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.io import fits
 
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.maps.magnetogram import check_observable, read_magnetogram
@@ -176,9 +178,21 @@ def test_sky_around_the_disk_is_not_missing(small_disk):
 # Refused
 
 
-@pytest.mark.parametrize("thing", [np.zeros((64, 64)), "mdi.fits", None])
-def test_what_is_not_a_map_is_refused(thing):
-    with pytest.raises(TypeError, match=r"sunpy\.map\.Map\(file\)"):
+@pytest.mark.parametrize(
+    ("thing", "way"),
+    [
+        (np.zeros((64, 64)), r"not ndarray; .*sunpy\.map\.Map\(array, header\)"),
+        ("mdi.fits", r"not str; read the file with sunpy_superres\.read_map\('mdi\.fits'\)"),
+        (Path("mdi.fits"), r"sunpy_superres\.read_map\('mdi\.fits'\)"),
+        (["a.fits", "b.fits"], r"not list; .*super_resolve_files"),
+        ([None, None], r"not list; .*super_resolve_maps"),
+        (iter([]), r"super_resolve_maps"),
+        (fits.PrimaryHDU(np.zeros((4, 4))), r"sunpy\.map\.Map\(hdu\.data, hdu\.header\)"),
+        (None, r"sunpy\.map\.Map\(file\)"),
+    ],
+)
+def test_what_is_not_a_map_is_refused(thing, way):
+    with pytest.raises(TypeError, match=way):
         read_magnetogram(thing)
 
 

@@ -14,6 +14,7 @@ from sunpy_superres.maps.cards import NUMBERS, is_finite_number, is_missing
 from sunpy_superres.maps.dates import compare_dates, parse_moment
 from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, plate_scale
 from sunpy_superres.maps.observer import complete_observer
+from sunpy_superres.maps.refusals import describe_scale
 from sunpy_superres.maps.roll import compare_rolls
 
 __all__ = ["check_pointing", "check_size", "complete_header"]
@@ -109,8 +110,9 @@ def check_pointing(smap) -> list[str]:
     if not has_solar_axes(smap):
         raise ValueError(
             f"The axes are {' and '.join(axis.upper() for axis in smap.coordinate_system)}, not "
-            "helioprojective (HPLN, HPLT) or heliographic longitude and latitude; set CTYPE1 and "
-            "CTYPE2."
+            "helioprojective (HPLN, HPLT) or heliographic longitude and latitude. If the pixels "
+            "are those of MDI's camera, set CTYPE1 and CTYPE2 to HPLN-TAN and HPLT-TAN; a frame "
+            "that was mapped to polar or other coordinates is to be given as the archive has it."
         )
     if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
         raise ValueError(
@@ -195,10 +197,7 @@ def _check_plate_scale(scale):
     """Refuse a plate scale far from MDI's, and flag one that is not near it."""
     expected = MDI.plate_scale
     if not MDI.is_full_resolution(scale):
-        raise ValueError(
-            f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
-            "use the full-resolution file instead of a rebinned one."
-        )
+        raise ValueError(describe_scale(scale))
     if abs(scale / expected - 1) <= _UNUSUAL_SCALE:
         return []
     return [

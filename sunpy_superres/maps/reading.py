@@ -15,6 +15,7 @@ from astropy.io import fits
 from sunpy_superres.files import check_regular
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
+from sunpy_superres.maps.refusals import check_has_keywords
 from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
@@ -60,6 +61,7 @@ def read_map(path, instrument=None):
     check_regular(path)
     data, header = _first_image(path)
     meta, repeated = _as_meta(header)
+    check_has_keywords(meta, str(path))
     warn_user(*repeated, *check_observable(meta, instrument))
     meta, changes = repair_header(meta)
     warn_user(*list_assumptions(changes))

@@ -140,9 +140,8 @@ def _interpolate(values, known, wcs, target, shape):
 _GRID_CARDS = (
     *NUMBERS,
     *ROLL_CARDS,
-    *"ctype1 ctype2 cunit1 cunit2 crota r_sun x0 y0 crop_rad radius xcen ycen".split(),
-    *"fov fovx fovy lonpole latpole wcsname obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot".split(),
-    *"im_scale fd_scale xscale yscale imscl_mp".split(),
+    *"ctype1 ctype2 cunit1 cunit2 xcen ycen fov fovx fovy lonpole latpole wcsname".split(),
+    *"obs_r0 solar_b0 car_rot".split(),
 )
 
 

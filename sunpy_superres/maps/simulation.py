@@ -12,6 +12,7 @@ from astropy.nddata import block_reduce
 from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.refusals import check_is_map
 from sunpy_superres.maps.units import field_unit, quantity_in
 
 __all__ = ["simulate_mdi"]
@@ -80,11 +81,7 @@ def simulate_mdi(
     """
     import torch
 
-    if not isinstance(hmi_map, sunpy.map.GenericMap):
-        raise TypeError(
-            f"simulate_mdi needs a sunpy Map, not {type(hmi_map).__name__}; "
-            "make one with sunpy.map.Map(file)."
-        )
+    check_is_map(hmi_map, "simulate_mdi")
     scale = float(np.mean(plate_scale(hmi_map).to_value(u.arcsec / u.pix)))
     if not HMI.is_full_resolution(scale):
         raise ValueError(
