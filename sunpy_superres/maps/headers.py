@@ -75,7 +75,9 @@ def repair_map(smap):
     # `read_map` repairs a header before sunpy can make a Map of it, but users also make Maps
     # without `read_map`, so each Map that enters the package is repaired here.
     meta, changes = repair_header(smap.meta)
-    return (sunpy.map.Map(smap.data, meta, mask=smap.mask) if changes else smap), changes
+    if not changes and len(meta) == len(smap.meta):
+        return smap, changes
+    return sunpy.map.Map(smap.data, meta, mask=smap.mask), changes
 
 
 def list_assumptions(changes) -> list[str]:

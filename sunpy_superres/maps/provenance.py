@@ -36,8 +36,8 @@ _DROPPED = re.compile(
 )
 #: Characters of a card, and of what stands before the comment without the value.
 _CARD, _FRAME = 80, 13
-#: Characters that a value fills at least.
-_VALUE = 20
+#: Characters that a value fills at least, and that a comment needs to say anything.
+_VALUE, _COMMENT = 20, 8
 
 
 def retire_record(meta) -> dict:
@@ -125,9 +125,9 @@ def fit_comments(meta) -> dict:
             continue
         value = meta[name.lower()]
         length = len(value.replace("'", "''")) + 2 if isinstance(value, str) else 0
-        shortened = str(comment)[: max(0, _CARD - _FRAME - max(_VALUE, length))].rstrip()
-        if shortened:
-            fitting[name] = shortened
+        room = _CARD - _FRAME - max(_VALUE, length)
+        if len(str(comment)) <= room or room >= _COMMENT:
+            fitting[name] = str(comment)[:room].rstrip()
     if "keycomments" in meta:
         meta["keycomments"] = fitting
     return meta

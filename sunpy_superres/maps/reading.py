@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import sunpy.map
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 
 from sunpy_superres.files import check_regular
 from sunpy_superres.maps.headers import list_assumptions, repair_header
@@ -89,7 +90,7 @@ def _as_meta(header):
     """
     meta, comments, notes = {}, {}, []
     for card in header.cards:
-        name, value = card.keyword, card.value
+        name, value = card.keyword, None if isinstance(card.value, Undefined) else card.value
         if name in ("HISTORY", "COMMENT", ""):
             continue
         if card.comment:
