@@ -269,7 +269,7 @@ def _read(mdi_map, notes) -> Magnetogram:
     """Do the work of `read_magnetogram`, and add the notes of all checks to a list."""
     check_is_map(mdi_map)
     check_has_keywords(mdi_map.meta)
-    check_is_frame(mdi_map)
+    check_is_frame(mdi_map.meta, mdi_map.data.shape[-1])
     mdi_map, changes = repair_map(mdi_map)
     notes += list_assumptions(changes)
     notes += check_observable(mdi_map.meta, "MDI")

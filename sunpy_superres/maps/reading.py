@@ -16,7 +16,7 @@ from astropy.io.fits.card import Undefined
 from sunpy_superres.files import check_regular
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
-from sunpy_superres.maps.refusals import check_has_keywords
+from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame
 from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
@@ -73,6 +73,7 @@ def read_map(path, instrument=None):
     try:
         smap = sunpy.map.Map(data, meta)
     except Exception as error:  # sunpy raises many kinds, all about the header
+        check_is_frame(meta, data.shape[-1])
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"The header of {path} describes no usable Map ({first}); correct its cards."

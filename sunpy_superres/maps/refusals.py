@@ -8,7 +8,8 @@ import os
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from sunpy.map import MapSequence
+from astropy.io import fits
+from sunpy.map import CompositeMap, MapSequence
 
 from sunpy_superres.instruments import MDI
 
@@ -53,9 +54,10 @@ def _way_to_a_map(thing, function):
         return f"read the file with sunpy_superres.read_map({os.fspath(thing)!r})"
     if hasattr(thing, "hmi_like"):
         return "this is a result already; its Maps are .hmi_like and .uncertainty"
-    several = isinstance(thing, list | tuple | set | dict | MapSequence) or hasattr(
-        thing, "__next__"
-    )
+    if isinstance(thing, fits.HDUList):
+        return "read the file with sunpy_superres.read_map(file)"
+    several = isinstance(thing, list | tuple | set | dict | MapSequence | CompositeMap)
+    several = several or hasattr(thing, "__next__")
     if several and function != "super_resolve":
         return "give one Map after the other"
     if several:
@@ -104,23 +106,25 @@ def check_has_keywords(meta, name="The Map"):
         )
 
 
-def check_is_frame(smap):
+def check_is_frame(meta, columns):
     """
-    Refuse a chart of the whole Sun, a result of this package, and pixels that are no image.
+    Refuse a chart of the whole Sun, and a result of this package.
 
     Parameters
     ----------
-    smap : `~sunpy.map.GenericMap`
+    meta : dict-like
+        FITS cards, lower-case names.
+    columns : int
+        Pixels along the first axis.
 
     Raises
     ------
     TypeError
         If it is a chart or a result.
     """
-    meta = smap.meta
     said = " ".join(str(meta.get(k, "")) for k in ("content", "dpc_obsr", "obs_type", "obs_mode"))
     chart = next((word for word in _CHARTS if word in said.lower()), None)
-    width = _degrees_of_longitude(smap)
+    width = _degrees_of_longitude(meta, columns)
     if chart or width > _WHOLE_SUN:
         what = f"CONTENT = {meta.get('content')!r}" if chart else f"{width:.0f} deg of longitude"
         raise TypeError(
@@ -134,16 +138,16 @@ def check_is_frame(smap):
         )
 
 
-def _degrees_of_longitude(smap):
-    """Width of a heliographic Map in degrees of longitude; 0 for other axes."""
-    axis = str(smap.meta.get("ctype1", "")).strip().upper()
+def _degrees_of_longitude(meta, columns):
+    """Width of a heliographic grid in degrees of longitude; 0 for other axes."""
+    axis = str(meta.get("ctype1", "")).strip().upper()
     if axis[:2] not in ("CR", "HG"):
         return 0.0
     unit = u.deg
     with contextlib.suppress(ValueError):
-        unit = u.Unit(str(smap.meta.get("cunit1") or "deg").strip().lower())
-    with contextlib.suppress(TypeError, ValueError, u.UnitsError):
-        return abs(float(smap.meta["cdelt1"]) * unit.to(u.deg)) * smap.data.shape[-1]
+        unit = u.Unit(str(meta.get("cunit1") or "deg").strip().lower())
+    with contextlib.suppress(KeyError, TypeError, ValueError, u.UnitsError):
+        return abs(float(meta["cdelt1"]) * unit.to(u.deg)) * columns
     return 0.0
 
 

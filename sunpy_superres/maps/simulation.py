@@ -86,7 +86,8 @@ def simulate_mdi(
     if not HMI.is_full_resolution(scale):
         raise ValueError(
             f"The plate scale is {scale:.2f} arcsec/pixel; simulate_mdi needs a map at "
-            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel."
+            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel, such as a full disk of "
+            "hmi.M_720s or a SHARP."
         )
     noise, interval = quantity_in("noise", noise, u.G), quantity_in("interval", interval, u.s)
     if resampling not in (None, *_RESAMPLINGS):
