@@ -188,7 +188,7 @@ def test_a_chart_is_refused(tmp_path, frame, header):
     """Its units are none that sunpy reads; it need not be corrected."""
     header["CTYPE1"], header["CTYPE2"] = "CRLN-CEA", "CRLT-CEA"
     header["CUNIT1"], header["CUNIT2"] = "Degree", "Sine Latitude"
-    header["INSTRUME"], header["CONTENT"] = "MDI", "Carrington Synoptic Chart Of Mr Field"
+    header["INSTRUME"], header["CONTENT"] = "MDI", "Synoptic chart"
     path = tmp_path / "chart.fits"
     fits.PrimaryHDU(frame, header).writeto(path)
     with pytest.raises(TypeError, match="a synoptic chart .*super-resolve the frames"):
