@@ -32,8 +32,8 @@ def test_the_record_of_the_input_moves():
     assert [meta["srin" + end] for end in "date orig recn drms trec file extn".split()] == [
         RECORD[name] for name in moved
     ]
-    assert not {"checksum", "headsum", "primaryk", "runtime", "bldver18"} & set(meta)
-    for name in ("history", "note1", "t_obs"):
+    assert not {"checksum", "headsum", "primaryk", "runtime"} & set(meta)
+    for name in ("history", "note1", "bldver18", "t_obs"):
         assert meta[name] == RECORD[name]
 
 

@@ -188,6 +188,8 @@ def repair_dates(meta) -> list[str]:
     changes += _repair_others(meta, system)
     if _SCALES[system] != "utc":
         meta["timesys"] = "UTC"
+        for name in ("time-obs", "time_obs"):  # now a part of DATE-OBS
+            meta.pop(name, None)
         changes.append(f"TIMESYS: dates in {system} converted to UTC")
     return changes
 

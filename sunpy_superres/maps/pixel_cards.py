@@ -25,11 +25,12 @@ _FROM_ZERO = "x0 y0 x0_lf y0_lf x0_mp y0_mp".split()
 _FROM_ONE = "center_x center_y".split()
 #: Places, sizes and numbers of pixels of another array: the camera's, or a step's before.
 _DROPPED = set(
-    "mdi_x0 mdi_y0 plate_x plate_y fndlmbxc fndlmbyc fndlmbma fndlmbmi avglmbxc avglmbyc avglmbma "
-    "avglmbmi centroxc centroyc imcrpix1 imcrpix2 x_center y_center img_x0 img_y0 bl_x bl_y tr_x "
-    "tr_y ccdsec datasec trimsec biassec detsec ccdsum nxsum nysum xbin ybin ccdxbin ccdybin "
-    "binning xdim ydim nx ny xsize ysize imgwidth imgheig width height totvals satvals npix "
-    "npix_spt nacr cmask naxis3 naxis4 rescale xcenpix ycenpix".split()
+    "mdi_x0 mdi_y0 plate_x plate_y fndlmbxc fndlmbyc fndlmbma fndlmbmi avglmbxc avglmbyc "
+    "avglmbma avglmbmi centroxc centroyc imcrpix1 imcrpix2 imcrval1 imcrval2 x_center "
+    "y_center img_x0 img_y0 bl_x bl_y tr_x tr_y ccdsec datasec trimsec biassec detsec ccdsum "
+    "nxsum nysum xbin ybin ccdxbin ccdybin binning xdim ydim nx ny xsize ysize imgwidth "
+    "imgheig width height totvals satvals npix npix_spt nacr cmask naxis3 naxis4 rescale "
+    "xcenpix ycenpix".split()
 )
 #: Cards of a WCS by their form: the number of an axis, and the letter of an alternate WCS.
 _CRPIX = re.compile(r"crpix([12])([a-z]?)")

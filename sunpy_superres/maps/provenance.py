@@ -18,6 +18,7 @@ _KEPT = {
     "t_rec": "srintrec",
     "filename": "srinfile",
     "extname": "srinextn",
+    "source": "srinsour",
 }
 _KEPT_COMMENTS = {
     "srindate": "DATE of the input's file",
@@ -27,12 +28,14 @@ _KEPT_COMMENTS = {
     "srintrec": "T_REC of the input",
     "srinfile": "FILENAME of the input",
     "srinextn": "EXTNAME of the input",
+    "srinsour": "SOURCE of the input",
 }
 #: Such cards that a result does not keep.
 _DROPPED = re.compile(
     "checksum|datasum|headsum|primaryk|license|requesti|extver|extlevel|inherit|hduname|hduver|"
-    "creator|progver|created|outfil|inputfil|datafile|dataname|dsname|dsds_uid|bld_vers|bldver.*|"
-    "codever.*|date_[sb]|runtime|iraf.*|protocol|longstrn|fitswash|software|author"
+    "creator|progver|created|outfil|inputfil|datafile|dataname|dsname|dfname0|dname0|"
+    "dsds_uid|i_drec|bld_vers|codever.*|date_[sb]|runtime|iraf.*|protocol|longstrn|fitswash|software|"
+    "author|trec(?:epoc|step|unit)"
 )
 #: Characters of a card, and of what stands before the comment without the value.
 _CARD, _FRAME = 80, 13

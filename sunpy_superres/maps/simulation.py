@@ -12,6 +12,7 @@ from astropy.nddata import block_reduce
 from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.provenance import retire_record
 from sunpy_superres.maps.refusals import check_is_map
 from sunpy_superres.maps.units import field_unit, quantity_in
 
@@ -116,7 +117,7 @@ def simulate_mdi(
         )
     reading[lost] = np.nan
 
-    meta = rebin_meta(copy.deepcopy(hmi_map.meta), reading.shape, 1 / FACTOR)
+    meta = rebin_meta(retire_record(copy.deepcopy(hmi_map.meta)), reading.shape, 1 / FACTOR)
     meta.update(
         bunit="Gauss",
         content="MDI-like magnetogram simulated from HMI",
