@@ -86,7 +86,5 @@ def test_a_stated_observer_is_believed(mdi_header):
 @pytest.mark.parametrize("card", ["cdelt1", "crval1", "pc1_1"])
 def test_cards_that_cannot_be_done_without(mdi_cutout, card):
     mdi_cutout.meta[card] = "nan"
-    with pytest.raises(
-        ValueError, match=rf"{card.upper()} = 'nan' is not a .*set meta\['{card}'\]"
-    ):
+    with pytest.raises(ValueError, match=rf"{card.upper()} = 'nan' is not .*set meta\['{card}'\]"):
         read_magnetogram(mdi_cutout)
