@@ -15,7 +15,8 @@ from astropy.wcs import WCS
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.metadata import add_provenance, refresh_statistics
+from sunpy_superres.maps.metadata import refresh_statistics
+from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
 from sunpy_superres.maps.regridding import TargetGrid
 from sunpy_superres.maps.result_map import set_plot_settings
 from sunpy_superres.models.loading import load_model
@@ -25,6 +26,27 @@ from sunpy_superres.sampling.sun_noise import LIFETIME
 from sunpy_superres.version import __version__
 
 __all__ = ["SuperResolution", "SuperResolutionSamples", "super_resolve"]
+
+#: Comments of the cards that say how a result was made, of at most 47 characters.
+_COMMENTS = {
+    "creator": "program that made this result",
+    "srvers": "version of sunpy_superres",
+    "srmodel": "model",
+    "srrev": "revision of the model",
+    "srsha256": "SHA-256 of its weights",
+    "srsteps": "steps of the solver",
+    "srseed": "seed of the ensemble",
+    "srnsamp": "members of the ensemble",
+    "srnoiset": "what the noise is tied to",
+    "srlife": "[day] lifetime of the noise on the Sun",
+    "srestim": "what the ensemble was reduced to",
+    "srgain": "MDI/HMI ratio that the model divides by",
+    "srgainu": "relative uncertainty of that ratio",
+    "srnoise": "[Gauss] median noise of the input",
+    "srchisq": "reduced chi-square of the mean against MDI",
+    "srdevice": "device of torch that it was computed on",
+    "srdtype": "number format of the network",
+}
 
 
 class SuperResolution(NamedTuple):
@@ -237,9 +259,13 @@ def _draw(observation, visible, model, options, keep, resample):
 
 def _describe(meta, magnetogram, model, options, estimate, chi_square):
     """Add the cards and the HISTORY that say how the result was made."""
+    from sunpy_superres.sampling.drawing import describe_device
+
     source = magnetogram.map.meta
+    device, dtype = describe_device(options.device, options.dtype)
     cards = {
         "bunit": "Gauss",
+        "creator": f"sunpy_superres {__version__}",
         "srvers": __version__,
         "srmodel": model.name,
         "srrev": model.revision,
@@ -253,8 +279,11 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         "srgainu": magnetogram.gain_uncertainty,
         "srnoise": float(np.median(magnetogram.noise[magnetogram.good])),
         "srchisq": round(float(chi_square), 4),
+        "srdevice": device,
+        "srdtype": dtype,
     }
     steps = [
+        *(f"input header repaired: {change}" for change in magnetogram.changes),
         f"sunpy_superres {__version__}: HMI-like field from "
         f"{source.get('content') or 'an MDI magnetogram'}, "
         f"{source.get('t_obs') or source.get('date-obs') or 'time unknown'}",
@@ -262,16 +291,15 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         f"{options.num_steps} steps, seed {options.seed}, {options.n_samples} samples, "
         f"estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
-        *(f"input header repaired: {change}" for change in magnetogram.changes),
         *magnetogram.remarks,
     ]
     if options.noise == "sun" and options.lifetime is not None:
         cards["srlife"] = options.lifetime.to_value(u.day)
-    return add_provenance(meta, cards, steps)
+    return add_provenance(retire_record(meta), cards, steps, _COMMENTS)
 
 
 def _as_map(data, meta, content, expected):
-    meta = dict(meta, content=content)
+    meta = fit_comments(dict(meta, content=content))
     refresh_statistics(meta, data, expected)
     smap = sunpy.map.Map(data, meta)
     set_plot_settings(smap)

@@ -51,7 +51,10 @@ HEADERS = [
     ({"dsun_obs": "far"}, "ValueError"),
     ({"dsun_obs": 1.3e11}, "ValueError"),
     ({"dsun_obs": 1.43e11}, "flagged"),
-    ({"dsun_obs": None}, "flagged"),
+    ({"dsun_obs": None}, "result"),  # from RSUN_OBS
+    ({"dsun_obs": "nan", "rsun_obs": "nan"}, "flagged"),
+    ({"rsun_obs": "nan"}, "result"),
+    ({"crota2": "nan"}, "flagged"),
     ({"dsun_obs": None, "crln_obs": None, "crlt_obs": None, "rsun_obs": None}, "flagged"),
     ({"rsun_obs": None}, "result"),
     ({"rsun_obs": 488.6}, "ValueError"),
@@ -74,7 +77,7 @@ HEADERS = [
     (NO_DATE | {"date-obs": "2010-10-15", "time-obs": "00:00:26"}, "result"),
     (NO_DATE | {"date-obs": "2010/10/15 00:00:26"}, "result"),
     ({"date-obs": "bad"}, "result"),
-    ({"t_obs": "2008.12.31_23:59:60_UTC"}, "result"),
+    ({"t_obs": "2008.12.31_23:59:60_UTC"}, "flagged"),
     ({"t_obs": "-4712.01.01_11:59:28_TAI"}, "result"),
     # QUALITY and INTERVAL.
     ({"quality": INF}, "result"),

@@ -392,7 +392,7 @@ def test_units_become_gauss(hmi, unit, gauss):
 
 
 def test_what_is_not_a_map_is_refused():
-    with pytest.raises(TypeError, match=r"not ndarray; make one with sunpy\.map\.Map"):
+    with pytest.raises(TypeError, match=r"not ndarray; .* make a Map with sunpy\.map\.Map"):
         simulate_mdi(np.zeros(SHAPE))
 
 

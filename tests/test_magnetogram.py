@@ -1,9 +1,13 @@
 import copy
+from pathlib import Path
 
 import astropy.units as u
+import ndcube
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.io import fits
+from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.maps.magnetogram import check_observable, read_magnetogram
@@ -176,9 +180,23 @@ def test_sky_around_the_disk_is_not_missing(small_disk):
 # Refused
 
 
-@pytest.mark.parametrize("thing", [np.zeros((64, 64)), "mdi.fits", None])
-def test_what_is_not_a_map_is_refused(thing):
-    with pytest.raises(TypeError, match=r"sunpy\.map\.Map\(file\)"):
+@pytest.mark.parametrize(
+    ("thing", "way"),
+    [
+        (np.zeros((64, 64)), r"not ndarray; .*sunpy\.map\.Map\(array, header\)"),
+        ("mdi.fits", r"not str; read the file with sunpy_superres\.read_map\('mdi\.fits'\)"),
+        (Path("mdi.fits"), r"sunpy_superres\.read_map\('mdi\.fits'\)"),
+        (["a.fits", "b.fits"], r"not list; .*super_resolve_files"),
+        ([None, None], r"not list; .*super_resolve_maps"),
+        (iter([]), r"super_resolve_maps"),
+        (fits.PrimaryHDU(np.zeros((4, 4))), r"sunpy\.map\.Map\(hdu\.data, hdu\.header\)"),
+        (fits.HDUList([]), r"not HDUList; read the file with sunpy_superres\.read_map"),
+        (ndcube.NDCube(np.zeros((4, 4)), WCS(naxis=2)), r"sunpy\.map\.Map\(cube\.data, header\)"),
+        (None, r"sunpy\.map\.Map\(file\)"),
+    ],
+)
+def test_what_is_not_a_map_is_refused(thing, way):
+    with pytest.raises(TypeError, match=way):
         read_magnetogram(thing)
 
 
@@ -236,9 +254,51 @@ def test_missing_unit_of_counts_is_refused(cutout, bipole):
         read_magnetogram(cutout(bipole(SHAPE) / 2.8, bunit=None))
 
 
-@pytest.mark.parametrize("scale", [31.8, 0.504, 3.97])
-def test_other_plate_scales_are_refused(cutout, scale):
-    with pytest.raises(ValueError, match=f"{scale:.2f} arcsec/pixel.*use the full-resolution"):
+def test_a_sequence_is_refused(mdi_cutout):
+    for several in ({"sequence": True}, {"composite": True}):
+        with pytest.raises(TypeError, match="for several Maps use .*super_resolve_sequence"):
+            read_magnetogram(sunpy.map.Map(mdi_cutout, mdi_cutout, **several))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"content": "Carrington Synoptic Chart Of Mr Field"},
+        {"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg",
+         "cdelt1": 5.0, "cdelt2": 5.0},
+    ],
+)  # fmt: skip
+def test_a_chart_is_refused(cutout, changes):
+    with pytest.raises(TypeError, match="a synoptic chart .*super-resolve the frames"):
+        read_magnetogram(cutout(**changes))
+
+
+def test_a_result_is_refused(cutout):
+    with pytest.raises(TypeError, match=r"result of super_resolve already .*give the MDI frame"):
+        read_magnetogram(cutout(srvers="1.0"))
+    read_magnetogram(cutout(srvers="1.0", siminst="MDI"))
+
+
+def test_a_header_without_keywords_is_refused(cutout):
+    smap = cutout()
+    for name in list(smap.meta):
+        if name not in ("cunit1", "cunit2"):
+            del smap.meta[name]
+    with pytest.raises(ValueError, match="has no keywords .*export the record again"):
+        read_magnetogram(smap)
+
+
+@pytest.mark.parametrize(
+    ("scale", "way"),
+    [
+        (31.8, "was binned .*use the full-resolution"),
+        (3.97, "was binned .*use the full-resolution"),
+        (0.504, "so fine .*use the full-resolution"),
+        (0.605, "high-resolution mode.*use the full-disk frame"),
+    ],
+)
+def test_other_plate_scales_are_refused(cutout, scale, way):
+    with pytest.raises(ValueError, match=f"{scale:.2f} arcsec/pixel.*{way}"):
         read_magnetogram(cutout(cdelt1=scale, cdelt2=scale))
 
 

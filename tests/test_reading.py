@@ -144,6 +144,57 @@ def test_a_card_that_cannot_be_parsed(plain, frame):
     assert smap.meta["bunit"] == "gauss"
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_export_without_keywords(tmp_path, frame, compressed):
+    path = tmp_path / "as_is.fits"
+    raw = np.round(frame).astype(np.int32)
+    hdu = fits.CompImageHDU(raw) if compressed else fits.PrimaryHDU(raw)
+    hdu.writeto(path)
+    with pytest.raises(ValueError, match=r"as_is\.fits has no keywords .*export the record again"):
+        read_map(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_of_a_card_that_occurs_twice_the_first_counts(tmp_path, frame, header, compressed):
+    path = tmp_path / "once.fits"
+    header["HISTORY"] = "last"
+    hdu = fits.CompImageHDU(frame, header) if compressed else fits.PrimaryHDU(frame, header)
+    hdu.writeto(path)
+    twice = tmp_path / "twice.fits.gz"
+    with fits.open(path, disable_image_compression=True) as file:
+        file[-1].header.append(("CROTA2", 180.0))
+        file[-1].header.append(("TELESCOP", header["TELESCOP"]))  # the same: nothing is said
+        file.writeto(twice)
+    with pytest.warns(SuperResWarning, match="CROTA2 occurs twice, .* the first is used") as said:
+        smap = read_map(twice)
+    assert len(said) == 1
+    assert smap.meta["crota2"] == header["CROTA2"] == sunpy.map.Map(twice).meta["crota2"]
+    assert smap.meta["history"] == "\n".join(header["HISTORY"])
+
+
+def test_the_cards_and_comments_are_those_of_sunpy(tmp_path, frame, header):
+    header.comments["CRPIX1"] = "[pix] where"
+    header["WAVELNTH"] = (6768, "[Angstrom] For MDI")
+    header["COMMENT"] = "from the archive"
+    header["SAMPLE"] = None
+    path = tmp_path / "commented.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    ours, theirs = dict(read_map(path).meta), dict(sunpy.map.Map(path).meta)
+    assert ours["keycomments"]["CRPIX1"] == "[pix] where"
+    assert ours == theirs
+
+
+def test_a_chart_is_refused(tmp_path, frame, header):
+    """Its units are none that sunpy reads; it need not be corrected."""
+    header["CTYPE1"], header["CTYPE2"] = "CRLN-CEA", "CRLT-CEA"
+    header["CUNIT1"], header["CUNIT2"] = "Degree", "Sine Latitude"
+    header["INSTRUME"], header["CONTENT"] = "MDI", "Synoptic chart"
+    path = tmp_path / "chart.fits"
+    fits.PrimaryHDU(frame, header).writeto(path)
+    with pytest.raises(TypeError, match="a synoptic chart .*super-resolve the frames"):
+        read_map(path)
+
+
 def test_a_header_without_wcs(tmp_path, frame):
     path = tmp_path / "bare.fits"
     header = fits.Header({"CAMERA": "MDI", "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN"})

@@ -10,7 +10,7 @@ import sunpy.map
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
-from sunpy_superres.maps.headers import repair_map
+from sunpy_superres.maps.headers import list_assumptions, repair_map
 from sunpy_superres.maps.noise import (
     estimate_noise,
     is_usual_noise,
@@ -18,6 +18,7 @@ from sunpy_superres.maps.noise import (
     observed_interval,
 )
 from sunpy_superres.maps.pointing import check_pointing, check_size, complete_header
+from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame, check_is_map
 from sunpy_superres.maps.resampled import check_resampling
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.maps.value_checks import check_values
@@ -30,7 +31,9 @@ _NO_DATA = 0x80000000
 #: QUALITY bit that most good MDI frames carry.
 _HARMLESS = 0x00000200
 #: Words for other observables in CONTENT and in the cards of older headers.
-_OTHER_OBSERVABLES = ("intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic")
+_OTHER_OBSERVABLES = (
+    "intensity continuum doppler velocity fd_v fd_ic depth linewidth filtergram azimuth inclination"
+).split()
 #: Gauss; a simulated frame with less noise tells too little of whether it was resampled.
 _SIMULATED_NOISE = 6.0
 #: Share of the disk that is missing above which the user is warned.
@@ -264,12 +267,11 @@ def read_magnetogram(mdi_map) -> Magnetogram:
 
 def _read(mdi_map, notes) -> Magnetogram:
     """Do the work of `read_magnetogram`, and add the notes of all checks to a list."""
-    if not isinstance(mdi_map, sunpy.map.GenericMap):
-        raise TypeError(
-            f"super_resolve needs a sunpy Map, not {type(mdi_map).__name__}; "
-            "make one with sunpy.map.Map(file)."
-        )
+    check_is_map(mdi_map)
+    check_has_keywords(mdi_map.meta)
+    check_is_frame(mdi_map.meta, mdi_map.data.shape[-1])
     mdi_map, changes = repair_map(mdi_map)
+    notes += list_assumptions(changes)
     notes += check_observable(mdi_map.meta, "MDI")
     check_size(mdi_map)
     mdi_map, assumed = complete_header(mdi_map)

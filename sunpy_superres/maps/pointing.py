@@ -7,12 +7,15 @@ import warnings
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from sunpy.coordinates import get_earth
 from sunpy.util.exceptions import SunpyMetadataWarning
 
 from sunpy_superres.instruments import MDI
-from sunpy_superres.maps.geometry import has_solar_axes, plate_scale
-from sunpy_superres.maps.headers import NUMBERS, is_finite_number, parse_moment
+from sunpy_superres.maps.cards import NUMBERS, is_finite_number, is_missing
+from sunpy_superres.maps.dates import compare_dates, parse_moment
+from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, plate_scale
+from sunpy_superres.maps.observer import complete_observer
+from sunpy_superres.maps.refusals import describe_scale
+from sunpy_superres.maps.roll import compare_rolls
 
 __all__ = ["check_pointing", "check_size", "complete_header"]
 
@@ -23,8 +26,6 @@ _SMALLEST = 16
 _TOLERANCE = 0.02
 #: Limits of the observer's distance from the Sun in solar radii, and of that radius in metres.
 _DISTANCES, _RADII = (100.0, 2500.0), (6.9e8, 7.05e8)
-#: Distance of SOHO from the Sun, near the Lagrange point L1, in units of the Earth's distance.
-_L1 = 0.99
 #: Relative difference from MDI's plate scale above which the user is warned.
 _UNUSUAL_SCALE = 0.2
 
@@ -52,9 +53,10 @@ def complete_header(smap):
         sunpy makes no observer of the cards.
     """
     for name in NUMBERS:
-        if name in smap.meta and not is_finite_number(smap.meta[name]):
+        value = smap.meta.get(name, 0.0)
+        if not is_finite_number(value) or is_missing(value):
             raise ValueError(
-                f"The header holds no usable WCS ({name.upper()} = {smap.meta[name]!r} is not a "
+                f"The header holds no usable WCS ({name.upper()} = {value!r} is not a "
                 f"finite number); set meta[{name!r}] to one, or delete it."
             )
     if not parse_moment(smap.meta.get("date-obs")):
@@ -80,17 +82,7 @@ def complete_header(smap):
         meta["ctype1"], meta["ctype2"] = axes
         assumed.append(f"CTYPE is missing: {axes[0]} and {axes[1]} are assumed")
     if any("observer" in text for text in missing):
-        earth = get_earth(meta["date-obs"])
-        distance = _L1 * earth.radius
-        if is_finite_number(meta.get("rsun_obs")) and meta["rsun_obs"] > 0:
-            distance = smap.rsun_meters / np.sin(meta["rsun_obs"] * u.arcsec)
-        meta.setdefault("dsun_obs", float(distance.to_value(u.m)))
-        meta["hgln_obs"], meta["hglt_obs"] = 0.0, float(earth.lat.to_value(u.deg))
-        for name in ("crln_obs", "crlt_obs"):
-            meta.pop(name, None)
-        assumed.append(
-            "DSUN_OBS, CRLN_OBS or CRLT_OBS is missing: an observer on the line to Earth is assumed"
-        )
+        assumed.append(complete_observer(meta, smap.rsun_meters))
     return (sunpy.map.Map(smap.data, meta, mask=smap.mask), assumed) if assumed else (smap, [])
 
 
@@ -118,8 +110,9 @@ def check_pointing(smap) -> list[str]:
     if not has_solar_axes(smap):
         raise ValueError(
             f"The axes are {' and '.join(axis.upper() for axis in smap.coordinate_system)}, not "
-            "helioprojective (HPLN, HPLT) or heliographic longitude and latitude; set CTYPE1 and "
-            "CTYPE2."
+            "helioprojective (HPLN, HPLT) or heliographic longitude and latitude. If the pixels "
+            "are those of MDI's camera, set CTYPE1 and CTYPE2 to HPLN-TAN and HPLT-TAN; a frame "
+            "that was mapped to polar or other coordinates is to be given as the archive has it."
         )
     if "crpix1" not in smap.meta or "crpix2" not in smap.meta:
         raise ValueError(
@@ -142,6 +135,7 @@ def check_pointing(smap) -> list[str]:
         *_check_observer(radius, distance, stated),
         *_check_matrix(smap, scale),
         *_check_plate_scale(float(np.mean(scale))),
+        *compare_dates(smap.meta),
     ]
 
 
@@ -192,30 +186,18 @@ def _check_matrix(smap, scale):
 
 
 def _check_roll(smap, matrix):
-    """Flag a CROTA2 that contradicts the matrix."""
-    stated = smap.meta.get("crota2")
-    if stated is None:
+    """Flag cards that contradict the matrix; on a heliographic grid they are those of the CCD."""
+    if not is_helioprojective(smap):
         return []
     roll = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
-    if smap.scale.axis1.value < 0:  # Both are negative: half a turn that CROTA2 does not count.
-        roll += 180
-    difference = (roll - stated + 180) % 360 - 180
-    if abs(difference) <= 0.1:
-        return []
-    return [
-        f"CROTA2 = {stated} contradicts the matrix PCi_j or CDi_j, a roll of {roll:.2f} deg, "
-        "which is used; delete the wrong one."
-    ]
+    return compare_rolls(smap.meta, roll, flipped=smap.scale.axis1.value < 0)
 
 
 def _check_plate_scale(scale):
     """Refuse a plate scale far from MDI's, and flag one that is not near it."""
     expected = MDI.plate_scale
     if not MDI.is_full_resolution(scale):
-        raise ValueError(
-            f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {expected:.2f}; "
-            "use the full-resolution file instead of a rebinned one."
-        )
+        raise ValueError(describe_scale(scale))
     if abs(scale / expected - 1) <= _UNUSUAL_SCALE:
         return []
     return [

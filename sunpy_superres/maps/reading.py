@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import sunpy.map
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 
 from sunpy_superres.files import check_regular
-from sunpy_superres.maps.headers import repair_header
+from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
+from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame
 from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
@@ -58,12 +61,11 @@ def read_map(path, instrument=None):
     path = Path(path)
     check_regular(path)
     data, header = _first_image(path)
-    meta = {k.lower(): v for k, v in header.items() if k not in ("HISTORY", "COMMENT", "")}
-    for name in ("HISTORY", "COMMENT"):
-        if name in header:
-            meta[name.lower()] = "\n".join(str(line) for line in header[name])
-    warn_user(*check_observable(meta, instrument))
+    meta, repeated = _as_meta(header)
+    check_has_keywords(meta, str(path))
+    warn_user(*repeated, *check_observable(meta, instrument))
     meta, changes = repair_header(meta)
+    warn_user(*list_assumptions(changes))
     # super_resolve finds nothing to repair in this Map, but keeps the history of its input.
     if changes:
         before = [meta["history"]] if meta.get("history") else []
@@ -71,6 +73,7 @@ def read_map(path, instrument=None):
     try:
         smap = sunpy.map.Map(data, meta)
     except Exception as error:  # sunpy raises many kinds, all about the header
+        check_is_frame(meta, data.shape[-1])
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"The header of {path} describes no usable Map ({first}); correct its cards."
@@ -78,6 +81,34 @@ def read_map(path, instrument=None):
     if not isinstance(smap, sunpy.map.GenericMap):
         raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
     return smap
+
+
+def _as_meta(header):
+    """
+    Make the metadata of a Map from a header, as sunpy does, and notes on cards that occur twice.
+
+    Of such cards the first counts, which FITS leaves open: astropy and sunpy take it too.
+    """
+    meta, comments, notes = {}, {}, []
+    for card in header.cards:
+        name, value = card.keyword, None if isinstance(card.value, Undefined) else card.value
+        if name in ("HISTORY", "COMMENT", ""):
+            continue
+        if card.comment:
+            comments[name] = card.comment
+        first = meta.setdefault(name.lower(), value)
+        if str(first) != str(value):
+            notes.append(
+                f"{name} occurs twice, as {first!r} and as {value!r}; the first is used, as in "
+                "astropy and sunpy. Delete the wrong one."
+            )
+    for name in ("COMMENT", "HISTORY"):
+        meta[name.lower()] = "\n".join(str(line) for line in header.get(name, ())).strip()
+    meta["keycomments"] = comments
+    unit = re.match(r"\[(\w+)\]", comments.get("WAVELNTH", ""))
+    if unit:
+        meta.setdefault("waveunit", unit[1])
+    return meta, notes
 
 
 def _first_image(path):

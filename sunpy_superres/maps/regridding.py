@@ -15,10 +15,13 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import pixel_to_pixel
 from scipy import ndimage
 
+from sunpy_superres.maps.cards import NUMBERS
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import on_disk_mask, plate_scale
-from sunpy_superres.maps.headers import NUMBERS
-from sunpy_superres.maps.metadata import add_provenance, rebin_meta
+from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres.maps.pixel_cards import counts_pixels
+from sunpy_superres.maps.provenance import add_provenance
+from sunpy_superres.maps.roll import ROLL_CARDS
 from sunpy_superres.warning import warn_user
 
 __all__ = ["TargetGrid", "resample_to", "same_grid"]
@@ -136,9 +139,9 @@ def _interpolate(values, known, wcs, target, shape):
 #: Cards of the old grid and its observer, which a target WCS replaces.
 _GRID_CARDS = (
     *NUMBERS,
-    *"ctype1 ctype2 cunit1 cunit2 crota r_sun x0 y0 crop_rad radius xcen ycen lonpole".split(),
-    *"latpole wcsname obs_r0 solar_r solar_b0 solar_p0 p_angle car_rot".split(),
-    *"im_scale fd_scale xscale yscale imscl_mp".split(),
+    *ROLL_CARDS,
+    *"ctype1 ctype2 cunit1 cunit2 xcen ycen fov fovx fovy lonpole latpole wcsname".split(),
+    *"obs_r0 solar_b0 car_rot".split(),
 )
 
 
@@ -227,7 +230,8 @@ class TargetGrid:
         """
         shape, observed = self.wcs.array_shape, meta.get("date-obs")
         header = {k.lower(): v for k, v in self.wcs.to_header().items()}
-        meta = {k: v for k, v in meta.items() if k not in _GRID_CARDS} | header
+        kept = {k: v for k, v in meta.items() if not (k in _GRID_CARDS or counts_pixels(k))}
+        meta = kept | header
         meta["naxis1"], meta["naxis2"] = shape[1], shape[0]
         step = f"resampled to another grid (reproject, adaptive); observed {observed}"
         meta = add_provenance(meta, {}, [step])

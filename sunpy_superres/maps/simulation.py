@@ -12,6 +12,8 @@ from astropy.nddata import block_reduce
 from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.provenance import retire_record
+from sunpy_superres.maps.refusals import check_is_map
 from sunpy_superres.maps.units import field_unit, quantity_in
 
 __all__ = ["simulate_mdi"]
@@ -80,16 +82,13 @@ def simulate_mdi(
     """
     import torch
 
-    if not isinstance(hmi_map, sunpy.map.GenericMap):
-        raise TypeError(
-            f"simulate_mdi needs a sunpy Map, not {type(hmi_map).__name__}; "
-            "make one with sunpy.map.Map(file)."
-        )
+    check_is_map(hmi_map, "simulate_mdi")
     scale = float(np.mean(plate_scale(hmi_map).to_value(u.arcsec / u.pix)))
     if not HMI.is_full_resolution(scale):
         raise ValueError(
             f"The plate scale is {scale:.2f} arcsec/pixel; simulate_mdi needs a map at "
-            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel."
+            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel, such as a full disk of "
+            "hmi.M_720s or a SHARP."
         )
     noise, interval = quantity_in("noise", noise, u.G), quantity_in("interval", interval, u.s)
     if resampling not in (None, *_RESAMPLINGS):
@@ -118,7 +117,7 @@ def simulate_mdi(
         )
     reading[lost] = np.nan
 
-    meta = rebin_meta(copy.deepcopy(hmi_map.meta), reading.shape, 1 / FACTOR)
+    meta = rebin_meta(retire_record(copy.deepcopy(hmi_map.meta)), reading.shape, 1 / FACTOR)
     meta.update(
         bunit="Gauss",
         content="MDI-like magnetogram simulated from HMI",

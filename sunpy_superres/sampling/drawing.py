@@ -18,7 +18,7 @@ from sunpy_superres.sampling.schedule import SolverSettings, solve
 from sunpy_superres.sampling.sun_noise import SunNoise
 from sunpy_superres.sampling.tiling import TiledEvaluation
 
-__all__ = ["choose_dtype", "draw_ensemble"]
+__all__ = ["choose_dtype", "describe_device", "draw_ensemble"]
 
 #: MDI pixels along the side of a tile: small tiles stay in the processor's cache and need less
 #: new memory, large ones keep a GPU busy.
@@ -55,6 +55,26 @@ def _check_device(device, dtype):
     if resolved not in (torch.float32, torch.bfloat16):
         raise ValueError(f"dtype must be 'float32' or 'bfloat16', not {dtype!r}.")
     return device, resolved
+
+
+def describe_device(device, dtype) -> tuple[str, str]:
+    """
+    Name the kind of device and the number format that a draw uses.
+
+    Parameters
+    ----------
+    device, dtype : str or None
+        As in `~sunpy_superres.super_resolve`.
+
+    Returns
+    -------
+    device : str
+        "cpu" or "cuda".
+    dtype : str
+        "float32" or "bfloat16".
+    """
+    device, dtype = _check_device(device, dtype)
+    return device.type, str(dtype).removeprefix("torch.")
 
 
 def _array_noise(seed, member, shape):

@@ -1,0 +1,182 @@
+"""Sentences for inputs that are something else than one frame, and the way that leads on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.io import fits
+from sunpy.map import CompositeMap, MapSequence
+
+from sunpy_superres.instruments import MDI
+
+__all__ = ["check_has_keywords", "check_is_frame", "check_is_map", "describe_scale"]
+
+#: Cards of which a header has at least one if it describes its data at all.
+_TELLING = (
+    "ctype1 ctype2 crpix1 cdelt1 cd1_1 pc1_1 crval1 telescop instrume camera content bunit "
+    "date-obs date_obs t_obs t_rec xcen solar_r"
+).split()
+#: Words for charts of the whole Sun in CONTENT and in the cards of older headers.
+_CHARTS = ("synoptic", "carrington chart", "synchronic", "carrington map")
+#: Degrees of longitude that no single frame shows.
+_WHOLE_SUN = 190.0
+#: Arcsec per pixel of MDI's high-resolution mode.
+_HIGH_RESOLUTION = 0.605
+
+
+def check_is_map(thing, function="super_resolve"):
+    """
+    Refuse anything but a Map, in a sentence that says how to make one of it.
+
+    Parameters
+    ----------
+    thing : object
+    function : str
+        Name of the function that wants a Map.
+
+    Raises
+    ------
+    TypeError
+        If it is not a `~sunpy.map.GenericMap`.
+    """
+    if isinstance(thing, sunpy.map.GenericMap):
+        return
+    name = type(thing).__name__
+    raise TypeError(f"{function} needs a sunpy Map, not {name}; {_way_to_a_map(thing, function)}.")
+
+
+def _way_to_a_map(thing, function):
+    if isinstance(thing, str | os.PathLike):
+        return f"read the file with sunpy_superres.read_map({os.fspath(thing)!r})"
+    if hasattr(thing, "hmi_like"):
+        return "this is a result already; its Maps are .hmi_like and .uncertainty"
+    if isinstance(thing, fits.HDUList):
+        return "read the file with sunpy_superres.read_map(file)"
+    several = isinstance(thing, list | tuple | set | dict | MapSequence | CompositeMap)
+    several = several or hasattr(thing, "__next__")
+    if several and function != "super_resolve":
+        return "give one Map after the other"
+    if several:
+        first = next(iter(thing), None) if isinstance(thing, list | tuple) else None
+        if isinstance(first, str | os.PathLike):
+            return "for several files use sunpy_superres.batch.super_resolve_files"
+        return (
+            "for several Maps use sunpy_superres.batch.super_resolve_sequence (super_resolve_maps)"
+        )
+    if isinstance(thing, np.ndarray):
+        return (
+            "an array does not say where on the Sun it lies; make a Map with "
+            "sunpy.map.Map(array, header), or from a file with sunpy.map.Map(file)"
+        )
+    if hasattr(thing, "wcs") and hasattr(thing, "data"):
+        return (
+            "make a Map of its data and the frame's header with sunpy.map.Map(cube.data, header), "
+            "or of the file with sunpy.map.Map(file)"
+        )
+    if hasattr(thing, "header") and hasattr(thing, "data"):
+        return "make one with sunpy.map.Map(hdu.data, hdu.header), or with sunpy.map.Map(file)"
+    return "make one with sunpy.map.Map(file)"
+
+
+def check_has_keywords(meta, name="The Map"):
+    """
+    Refuse a header without a single card about its data.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards, lower-case names.
+    name : str
+        What has the header, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it has none, as files that JSOC exports as they are stored.
+    """
+    if not any(str(meta.get(card, "")).strip() for card in _TELLING):
+        raise ValueError(
+            f"{name} has no keywords that say what, where and when it shows. JSOC's exports "
+            "'as-is' have none, and so do image extensions beside the first; export the record "
+            "again with its keywords (protocol='fits' in drms and sunpy.net.jsoc)."
+        )
+
+
+def check_is_frame(meta, columns):
+    """
+    Refuse a chart of the whole Sun, and a result of this package.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards, lower-case names.
+    columns : int
+        Pixels along the first axis.
+
+    Raises
+    ------
+    TypeError
+        If it is a chart or a result.
+    """
+    said = " ".join(str(meta.get(k, "")) for k in ("content", "dpc_obsr", "obs_type", "obs_mode"))
+    chart = next((word for word in _CHARTS if word in said.lower()), None)
+    width = _degrees_of_longitude(meta, columns)
+    if chart or width > _WHOLE_SUN:
+        what = f"CONTENT = {meta.get('content')!r}" if chart else f"{width:.0f} deg of longitude"
+        raise TypeError(
+            f"This is a synoptic chart ({what}), made of many frames, not one frame of MDI; "
+            f"super-resolve the frames (series {MDI.series}) and make the chart of the results."
+        )
+    if meta.get("srvers") and not meta.get("siminst"):
+        raise TypeError(
+            f"This Map is a result of super_resolve already (SRVERS = {meta['srvers']!r}); give "
+            "the MDI frame that it was made of."
+        )
+
+
+def _degrees_of_longitude(meta, columns):
+    """Width of a heliographic grid in degrees of longitude; 0 for other axes."""
+    axis = str(meta.get("ctype1", "")).strip().upper()
+    if axis[:2] not in ("CR", "HG"):
+        return 0.0
+    unit = u.deg
+    with contextlib.suppress(ValueError):
+        unit = u.Unit(str(meta.get("cunit1") or "deg").strip().lower())
+    with contextlib.suppress(KeyError, TypeError, ValueError, u.UnitsError):
+        return abs(float(meta["cdelt1"]) * unit.to(u.deg)) * columns
+    return 0.0
+
+
+def describe_scale(scale) -> str:
+    """
+    Say what to do with a plate scale that no full-disk frame of MDI has.
+
+    Parameters
+    ----------
+    scale : float
+        Arcsec per pixel.
+
+    Returns
+    -------
+    str
+        A sentence for an error.
+    """
+    said = f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {MDI.plate_scale:.2f}; "
+    if abs(scale / _HIGH_RESOLUTION - 1) < 0.1:
+        return (
+            f"{said}it is that of MDI's high-resolution mode, which is finer than the model's "
+            f"input; use the full-disk frame of the same time (series {MDI.series})."
+        )
+    if scale < MDI.plate_scale:
+        return (
+            f"{said}pixels so fine are HMI's, or interpolated; use the full-resolution frame as "
+            f"the archive has it (series {MDI.series})."
+        )
+    return (
+        f"{said}the frame was binned (1024 x 1024 pixels are a full disk); use the "
+        f"full-resolution file instead (series {MDI.series})."
+    )
