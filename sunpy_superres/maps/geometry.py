@@ -376,7 +376,6 @@ def on_disk_mask(smap) -> np.ndarray:
 
 
 def _is_finely_sampled(smap):
-    """Return whether the visible disk is much larger than a cell of the lattice."""
+    """Return whether a Map shows the disk, round, and much larger than a cell of the lattice."""
     scale = max(abs(axis) for axis in smap.scale) * u.pix
-    disk = smap.rsun_obs if is_helioprojective(smap) else 60 * u.deg
-    return bool(_CELL * scale < disk / 4)
+    return is_helioprojective(smap) and bool(_CELL * scale < smap.rsun_obs / 4)

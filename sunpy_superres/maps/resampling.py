@@ -17,8 +17,11 @@ RESAMPLINGS = ("auto", "interpolation", "adaptive")
 #: Order of the splines.  Quintic splines keep 95 % of the power or more at 2.4 to 4 pixels (1.2" to
 #: 2" of HMI), and all of it at larger scales; cubic ones keep 84 %.
 _ORDER = 5
-#: Side of a target pixel, in source pixels, above which the image is averaged over it.
-_LARGER = 1.1
+#: Sides of a target pixel, in source pixels, above which the image is averaged over it, and from
+#: which on it is the mean over the whole pixel.
+_LARGER, _LARGE = 1.1, 1.5
+#: Pixels by which an image is continued, as a straight line, at its edges.
+_EDGE = 8
 #: Missing pixels so far from known ones are filled, so that the splines do not ring.
 _FILLED = 12
 #: Positions this near to the centre of a pixel are there.
@@ -102,9 +105,11 @@ class Resampler:
         if not places.axes.size:
             return
         length = np.hypot(places.axes[:, 0], places.axes[:, 1])
-        width = np.sqrt(np.maximum(length**2 - _LARGER**2, 0))
+        # What the samples add to the source's own pixel, which is a mean already.
+        width = np.sqrt(np.maximum(length**2 - 1, 0))
+        width *= np.clip((length - _LARGER) / (_LARGE - _LARGER), 0, 1)
         count = _round_count(width)
-        # So wide that the samples' scatter is that of a pixel of this width.
+        # So far apart that their scatter is that of a pixel of this width.
         width *= np.where(count > 1, count / np.sqrt(np.maximum(count**2 - 1.0, 1)), 0)
         self._sides = places.axes * (width / np.maximum(length, 1e-9))[:, None]
         self._count = count
@@ -154,11 +159,13 @@ class Resampler:
             image[near] = image[nearest]
             image[far] = 0
             image = image.reshape(self._known.shape)
+        image = np.pad(image, _EDGE, mode="reflect", reflect_type="odd")
         coefficients = ndimage.spline_filter(image, _ORDER, output=np.float32, mode="mirror")
 
         def sample(x, y):
+            places = [y + _EDGE, x + _EDGE]
             return ndimage.map_coordinates(
-                coefficients, [y, x], np.float32, _ORDER, mode="mirror", prefilter=False
+                coefficients, places, np.float32, _ORDER, mode="mirror", prefilter=False
             )
 
         moved[self._where] = self._apply(sample)
