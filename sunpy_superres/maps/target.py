@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import numpy as np
 import sunpy.map
 from astropy.io import fits
 from astropy.time import Time
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.headers import NUMBERS, parse_moment
@@ -114,12 +115,12 @@ class TargetGrid:
             for name in _OBSERVER:
                 setattr(completed.wcs.aux, name, getattr(known.wcs.aux, name))
         observed = observation_time(source)
-        time = Time(moment) if moment else grid_time(completed)
+        apart = _time_apart(moment, completed, observed, known)
         turned = grid_time(completed) is not None and is_rotation_carried(source.date)
         if not turned:
             completed = at_time_of(completed, known)
-            if time is not None and not is_carrington(completed):
-                _warn_of_rotation(time, observed, source)
+            if not is_carrington(completed):
+                _warn_of_rotation(apart, source)
         return cls(completed, resampling, observed.utc.isot, turned)
 
     def replace_cards(self, meta):
@@ -210,9 +211,20 @@ def _round(value):
     return float(f"{value:.13g}")
 
 
-def _warn_of_rotation(time, observed, source):
+def _time_apart(moment, target, observed, source) -> float:
+    """Return the seconds from the observation to the time of a target; 0 if it has no time."""
+    cards, time = target.wcs, grid_time(target)
+    if moment is not None:
+        return float((Time(moment) - observed).to_value(u.s))
+    if time is None:
+        return 0.0
+    # sunpy gives HMI's T_OBS, the middle, as DATE-AVG.  A DATE-OBS is compared with another one.
+    middle = cards.dateavg and cards.dateavg != cards.dateobs
+    return float((time - (observed if middle else grid_time(source))).to_value(u.s))
+
+
+def _warn_of_rotation(apart, source):
     """Warn if the Sun turns between the time of a grid and that of the field."""
-    apart = (time - observed).to_value(u.s)
     if abs(apart) <= SIMULTANEOUS:
         return
     warn_user(
@@ -254,7 +266,9 @@ def _check(target):
 def _wcs_of_header(header):
     """Make the WCS of a header, with the shape that its NAXIS cards give."""
     header = fits.Header({str(k).upper(): v for k, v in dict(header).items() if _is_card(k, v)})
-    wcs = WCS(header)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)  # cards that wcslib works out
+        wcs = WCS(header)
     if wcs.array_shape is None and {"NAXIS1", "NAXIS2"} <= set(header):
         wcs.array_shape = (header["NAXIS2"], header["NAXIS1"])
     return wcs
