@@ -17,8 +17,9 @@ from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
-from sunpy_superres.maps.regridding import TargetGrid
+from sunpy_superres.maps.resampling import check_resampling
 from sunpy_superres.maps.result_map import set_plot_settings
+from sunpy_superres.maps.target import TargetGrid
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
@@ -94,6 +95,7 @@ def super_resolve(
     noise="sun",
     lifetime=LIFETIME,
     target_wcs=None,
+    resampling="auto",
     device=None,
     dtype=None,
     tile_size=None,
@@ -134,8 +136,15 @@ def super_resolve(
     lifetime : `~astropy.units.Quantity` or None
         Time over which the noise on the Sun is renewed; None for never.
     target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional
-        Put the result on this grid (resampled by adaptive anti-aliasing, which keeps the mean
-        field and so the flux).  The ensemble is resampled before its spread is taken.
+        Put the result on this grid.  The ensemble is resampled before its spread is taken.  A grid
+        of another time is taken at the time of the input, whose DATE-OBS and T_OBS the result
+        keeps: the Sun's rotation between is not undone.  Within
+        `sunpy.coordinates.propagate_with_solar_surface` the result is turned to the time of the
+        grid, which is then its DATE-OBS; the time of the observation is in the card SRTOBS.
+    resampling : {"auto", "interpolation", "adaptive"}
+        How it is put there.  "auto" interpolates with quintic splines, which keep the power down
+        to 2.4 pixels, and averages where the pixels of ``target_wcs`` are larger; "interpolation"
+        never averages; "adaptive" is `reproject.reproject_adaptive`, which smooths.
     device, dtype : str, optional
         Device and number format of torch.  By default a GPU if there is one, and "bfloat16" where
         it is fast.
@@ -175,7 +184,8 @@ def super_resolve(
     SuperResWarning
         If the result needs care: QUALITY marks a problem, a card had to be assumed, cards
         contradict each other, the plate scale, the noise or the values are unusual, the unit or the
-        instrument is missing, or more than 5 % of the disk is missing.
+        instrument is missing, or more than 5 % of the disk is missing; or if ``target_wcs`` is of
+        another time, and the Sun's rotation is not undone.
 
     References
     ----------
@@ -192,38 +202,40 @@ def super_resolve(
     """
     magnetogram = read_magnetogram(mdi_map)
     check_estimate(estimate)
+    check_resampling(resampling)
     options = SamplingOptions(
         n_samples, num_steps, seed, noise, lifetime, device, dtype, tile_size, batch_size, progress
     )
     if not magnetogram.is_placed:
         options = replace(options, noise="array")
-    target = None if target_wcs is None else TargetGrid.read(target_wcs, magnetogram.map)
+    target = None
+    if target_wcs is not None:
+        target = TargetGrid.read(target_wcs, magnetogram.map, resampling)
     loaded = load_model(model, progress=progress)
     options = options.for_model(loaded)
     observation, visible = _observe(magnetogram)
     grid = observation.grid
     meta, on_disk, resample = grid.map.meta, grid.on_disk, None
     if target is not None:
-        wcs = grid.map.wcs
         meta, on_disk = target.replace_cards(meta)
-        visible_there = target.find_visible(visible, wcs, on_disk)
-
-        def resample(image):
-            return target.resample(image, wcs, visible_there)
-
+        resample = target.prepare(visible, grid.map.wcs, on_disk)
     keep = return_samples or estimate == "median"
     ensemble = _draw(observation, visible, loaded, options, keep, resample)
     meta = _describe(meta, magnetogram, loaded, options, estimate, ensemble.chi_square)
     field, uncertainty = ensemble.summarise(
         estimate, loaded.config["calibration"], gain_uncertainty=magnetogram.gain_uncertainty
     )
+    members = ensemble.members
+    if resample is not None:
+        field, uncertainty = resample.embed(field), resample.embed(uncertainty)
+        members = resample.embed(members) if return_samples else None
     maps = [
         _as_map(field, meta, "HMI-like magnetogram super-resolved from MDI", on_disk),
         _as_map(uncertainty, meta, "Standard error of HMI-like magnetogram", on_disk),
     ]
     if not return_samples:
         return SuperResolution(*maps)
-    return SuperResolutionSamples(*maps, _as_cube(ensemble.members, maps[0]))
+    return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
 
 
 def _observe(magnetogram):

@@ -28,7 +28,8 @@ def data(tmp_path_factory):
         ((TEST, 130), (VALIDATION, 160), (98, 190), (98, 90), (TEST, 100))
     ):
         part = truth.data[first : first + 201, 120:322]
-        cards = {"harpnum": harp, "lon_fwt": 10.0 + number, "t_obs": f"2010-10-15T0{number}:00:00"}
+        time = f"2010-10-15T0{number}:00:00"
+        cards = {"harpnum": harp, "lon_fwt": 10.0 + number, "t_obs": time, "date-obs": time}
         meta = dict(truth.meta, crpix1=truth.meta["crpix1"] - 120, **cards)
         meta["crpix2"] -= first
         sunpy.map.Map(part, meta).save(folder / f"frame{9 - number}.fits")

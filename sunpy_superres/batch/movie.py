@@ -21,6 +21,7 @@ from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.plotting import ResultPanels
+from sunpy_superres.maps.resampling import check_resampling
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.warning import warn_user
@@ -173,7 +174,9 @@ def write_movie(
     path, writer = Path(path), find_writer(path)
     # Not at the first frame, which would be left out for it.
     check_estimate(options.get("estimate", "sample"))
-    SamplingOptions(seed=seed, **{k: v for k, v in options.items() if k != "estimate"})
+    check_resampling(options.get("resampling", "auto"))
+    others = {k: v for k, v in options.items() if k not in ("estimate", "resampling")}
+    SamplingOptions(seed=seed, **others)
     frames = find_frames(maps)
     model = (str(model), load_once(str(model), progress=progress).sha256)
     if not path.parent.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import astropy.units as u
 import numpy as np
+from scipy import ndimage
 
 __all__ = [
     "emission_cosine",
@@ -22,6 +23,9 @@ __all__ = [
 
 #: Pairs of axes whose places on the Sun are known, by the first letters of their CTYPE.
 _SOLAR_AXES = (["HPLN", "HPLT"], ["CRLN", "CRLT"], ["HGLN", "HGLT"])
+
+#: Pixels along the side of the cells in which the disk is found.
+_CELL = 32
 
 
 def has_solar_axes(smap) -> bool:
@@ -252,7 +256,12 @@ def heliocentric_mu(smap, rows=None) -> np.ndarray:
     numpy.ndarray
         Shape ``(ny, nx)``, or that of the chosen rows.
     """
-    longitude, latitude = _angles(smap, *_row_grid(smap, rows))
+    return _mu_at(smap, *_row_grid(smap, rows))
+
+
+def _mu_at(smap, x, y):
+    """Compute `heliocentric_mu` at pixel coordinates from 0."""
+    longitude, latitude = _angles(smap, x, y)
     distance = _distance(smap)
     if is_helioprojective(smap):
         relative = _apparent_radius(longitude, latitude, smap)
@@ -350,11 +359,26 @@ def on_disk_mask(smap) -> np.ndarray:
     numpy.ndarray of bool
         Shape ``(ny, nx)``.
     """
-    ny = smap.data.shape[0]
-    chunk = max(1, 2**21 // smap.data.shape[1])
-    return np.concatenate(
-        [
-            np.isfinite(heliocentric_mu(smap, slice(start, start + chunk)))
-            for start in range(0, ny, chunk)
-        ]
+    shape = smap.data.shape
+    if min(shape) < 2 * _CELL or not _is_finely_sampled(smap):
+        return np.isfinite(heliocentric_mu(smap))
+    # Cells of a lattice whose corners, and their neighbours' corners, are all on the disk, or all
+    # off it, are known; the others, along the limb, are computed pixel by pixel.
+    nodes = [np.minimum(np.arange(0, n + _CELL - 1, _CELL), n - 1) for n in shape]
+    corners = np.isfinite(_mu_at(smap, nodes[1][None, :], nodes[0][:, None].astype(float)))
+    count = sum(corners[i : len(corners) - 1 + i, j : corners.shape[1] - 1 + j].astype(int)
+                for i in (0, 1) for j in (0, 1))  # fmt: skip
+    limb = ndimage.binary_dilation((count > 0) & (count < 4), np.ones((3, 3), bool))
+    mask, limb = (
+        np.repeat(np.repeat(cells, _CELL, axis=0), _CELL, axis=1)[: shape[0], : shape[1]]
+        for cells in (count == 4, limb)
     )
+    y, x = np.nonzero(limb)
+    mask[y, x] = np.isfinite(_mu_at(smap, x, y.astype(float)))
+    return mask
+
+
+def _is_finely_sampled(smap):
+    """Return whether a Map shows the disk, round, and much larger than a cell of the lattice."""
+    scale = max(abs(axis) for axis in smap.scale) * u.pix
+    return is_helioprojective(smap) and bool(_CELL * scale < smap.rsun_obs / 4)

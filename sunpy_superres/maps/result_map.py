@@ -17,7 +17,7 @@ class SuperResolvedMap(MDIMap):
     Map of a result of `~sunpy_superres.super_resolve`: MDI's, with plot settings of its own.
 
     ``sunpy.map.Map`` makes this of each header with MDI's instrument and the card SRMODEL, once
-    ``sunpy_superres`` is imported.  A field is shown in gray from -1000 to 1000 G and an uncertainty
+    ``sunpy_superres`` is imported.  A field is shown in gray from -1000 to 1000 G, an uncertainty
     in magma from 0 to 200 G.
     """
 

@@ -14,8 +14,8 @@ smap : `~sunpy.map.GenericMap`
     Line-of-sight field in Gauss or Mx/cm^2, helioprojective or heliographic."""
 
 _REFERENCE = """\
-    A reference on another grid is brought to that of the Map with `reproject`: cubic splines,
-    or the average where its pixels are clearly smaller."""
+    A reference on another grid is brought to that of the Map with quintic splines, and averaged
+    over the Map's pixels where these are larger."""
 
 _NO_FIELD = """\
 TypeError
