@@ -24,9 +24,10 @@ from sunpy_superres.models.loading import load_model
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.sampling.sun_noise import LIFETIME
+from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.version import __version__
 
-__all__ = ["SuperResolution", "SuperResolutionSamples", "super_resolve"]
+__all__ = ["EnsembleCube", "SuperResolution", "SuperResolutionSamples", "super_resolve"]
 
 #: Comments of the cards that say how a result was made, of at most 47 characters.
 _COMMENTS = {
@@ -67,6 +68,18 @@ class SuperResolution(NamedTuple):
     uncertainty: sunpy.map.GenericMap
 
 
+class EnsembleCube(ndcube.NDCube):
+    """
+    The ensemble of a result: an `~ndcube.NDCube` that NumPy takes for an array of its data.
+
+    ``np.mean(cube, axis=0)`` is the mean over the members, in Gauss.  For a plain NDCube, NumPy
+    would return the cube itself.
+    """
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
+
+
 class SuperResolutionSamples(NamedTuple):
     """
     Result of `super_resolve` with ``return_samples=True``.
@@ -75,8 +88,8 @@ class SuperResolutionSamples(NamedTuple):
     ----------
     hmi_like, uncertainty : `~sunpy.map.GenericMap`
         As in `SuperResolution`.
-    samples : `~ndcube.NDCube`
-        The ensemble, in Gauss, ``(n_samples, ny, nx)``.
+    samples : EnsembleCube
+        The ensemble, in Gauss, ``(n_samples, ny, nx)``; the first axis is called "member".
     """
 
     hmi_like: sunpy.map.GenericMap
@@ -238,6 +251,7 @@ def super_resolve(
     return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
 
 
+@own_torch_state()
 def _observe(magnetogram):
     """Make the observation, and the mask of the fine pixels that it shows: on the disk and good."""
     # torch takes a second to load, so it is imported only after the input has been checked.
@@ -248,6 +262,7 @@ def _observe(magnetogram):
     return observation, observation.grid.on_disk & ~missing
 
 
+@own_torch_state()
 def _draw(observation, visible, model, options, keep, resample):
     """Draw an ensemble, NaN where the observation shows nothing, on the grid of the result."""
     from sunpy_superres.sampling.drawing import draw_ensemble
@@ -324,6 +339,7 @@ def _as_cube(members, reference):
     header["WCSAXES"] = 3
     header["CTYPE3"], header["CUNIT3"] = "SAMPLE", ""
     header["CRPIX3"], header["CRVAL3"], header["CDELT3"] = 1.0, 0.0, 1.0
+    header["CNAME3"] = "member"
     wcs = WCS(header, naxis=3)
     wcs.array_shape = members.shape
-    return ndcube.NDCube(members, wcs=wcs, unit=u.G, meta=dict(reference.meta))
+    return EnsembleCube(members, wcs=wcs, unit=u.G, meta=dict(reference.meta))

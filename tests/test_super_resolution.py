@@ -8,7 +8,7 @@ import pytest
 import sunpy.map
 from astropy.wcs import WCS
 
-from sunpy_superres import ModelError, SuperResWarning, read_map, super_resolve
+from sunpy_superres import ModelError, SuperResWarning, metrics, read_map, super_resolve
 from sunpy_superres.maps.geometry import on_disk_mask
 
 #: float32, in which "equal to rounding" means the same on every machine.
@@ -142,6 +142,32 @@ def test_samples_are_a_cube_on_the_same_sky(result):
         values[:2], result.hmi_like.wcs.pixel_to_world_values(7.0, 11.0), rtol=1e-12
     )
     assert values[2] == pytest.approx(1.0)
+
+
+def test_numpy_averages_the_members(result):
+    """A plain NDCube would come back whole."""
+    cube = result.samples
+    for function in (np.mean, np.median, np.nanmean, np.nanmedian):
+        np.testing.assert_allclose(function(cube, axis=0), function(cube.data, axis=0))
+    assert np.mean(cube) == pytest.approx(cube.data.mean(), rel=1e-5)
+    with pytest.raises(TypeError, match="An ensemble is an NDCube"):
+        metrics.crps(np.mean(cube, axis=0), result.hmi_like)
+
+
+def test_a_slice_of_the_samples_keeps_its_place_and_its_number(result):
+    cube = result.samples
+    assert cube[1].global_coords["member"].value == pytest.approx(1)
+    part = result.hmi_like.submap([20, 12] * u.pix, top_right=[59, 41] * u.pix)
+    maps = [sunpy.map.Map(data, result.hmi_like.meta) for data in cube.data]
+    parts = [m.submap([20, 12] * u.pix, top_right=[59, 41] * u.pix) for m in maps]
+    expected = metrics.crps(parts, part)
+    found = metrics.crps(cube[:, 12:42, 20:60], part)
+    assert found.value == pytest.approx(expected.value)
+    of_slice = metrics.with_error(metrics.unsigned_flux, cube[:, 12:42, 20:60])
+    of_maps = metrics.with_error(metrics.unsigned_flux, parts)
+    assert of_slice.value.value == pytest.approx(of_maps.value.value)
+    with pytest.raises(ValueError, match="not those of the header"):
+        metrics.crps(cube.rebin((1, 2, 2)), part)
 
 
 def test_header_says_how_it_was_made(result):

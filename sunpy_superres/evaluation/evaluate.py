@@ -14,6 +14,7 @@ from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
+from sunpy_superres.torch_state import own_torch_state
 
 __all__ = ["ECLIPSE", "evaluate", "interpolated_map"]
 
@@ -21,6 +22,7 @@ __all__ = ["ECLIPSE", "evaluate", "interpolated_map"]
 ECLIPSE = "eclipse"
 
 
+@own_torch_state()
 def interpolated_map(mdi_map, model="default"):
     """
     Interpolate an MDI Map bicubically, and calibrate it: the baseline of an evaluation.

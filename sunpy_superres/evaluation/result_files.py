@@ -22,6 +22,7 @@ from sunpy_superres.maps.regridding import resample_to, same_grid
 from sunpy_superres.metrics.probabilistic import Errors
 from sunpy_superres.sampling.consistency import reduced_chi_square
 from sunpy_superres.sampling.observation import Observation
+from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.version import __version__
 
 __all__ = ["check_consistency", "compare_files", "compare_result"]
@@ -32,6 +33,7 @@ _SEEN = 0.99
 _RATIO, _CHI_SQUARE = "RMSE / bicubic's", "reduced chi-square with MDI's frame"
 
 
+@own_torch_state()
 def check_consistency(smap, mdi_map) -> float:
     """
     Observe a field through MDI, and compare it with the frame.

@@ -155,7 +155,9 @@ def _observe_resampled(field, known, scale, noise, rng, angle, nearest):
 
     shape = tuple(n // FACTOR for n in field.shape[-2:])
     shift = torch.from_numpy(rng.uniform(-0.5, 0.5, (1, 2)))
-    native = native_pixels(shape, torch.deg2rad(torch.tensor([angle])), shift, nearest=nearest)
+    native = native_pixels(
+        shape, torch.deg2rad(torch.tensor([angle], dtype=torch.float32)), shift, nearest=nearest
+    )
     mean, visible_fraction = (
         native.sample(forward.blurred_mean(part, MDI, scale, step=1), FACTOR)
         for part in (field, known)

@@ -9,6 +9,7 @@ from astropy.nddata import reshape_as_blocks
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field, Pair, bounding_box
 from sunpy_superres.metrics.image import DATA_RANGE, range_in_gauss
+from sunpy_superres.torch_state import own_torch_state
 
 __all__ = ["fid", "frechet_distance", "lpips"]
 
@@ -16,6 +17,7 @@ __all__ = ["fid", "frechet_distance", "lpips"]
 _PIECE = 32
 
 
+@own_torch_state()
 def frechet_distance(maps, references, *, features=None, model="default"):
     """
     Compute the Frechet distance between two collections of magnetograms.
@@ -131,6 +133,7 @@ def _autoencoder_features(model):
 
 
 @fill_docstring
+@own_torch_state()
 def lpips(smap, reference, *, network="alex", data_range=DATA_RANGE, region=None):
     """
     Compute the learned perceptual image patch similarity (Zhang et al. 2018), by torchmetrics.
@@ -180,6 +183,7 @@ def lpips(smap, reference, *, network="alex", data_range=DATA_RANGE, region=None
     return float(value)
 
 
+@own_torch_state()
 def fid(maps, references, *, network=2048, data_range=DATA_RANGE, size=256):
     """
     Compute the Frechet inception distance between two collections of Maps, by torchmetrics.

@@ -13,6 +13,7 @@ from pathlib import Path, PureWindowsPath
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.files import file_sha256, write_atomically
 from sunpy_superres.models.registry import ARCHITECTURES
+from sunpy_superres.torch_state import own_torch_state
 
 __all__ = ["CARD", "CONFIG", "FORMAT", "WEIGHTS", "read_folder", "write_folder"]
 
@@ -25,6 +26,7 @@ _PICKLES = {".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"}
 _NUMBERS = {"F16", "BF16", "F32"}
 
 
+@own_torch_state()
 def read_folder(folder, remedy="download the model again"):
     """
     Check a model folder and read it.

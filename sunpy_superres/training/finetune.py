@@ -22,6 +22,7 @@ from sunpy_superres.files import file_sha256
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.sampling.schedule import SolverSettings
+from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.training.degradation import DegradedBatch
 from sunpy_superres.training.loop import LoopConfig, check_settings, optimise
 from sunpy_superres.training.progress import progress_bar
@@ -200,6 +201,7 @@ def _fingerprint(model):
     return digest.hexdigest()
 
 
+@own_torch_state()
 def finetune(model, pairs, out, recipe=FineTuning(), report=None, solver=SolverSettings()):
     """
     Fine-tune a model with a regression on real pairs; a stopped run continues.

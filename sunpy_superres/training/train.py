@@ -18,6 +18,7 @@ from sunpy_superres.datasets.packed import CropSampler, load_pack
 from sunpy_superres.files import write_atomically
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
+from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.training.loop import check_settings, optimise
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
@@ -43,6 +44,7 @@ def _write_weights(path, state, metadata):
     write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=True)
 
 
+@own_torch_state()
 def train(
     pack,
     out,

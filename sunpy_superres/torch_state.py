@@ -1,0 +1,26 @@
+"""The global state of torch: what the package computes neither depends on it nor changes it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+__all__ = ["own_torch_state"]
+
+
+@contextmanager
+def own_torch_state():
+    """
+    Compute in float32 unless told otherwise, and give torch its state back afterwards.
+
+    A session may have another default number format (``torch.set_default_dtype``) and draws
+    random numbers of its own.  Use it in a ``with`` statement, or as a decorator.
+    """
+    import torch
+
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]):
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
