@@ -33,6 +33,9 @@ __all__ = ["EnsembleCube", "SuperResolution", "SuperResolutionSamples", "super_r
 _COMMENTS = {
     "creator": "program that made this result",
     "srvers": "version of sunpy_superres",
+    "srlevel": "level of the MDI frame",
+    "srlevby": "what says so: header, noise or option",
+    "srlevfac": "factor from that level to 1.8.2",
     "srmodel": "model",
     "srrev": "revision of the model",
     "srsha256": "SHA-256 of its weights",
@@ -107,6 +110,7 @@ def super_resolve(
     seed=None,
     noise="sun",
     lifetime=LIFETIME,
+    level=None,
     target_wcs=None,
     resampling="auto",
     device=None,
@@ -148,6 +152,11 @@ def super_resolve(
         header lacks the observer.  The card SRNOISET says which it was.
     lifetime : `~astropy.units.Quantity` or None
         Time over which the noise on the Sun is renewed; None for never.
+    level : {None, "1.8.2", "1.8"}
+        Level of calibration of the frame.  By default the header says it, or, where it does not,
+        the noise.  The model is for level 1.8.2; "1.8" (as processed before December 2008) is
+        multiplied by 1.65 and its uncertainty added.  The cards SRLEVEL and SRLEVBY say which it
+        was and by what.
     target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional
         Put the result on this grid.  The ensemble is resampled before its spread is taken.  A grid
         of another time is taken at the time of the input, whose DATE-OBS and T_OBS the result
@@ -186,9 +195,10 @@ def super_resolve(
         If the input is not a Map or not an MDI line-of-sight magnetogram, or ``target_wcs`` is
         neither a WCS nor a header.
     ValueError
-        If the input's unit or geometry is impossible or no pixel of it is usable, an option is
-        out of range, the device or the number format is not available, or ``target_wcs`` is no
-        grid on the Sun with a shape or has no pixel of the disk in common with the input.
+        If the input's unit or geometry is impossible, its level is an older one or no pixel of it
+        is usable, an option is out of range, the device or the number format is not available, or
+        ``target_wcs`` is no grid on the Sun with a shape or has no pixel of the disk in common
+        with the input.
     ModelError
         If the model fails to load, or gives values that are not finite.
 
@@ -213,7 +223,7 @@ def super_resolve(
     >>> hmi_like.data.shape
     (512, 512)
     """
-    magnetogram = read_magnetogram(mdi_map)
+    magnetogram = read_magnetogram(mdi_map, level)
     check_estimate(estimate)
     check_resampling(resampling)
     options = SamplingOptions(
@@ -304,6 +314,9 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         "srestim": estimate,
         "srgain": float(model.config["model"]["gain"]),
         "srgainu": magnetogram.gain_uncertainty,
+        "srlevel": magnetogram.level.name,
+        "srlevby": magnetogram.level.source,
+        "srlevfac": magnetogram.level.factor,
         "srnoise": float(np.median(magnetogram.noise[magnetogram.good])),
         "srchisq": round(float(chi_square), 4),
         "srdevice": device,

@@ -11,6 +11,7 @@ from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
 from sunpy_superres.maps.headers import list_assumptions, repair_map
+from sunpy_superres.maps.levels import Level, check_level, find_level
 from sunpy_superres.maps.noise import (
     estimate_noise,
     is_usual_noise,
@@ -66,7 +67,9 @@ class Magnetogram:
     is_placed : bool
         Whether the header itself says where on the Sun the frame is, so that nothing was assumed.
     remarks : list of str
-        What the result's HISTORY says of the frame: that it looks resampled.
+        What the result's HISTORY says of the frame: its level, and that it looks resampled.
+    level : Level
+        Its level of calibration; ``frame`` is of level 1.8.2 already.
     """
 
     map: sunpy.map.GenericMap
@@ -78,11 +81,14 @@ class Magnetogram:
     changes: list[str] = field(default_factory=list)
     is_placed: bool = True
     remarks: list[str] = field(default_factory=list)
+    level: Level = Level("1.8.2", "header")
 
     @property
     def gain_uncertainty(self) -> float:
         """Relative uncertainty of the MDI/HMI ratio; 0 for a simulated frame."""
-        return 0.0 if _is_simulated(self.map.meta, MDI.name) else MDI.gain_uncertainty
+        if _is_simulated(self.map.meta, MDI.name):
+            return 0.0
+        return float(np.hypot(MDI.gain_uncertainty, self.level.uncertainty))
 
 
 def _is_simulated(meta, instrument) -> bool:
@@ -230,7 +236,7 @@ def _check_data(smap):
         )
 
 
-def read_magnetogram(mdi_map) -> Magnetogram:
+def read_magnetogram(mdi_map, level=None) -> Magnetogram:
     """
     Check a Map and take from it what the model needs.
 
@@ -239,6 +245,8 @@ def read_magnetogram(mdi_map) -> Magnetogram:
     mdi_map : `~sunpy.map.GenericMap`
         MDI line-of-sight magnetogram, full disk or cut-out, in Gauss or Mx/cm^2;
         helioprojective or heliographic (CEA); in-memory or dask data.
+    level : {None, "1.8.2", "1.8"}
+        Level of calibration; by default by the header, or by the noise where it does not tell.
 
     Returns
     -------
@@ -250,22 +258,25 @@ def read_magnetogram(mdi_map) -> Magnetogram:
         If it is not a Map of real numbers, or not an MDI line-of-sight magnetogram.
     ValueError
         If no MDI frame has its unit, geometry, plate scale or size, the time is missing, QUALITY
-        marks a record without data, the mask has another shape, or no pixel is good.
+        marks a record without data, the mask has another shape, no pixel is good, the level is
+        unknown, or the header says an older one than 1.8.2 and ``level`` does not.
 
     Warns
     -----
     SuperResWarning
-        For header cards that are missing or contradict each other, QUALITY bits, unusual values,
-        plate scale or noise, many missing pixels, and frames that look resampled.
+        For the noise of an older level, header cards that are missing or contradict each other,
+        QUALITY bits, unusual values, plate scale or noise, many missing pixels, and frames that
+        look resampled.
     """
+    check_level(level)
     notes = []
     try:
-        return _read(mdi_map, notes)
+        return _read(mdi_map, level, notes)
     finally:  # also before an error, which the notes may explain
         warn_user(*notes)
 
 
-def _read(mdi_map, notes) -> Magnetogram:
+def _read(mdi_map, level, notes) -> Magnetogram:
     """Do the work of `read_magnetogram`, and add the notes of all checks to a list."""
     check_is_map(mdi_map)
     check_has_keywords(mdi_map.meta)
@@ -287,15 +298,19 @@ def _read(mdi_map, notes) -> Magnetogram:
         raise ValueError(
             "No pixel is both on the solar disk and finite; check the WCS and the data."
         )
+    if unit is None:
+        notes += _check_missing_unit(mdi_map, np.where(good, values, np.float32(0)), good)
+    level, doubts = find_level(mdi_map.meta, values, good, level)
+    notes += doubts
+    if level.factor != 1:
+        values = values * np.float32(level.factor)
     notes += check_values(values, good)
     missing = 1 - good.sum() / max(1, on_disk.sum())
     if missing > _MUCH_MISSING:
         notes.append(f"{missing:.0%} of the disk is missing; the result is NaN there.")
     frame = np.where(good, values, np.float32(0))
-    if unit is None:
-        notes += _check_missing_unit(mdi_map, frame, good)
     noise, unusual = noise_map(mdi_map, frame, good)
-    notes += unusual
+    notes += [] if doubts else unusual
     resampled = []
     if is_helioprojective(mdi_map):  # a heliographic frame always is
         resampled = check_resampling(frame, good, noise) if _has_noise(mdi_map.meta) else []
@@ -314,5 +329,6 @@ def _read(mdi_map, notes) -> Magnetogram:
         foreshortening,
         changes,
         is_placed=not assumed,
-        remarks=resampled,
+        remarks=[level.describe(), *resampled],
+        level=level,
     )

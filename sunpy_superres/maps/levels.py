@@ -1,0 +1,182 @@
+"""The level of calibration of an MDI frame, by its header or by its noise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.cards import is_finite_number
+from sunpy_superres.maps.dates import read_moment
+from sunpy_superres.maps.noise import estimate_noise, observed_interval
+
+__all__ = ["LEVELS", "Level", "check_level", "find_level"]
+
+#: Levels that can be used: the one that the model is for, and the one that can be scaled to it.
+LEVELS = ("1.8.2", "1.8")
+#: Level 1.8.2 over level 1.8.  The recalibration multiplied the field by 1.6 to 1.7, depending on
+#: the place on the disk (Tran et al. 2005, Ulrich et al. 2009); this is the middle, and the
+#: relative uncertainty is half of the range.
+_FACTOR, _FACTOR_UNCERTAINTY = 1.65, 0.03
+#: When level 1.8.2 began.
+_BEGINNING = "2008-12-01"
+#: BLDVER18 of level 1.8.2; its sign differs between archives.
+_BUILD = 60102
+#: A level in a card, such as "Lev 1.8.2 created by", "level:lev1.8," or "fd_M_96m_lev182".
+_STATED = re.compile(r"lev(?:el)?[:\s_]*(?:lev)?(\d)\.?(\d)(?:\.?(\d))?(?![\d_])", re.IGNORECASE)
+#: Cards that name the level of the data, those that are most certain first; a path of tables
+#: ("lev1.8_adj") in another card says nothing.
+_NOTES, _NAMES = ("note", "comment", "history"), ("drms_id", "dsname", "level", "lvl_num")
+#: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
+_DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
+#: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2.
+_NOISE = (0.45, 0.8)
+
+
+@dataclass(frozen=True)
+class Level:
+    """
+    The level of calibration of a frame.
+
+    Parameters
+    ----------
+    name : str
+        "1.8.2", "1.8", or "simulated".
+    source : {"header", "noise", "option"}
+        What says so.
+    factor : float
+        By which the frame is multiplied to be of level 1.8.2.
+    uncertainty : float
+        Relative uncertainty of that factor.
+    """
+
+    name: str
+    source: str
+    factor: float = 1.0
+    uncertainty: float = 0.0
+
+    def describe(self) -> str:
+        """Say it in a line of HISTORY."""
+        by = {"header": "by its header", "noise": "by its noise", "option": "as the user says"}
+        text = f"input of level {self.name}, {by[self.source]}"
+        if self.factor != 1:
+            text += f"; multiplied by {self.factor} ({self.uncertainty:.0%}) to be of level 1.8.2"
+        return text
+
+
+def check_level(level):
+    """
+    Check the option ``level``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None nor one of `LEVELS`.
+    """
+    if level is not None and level not in LEVELS:
+        raise ValueError(
+            f"level must be {' or '.join(map(repr, LEVELS))}, or None to read it from the header "
+            f"and the noise, not {level!r}."
+        )
+
+
+def _texts(meta, beginnings):
+    return [str(v) for k, v in meta.items() if str(k).lower().startswith(beginnings)]
+
+
+def _stated_levels(texts):
+    """Find the levels that texts name, such as "1.8.2"."""
+    found = {".".join(n for n in m.groups() if n) for t in texts for m in _STATED.finditer(t)}
+    return {"1.8" if level == "1.8.0" else level for level in found}
+
+
+def _read_header(meta):
+    """Return the level by the header; None if it does not tell."""
+    build = meta.get("bldver18")
+    if (is_finite_number(build) and abs(build) >= _BUILD) or "smarp" in " ".join(
+        str(meta.get(k, "")).lower() for k in ("drms_id", "content", "filename", "srindrms")
+    ):
+        return "1.8.2"
+    if "tarpnum" in meta or "ulrich" in " ".join(_texts(meta, ("note", "src_adj"))).lower():
+        return "1.8.2"
+    # A frame of level 1.8.2 still names the 1.8 that it was made from, and never the reverse.
+    levels = _stated_levels(_texts(meta, _NOTES)) or _stated_levels(_texts(meta, _NAMES))
+    if levels:
+        return max(levels)
+    dates = ["date", "srindate"]
+    if not any(card in meta for card in _DRMS):  # JSOC kept the RUNTIME of the older level
+        dates.append("runtime")
+    made = [read_moment(meta.get(card)) for card in dates]
+    made = [moment for moment in made if moment is not None]
+    is_mdi = "MDI" in f"{meta.get('instrume', '')} {meta.get('camera', '')}".upper()
+    if made and is_mdi and max(made) < read_moment(_BEGINNING):
+        return "1.8"
+    return None
+
+
+def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
+    """
+    Find the level of a frame.
+
+    Parameters
+    ----------
+    meta : dict-like
+        FITS cards, lower-case names.
+    values : numpy.ndarray
+        MDI Gauss as they are in the file, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+        Pixels that are on the disk and observed.
+    level : {None, "1.8.2", "1.8"}
+        What the user says; it counts more than the header.
+
+    Returns
+    -------
+    level : Level
+    notes : list of str
+        A sentence if the user contradicts the header, or the noise is that of an older level.
+
+    Raises
+    ------
+    ValueError
+        If the header says another level than 1.8.2, and the user says none.
+    """
+    if "siminst" in meta:
+        return Level("simulated", "header"), []
+    stated = _read_header(meta)
+    if level is not None:
+        notes = []
+        if stated not in (None, level):
+            notes.append(f"The header says level {stated}; the frame is taken for level {level}.")
+        scaled = (_FACTOR, _FACTOR_UNCERTAINTY) if level == "1.8" else (1.0, 0.0)
+        return Level(level, "option", *scaled), notes
+    if stated == "1.8.2":
+        return Level(stated, "header"), []
+    if stated is not None:
+        raise ValueError(_refuse(stated))
+    interval = observed_interval(meta)
+    measured = estimate_noise(np.where(good, values, np.float32(0)), good)
+    smallest = MDI.noise_range(interval)[0]
+    notes = []
+    if interval and _NOISE[0] * smallest < measured < _NOISE[1] * smallest:
+        notes.append(
+            f"The header does not tell the level, and the noise of {measured:.1f} G is that of "
+            f"level 1.8 (before December 2008) with INTERVAL = {interval:.0f} s, whose field is "
+            f"{_FACTOR} times weaker than that of level 1.8.2, or that of a frame that was "
+            "smoothed. It is taken for level 1.8.2; give level='1.8' to have it scaled, or "
+            "level='1.8.2' if that is right."
+        )
+    return Level("1.8.2", "noise"), notes
+
+
+def _refuse(stated):
+    """Write the sentence that refuses a level."""
+    advice = f"fetch the frame of the series {MDI.series}"
+    if stated == "1.8":
+        return (
+            f"The header says level 1.8, as processed before December 2008, whose field is "
+            f"{_FACTOR} times weaker than that of level 1.8.2; {advice}, or give level='1.8' "
+            "(--level 1.8) to have it scaled."
+        )
+    return f"The header says level {stated}; the model is for level 1.8.2: {advice}."

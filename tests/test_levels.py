@@ -1,0 +1,132 @@
+"""The level of MDI's calibration: read, refused, or scaled when asked."""
+
+import numpy as np
+import pytest
+import sunpy.map
+
+from sunpy_superres import SuperResWarning, read_map, super_resolve
+from sunpy_superres.maps.levels import LEVELS, find_level
+from sunpy_superres.maps.magnetogram import read_magnetogram
+
+SHAPE = (64, 72)
+OLD = {"date": "2002-04-12", "dsname": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}
+
+
+@pytest.fixture
+def frame(mdi_header, bipole):
+    """``frame(noise, interval, **cards)``: a cut-out near disk centre."""
+
+    def make(noise=21.0, interval=30.0, **cards):
+        header = mdi_header(SHAPE, corner=(500, 480), interval=interval, **cards)
+        return sunpy.map.Map(bipole(SHAPE, noise=noise), header)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cards", "name"),
+    [
+        ({"bldver18": -60102}, "1.8.2"),
+        ({"bldver18": 60102, "date": "2002-04-12"}, "1.8.2"),
+        ({"note1": "Lev 1.8.2 created by fdmagcal on Thu Jan 28 03:01:00 2010"}, "1.8.2"),
+        ({"note2": "Magnetic Flat Field Correction per Ulrich et al. 2008"}, "1.8.2"),
+        ({"drms_id": "mdi.fd_M_96m_lev182:37516:data", "runtime": "2000.08.04_19:58_UTC"}, "1.8.2"),
+        ({"tarpnum": 13520}, "1.8.2"),
+        ({"runtime": "2000.08.04_19:58_UTC", "recnum": 64531}, "1.8.2"),
+        (OLD | {"note1": "Lev 1.8.2 created by fdmagcal"}, "1.8.2"),
+        ({"date": "2012-02-28T02:08"}, "1.8.2"),
+    ],
+)
+def test_the_header_says_the_level(frame, cards, name):
+    assert read_magnetogram(frame(**cards)).level.name == name
+
+
+@pytest.mark.parametrize(
+    ("cards", "level"),
+    [
+        (OLD, "1.8"),
+        ({"date": "2002-04-12", "wcsname": None}, "1.8"),
+        ({"runtime": "2002.04.12_08:56:42_UT", "wcsname": None}, "1.8"),
+        ({"dsname": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}, "1.8"),
+        ({"note1": "Lev 1.8.1 created by fdmagcal"}, "1.8.1"),
+        ({"history": "calibrated to level 1.8.0\nby hand"}, "1.8"),
+        ({"dsname": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.5"),
+    ],
+)
+def test_older_levels_are_refused(frame, cards, level):
+    with pytest.raises(ValueError, match=f"says level {level}[,;].* fetch the frame of"):
+        read_magnetogram(frame(noise=13.0, **cards))
+
+
+def test_an_older_level_is_scaled_when_asked(frame):
+    old = frame(noise=13.0, **OLD)
+    scaled = read_magnetogram(old, level="1.8")
+    np.testing.assert_allclose(scaled.frame, 1.65 * old.data, rtol=1e-6)
+    assert scaled.gain_uncertainty == pytest.approx(np.hypot(0.05, 0.03))
+    options = {"n_samples": 2, "seed": 1, "progress": False, "dtype": "float32"}
+    result = super_resolve(old, level="1.8", **options)
+    meta = result.hmi_like.meta
+    assert [meta[k] for k in ("srlevel", "srlevby", "srlevfac")] == ["1.8", "option", 1.65]
+    assert meta["srgainu"] == pytest.approx(0.0583, abs=1e-4)
+    assert "input of level 1.8, as the user says; multiplied by 1.65" in " ".join(
+        meta["history"].split()
+    )
+    # What the same field of level 1.8.2 gives, but for the uncertainty of the factor.
+    same = sunpy.map.Map(1.65 * old.data, dict(frame(bldver18=-60102).meta))
+    np.testing.assert_allclose(
+        result.hmi_like.data, super_resolve(same, **options).hmi_like.data, atol=0.5
+    )
+
+
+def test_the_noise_decides_where_the_header_does_not_tell(frame):
+    assert read_magnetogram(frame()).level.source == "noise"
+    for noise, interval in ((12.6, 30.0), (5.5, 300.0)):
+        with pytest.warns(SuperResWarning, match="noise of .* G is that of level 1.8 "):
+            read = read_magnetogram(frame(noise, interval))
+        assert (read.level.name, read.level.factor) == ("1.8.2", 1.0)
+        for level, factor in zip(LEVELS, (1.0, 1.65), strict=True):
+            scaled, notes = find_level({"interval": interval}, read.frame, read.good, level)
+            assert (scaled.factor, notes) == (factor, [])
+
+
+def test_who_contradicts_the_header_is_told(frame):
+    with pytest.warns(SuperResWarning, match=r"header says level 1\.8\.2; .* taken for level 1\.8"):
+        read_magnetogram(frame(noise=13.0, bldver18=-60102), level="1.8")
+    with pytest.raises(ValueError, match=r"level must be '1\.8\.2' or '1\.8', or None"):
+        read_magnetogram(frame(), level="1.5")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "source"),
+    [
+        ("mdi_fulldisk/*19991211*", "1.8.2", "header"),
+        ("mdi_fulldisk/*20101015*", "1.8.2", "header"),
+        ("quirks/20000101_1247*", "1.8.2", "noise"),
+        ("quirks/mdi.smarp*", "1.8.2", "header"),
+        ("quirks/mdi_fd_M_96m_lev1.8*", "1.8", None),
+    ],
+)
+@pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore::sunpy_superres.SuperResWarning")
+def test_real_files_have_their_level(real_data, pattern, name, source):
+    (path,) = real_data.glob(pattern)
+    smap = read_map(path)
+    if source is None:
+        with pytest.raises(ValueError, match=r"level 1\.8, as processed before December 2008"):
+            read_magnetogram(smap)
+        read = read_magnetogram(smap, level=name)
+        # Scaled, its noise is what level 1.8.2 has with this INTERVAL.
+        assert 20 < np.median(read.noise[read.good]) < 28
+        return
+    level = read_magnetogram(smap).level
+    assert (level.name, level.source) == (name, source)
+
+
+@pytest.mark.real_data
+def test_a_quick_look_image_has_its_level(real_data):
+    """It still names the level that it was made from."""
+    (path,) = real_data.glob("quirks/mdi_fd_M_96m_01d.5874*")
+    smap = read_map(path)
+    assert "lev1.8," in smap.meta["dsname"]
+    level, _ = find_level(smap.meta, smap.data, np.ones(smap.data.shape, bool))
+    assert (level.name, level.source) == ("1.8.2", "header")
