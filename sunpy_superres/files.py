@@ -1,7 +1,7 @@
 """
 Write and move files so that no reader ever finds half of one; compute their checksums.
 
-This module needs only the standard library, because a training on a bare GPU machine imports it.
+This module loads only the standard library, because a training on a bare GPU machine imports it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "move_together",
     "write_atomically",
     "write_table",
+    "write_tensors",
 ]
 
 #: Formats of astropy by the end of the name of a table's file; JSON is written here.
@@ -178,3 +180,47 @@ def write_table(table, path):
     content = {**table.meta, "rows": rows}
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
     write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
+
+
+def write_tensors(path, tensors, metadata, *, only_writer=False):
+    """
+    Write arrays or tensors into a safetensors file, value by value.
+
+    safetensors writes the memory of an array as it lies.  Here every array is first brought into
+    the order of C and the byte order of the machine, whatever it is a view of.
+
+    Parameters
+    ----------
+    path : path-like
+    tensors : dict of str to numpy.ndarray or torch.Tensor
+        All of one kind.
+    metadata : dict of str to str
+    only_writer : bool
+        As in `write_atomically`.
+
+    Raises
+    ------
+    TypeError
+        If an array is masked: the file has no place for a mask.
+    """
+    tensors = {name: _lay_out(name, values) for name, values in tensors.items()}
+    if any(hasattr(values, "detach") for values in tensors.values()):
+        from safetensors.torch import save
+    else:
+        from safetensors.numpy import save
+    # Not by safetensors' save_file, whose errors hide the cause (such as a full disk).
+    content = save(tensors, metadata)
+    write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=only_writer)
+
+
+def _lay_out(name, values):
+    """Copy an array or a tensor into memory of its own, in the order of C."""
+    import numpy as np
+
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        return values.clone(memory_format=sys.modules["torch"].contiguous_format)
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"The array {name} is masked; fill it with NaN before it is written.")
+    values = np.asarray(values)
+    return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")

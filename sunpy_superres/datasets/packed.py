@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.numpy import save
 
-from sunpy_superres.files import write_atomically
+from sunpy_superres.files import write_tensors
 
 __all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
 
@@ -32,7 +30,7 @@ class Frame:
     name, region, split : str
         Where it comes from; regions never cross splits ("train", "validation", "test").
     field : numpy.ndarray
-        Gauss, ``(ny, nx)``, NaN where missing.
+        Gauss, ``(ny, nx)``, of any layout in memory; NaN, infinite or masked where missing.
     foreshortening : numpy.ndarray, optional
         Lengths of the pixels' sides,
         `~sunpy_superres.maps.geometry.measure_foreshortening`, at every
@@ -88,15 +86,14 @@ def save_pack(frames, path):
             )
     tensors, index = {}, []
     for number, frame in enumerate(frames):
-        counts = np.round(np.clip(frame.field / _COUNT, -32767, 32767))
-        tensors[f"frame{number:04d}"] = np.where(np.isfinite(counts), counts, -32768).astype(
-            np.int16
-        )
+        field = np.ma.filled(np.ma.asarray(frame.field, np.float64), np.nan)
+        counts = np.round(np.clip(field / _COUNT, -32767, 32767))
+        counts = np.where(np.isfinite(field), counts, -32768)
+        tensors[f"frame{number:04d}"] = counts.astype(np.int16)
         if frame.foreshortening is not None:
             tensors[f"foreshortening{number:04d}"] = np.asarray(frame.foreshortening, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
-    content = save(tensors, {"frames": json.dumps(index)})
-    write_atomically(path, lambda name: Path(name).write_bytes(content))
+    write_tensors(path, tensors, {"frames": json.dumps(index)})
 
 
 def load_pack(path, split=None):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 import torch
-from safetensors.numpy import save
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from sunpy_superres.datasets.registration import register_grid
-from sunpy_superres.files import write_atomically
+from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
 from sunpy_superres.maps.geometry import plate_scale
@@ -303,5 +301,4 @@ def save_pairs(pairs, path):
             tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
         tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
         index.append(asdict(pair.record))
-    content = save(tensors, {"pairs": json.dumps(index)})
-    write_atomically(path, lambda name: Path(name).write_bytes(content))
+    write_tensors(path, tensors, {"pairs": json.dumps(index)})

@@ -18,6 +18,7 @@ from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time
+from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.warning import warn_user
@@ -283,6 +284,7 @@ def _check_usable(smap, largest_quality):
     scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
     if not HMI.is_full_resolution(scale):
         raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
+    check_signs(smap.data)
     bits = quality_bits(smap.meta)
     if bits > largest_quality:
         raise ValueError(f"QUALITY = {bits:#010x} says not to use it.")

@@ -62,7 +62,7 @@ def read_map(path, instrument=None):
     for name in ("HISTORY", "COMMENT"):
         if name in header:
             meta[name.lower()] = "\n".join(str(line) for line in header[name])
-    warn_user(*check_observable(meta, instrument))
+    warn_user(*check_observable(meta, instrument, path.name))
     meta, changes = repair_header(meta)
     # super_resolve finds nothing to repair in this Map, but keeps the history of its input.
     if changes:
