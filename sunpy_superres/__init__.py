@@ -4,6 +4,8 @@ Make HMI-like magnetograms, with their uncertainty, from those of SOHO/MDI.
 Importing this package loads neither torch nor the network.
 """
 
+import os
+import sys
 from importlib import import_module
 
 from sunpy_superres.version import __version__
@@ -22,6 +24,17 @@ _HOMES = {
 _ROOMS = ("batch", "data", "datasets", "evaluation", "instruments", "metrics", "training")
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of _HOMES
+
+
+def _use_one_thread():
+    """Keep torch from waiting for ever for threads that a forked process has not inherited."""
+    set_num_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if set_num_threads is not None:
+        set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 def __getattr__(name):

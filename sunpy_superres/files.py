@@ -20,7 +20,9 @@ __all__ = [
     "check_regular",
     "check_table_path",
     "file_sha256",
+    "find_fits",
     "move_together",
+    "remove_suffixes",
     "write_atomically",
     "write_table",
     "write_tensors",
@@ -28,6 +30,51 @@ __all__ = [
 
 #: Formats of astropy by the end of the name of a table's file; JSON is written here.
 TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".json": None}
+
+
+#: Ends of the names of FITS files, after which that of a compression may stand; in any case.
+_SUFFIXES, _COMPRESSIONS = (".fits", ".fts", ".fit"), (".gz", ".fz", ".z", ".bz2", ".xz", ".zip")
+
+
+def _split_suffixes(name):
+    """Return a file's name without its FITS suffixes, and whether it has any."""
+    stem, is_fits, changed = name, False, True
+    while changed:
+        changed = False
+        for suffix in (*_SUFFIXES, *_COMPRESSIONS):
+            if stem.lower().endswith(suffix) and stem[: -len(suffix)]:
+                stem, changed = stem[: -len(suffix)], True
+                is_fits |= suffix in _SUFFIXES
+    return stem, is_fits
+
+
+def remove_suffixes(path) -> str:
+    """Return the name of a file without its folder and its FITS suffixes."""
+    return _split_suffixes(Path(path).name)[0]
+
+
+def find_fits(folder) -> list[Path]:
+    """
+    Find the FITS files in and below a folder, in the order of their paths.
+
+    They end in .fits, .fts or .fit, in capitals or not, and may be compressed (.gz, .fz, .Z, .bz2,
+    .xz, .zip).  Linked folders are searched, each once; hidden files and folders are not.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if _split_suffixes(path.name)[1] and path.is_file()]
+    return sorted(found)
 
 
 def write_atomically(path, write, *, only_writer=False):

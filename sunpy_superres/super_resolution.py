@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import add_provenance, refresh_statistics
 from sunpy_superres.maps.regridding import TargetGrid
@@ -167,7 +168,7 @@ def super_resolve(
     >>> hmi_like.data.shape
     (512, 512)
     """
-    magnetogram = read_magnetogram(mdi_map)
+    magnetogram = read_magnetogram(compute_data(mdi_map))
     check_estimate(estimate)
     options = SamplingOptions(
         n_samples, num_steps, seed, noise, lifetime, device, dtype, tile_size, batch_size, progress

@@ -56,7 +56,8 @@ def test_arrays_in_any_layout(tmp_path, layout):
     loaded = load_file(tmp_path / "a")
     for number, values in enumerate(kinds):
         np.testing.assert_array_equal(loaded[str(number)], values)
-    assert loaded["0d"].shape == () and loaded["0d"] == 3
+    assert loaded["0d"].shape == ()
+    assert loaded["0d"] == 3
 
 
 def test_broadcast_and_masked_arrays(tmp_path):

@@ -19,7 +19,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 from PIL import Image
 
-from sunpy_superres.files import move_together, write_atomically
+from sunpy_superres.files import move_together, remove_suffixes, write_atomically
 from sunpy_superres.maps.plotting import plot_result
 from sunpy_superres.super_resolution import SuperResolution
 
@@ -33,7 +33,6 @@ __all__ = [
     "read_stamp",
     "refuse_to_replace",
     "remove_leftovers",
-    "remove_suffixes",
     "save_picture",
     "save_result",
 ]
@@ -43,16 +42,6 @@ __all__ = [
 _STEPS = {"hmi_like": 0.5, "uncertainty": 0.1}
 #: FITS card, and text chunk of a PNG file, that hold the stamp.
 _CARD = "srstamp"
-_SUFFIXES = (".gz", ".fz", ".fits", ".fts", ".fit")
-
-
-def remove_suffixes(path) -> str:
-    """Return the name of a file without its folder and its FITS suffixes."""
-    name = Path(path).name
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return name
 
 
 def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
@@ -63,7 +52,7 @@ def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
     ----------
     folder : path-like
     stem : str
-        Beginning of the names.
+        Beginning of the names; it may have folders.
     plot : bool
         Name a picture too.
 
@@ -302,20 +291,23 @@ def open_partial_folder(folder):
 
 
 @contextlib.contextmanager
-def clean_up_leftovers(folder):
+def clean_up_leftovers(folders):
     """
     Leave no temporary folder behind, even if a signal comes while one is made or removed.
 
     Parameters
     ----------
-    folder : path-like
-        Folder of the results.
+    folders : iterable of path-like
+        Folders of the results.
     """
-    remove_leftovers(folder)
+    folders = list(folders)
+    for folder in folders:
+        remove_leftovers(folder)
     try:
         yield
     except KeyboardInterrupt:
-        remove_leftovers(folder, own=True)
+        for folder in folders:
+            remove_leftovers(folder, own=True)
         raise
 
 

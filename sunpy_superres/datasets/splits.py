@@ -14,6 +14,7 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
+from sunpy_superres.files import find_fits
 from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
@@ -252,11 +253,7 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     folder = None
     if isinstance(source, str | os.PathLike):
         folder = Path(source)
-        source = sorted(
-            path
-            for path in folder.rglob("*.f*ts*")
-            if path.is_file() and path.relative_to(folder).parts[0] != PAIRS
-        )
+        source = [p for p in find_fits(folder) if p.relative_to(folder).parts[0] != PAIRS]
         if not source:
             raise FileNotFoundError(f"{folder} has no FITS file; check the path.")
     for number, item in enumerate(source):

@@ -18,6 +18,7 @@ from sunpy_superres.datasets.splits import (
     has_eclipse_bits,
     read_splits,
 )
+from sunpy_superres.files import find_fits
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
@@ -184,7 +185,7 @@ def read_pairs(data):
     """
     folder = Path(data) / PAIRS
     names, maps = {}, {"MDI": [], "HMI": []}
-    for path in sorted(folder.glob("*.f*ts*")):
+    for path in find_fits(folder):
         instrument, smap = _read_either(path)
         maps[instrument].append(smap)
         names[id(smap)] = path.stem
