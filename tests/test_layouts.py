@@ -11,9 +11,9 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 
 from sunpy_superres import SuperResolution
-from sunpy_superres.batch.results import Stamp, name_outputs, save_result
+from sunpy_superres.batch.results import Stamp, is_intact, name_outputs, save_result
 from sunpy_superres.data import example_mdi_map
-from sunpy_superres.datasets.packed import Frame, load_pack, save_pack
+from sunpy_superres.datasets.packed import Frame, load_pack, read_index, save_pack
 from sunpy_superres.datasets.pairs import PairRecord, save_pairs
 from sunpy_superres.files import write_tensors
 from sunpy_superres.models.folder import write_folder
@@ -131,3 +131,37 @@ def test_results_hold_what_was_given(tmp_path, layout):
     result = SuperResolution(*(sunpy.map.Map(LAYOUTS[layout](values), meta) for _ in outputs))
     save_result(outputs, result, Stamp("s"), lossless=True)
     np.testing.assert_array_equal(fits.getdata(outputs["hmi_like"]), values)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_the_clock_is_not_in_the_bytes(tmp_path, monkeypatch, lossless):
+    """Neither in comments of cards nor in the headers of gzip, which constant tiles have."""
+    smap = example_mdi_map()
+    values = np.array(smap.data, "f4")
+    values[:10], values[20:40] = np.nan, 3.0
+    result = SuperResolution(*[sunpy.map.Map(values, dict(smap.meta, srseed=1))] * 2)
+    written = []
+    for clock in (1.0e9, 1.7e9):
+        monkeypatch.setattr("gzip.time.time", lambda clock=clock: clock)
+        outputs = name_outputs(tmp_path / str(clock), "a")
+        outputs["hmi_like"].parent.mkdir()
+        save_result(outputs, result, Stamp("s"), lossless=lossless)
+        assert all(is_intact(path) for path in outputs.values())
+        written.append([path.read_bytes() for path in outputs.values()])
+    assert written[0] == written[1]
+    if lossless:
+        np.testing.assert_array_equal(fits.getdata(outputs["hmi_like"]), values)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    save_pack([Frame("a", "r", "train", VALUES)], tmp_path / "pack")
+    (tmp_path / "text").write_text("no tensors")
+    for path, message in (
+        ("pack", "holds no pairs; it holds frames; give a file of 'sunpy-superres pairs'"),
+        ("text", "is no file of 'sunpy-superres pairs'"),
+        (".", "is a folder; make a file of it"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_index(tmp_path / path, "pairs", "sunpy-superres pairs")
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        load_pack(tmp_path / "none")

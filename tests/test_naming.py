@@ -1,6 +1,5 @@
 """Files found in folders, whatever their suffix, and names of results that differ."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,9 @@ from sunpy_superres.batch.keywords import find_measurable
 from sunpy_superres.batch.naming import name_results
 from sunpy_superres.batch.sequence import find_frames
 from sunpy_superres.batch.sources import ExampleSource, find_files, find_sources
+from sunpy_superres.cli import main
+from sunpy_superres.data import example_hmi_map, example_mdi_map
+from sunpy_superres.datasets.packed import read_index
 from sunpy_superres.datasets.splits import find_hmi_maps
 from sunpy_superres.files import find_fits, remove_suffixes
 
@@ -116,7 +118,7 @@ def test_a_model_folder_is_found_from_elsewhere(tmp_path, monkeypatch):
 
 
 def test_an_archive_with_one_name_keeps_its_folders(tmp_path, tiny_model, mdi_header, bipole):
-    """As JSOC's storage units are laid; a second run keeps all, and an older one is not in its way."""
+    """As JSOC's storage units are laid; a second run keeps all."""
     archive, out = tmp_path / "in", tmp_path / "out"
     for number in (1, 2):
         place = archive / f"D{number}" / "S00000"
@@ -132,8 +134,23 @@ def test_an_archive_with_one_name_keeps_its_folders(tmp_path, tiny_model, mdi_he
     }
     outputs = [name for record in first.values() for name in record["outputs"]]
     assert len(set(outputs)) == 6
-    assert all(os.path.isfile(name) for name in outputs)
+    assert all(Path(name).is_file() for name in outputs)
     assert not [path for path in out.rglob(".part-*")]
     second = super_resolve_files(archive, out, model=tiny_model, **QUICK)
     assert [record["state"] for record in second.values()] == ["kept"] * 3
     assert read_report(out) == second
+
+
+def test_one_bad_file_does_not_stop_the_pairs(tmp_path, capsys):
+    mdi, hmi = example_mdi_map(), example_hmi_map()
+    (tmp_path / "mdi").mkdir()
+    mdi.save(tmp_path / "mdi" / "good.fits")
+    hmi.save(tmp_path / "hmi.fits")
+    whole = (tmp_path / "mdi" / "good.fits").read_bytes()
+    (tmp_path / "mdi" / "short.FTS").write_bytes(whole[:1000])
+    command = ["pairs", "--mdi", str(tmp_path / "mdi"), "--hmi", str(tmp_path / "hmi.fits")]
+    assert main([*command, "-o", str(tmp_path / "pairs")]) == 1
+    printed = capsys.readouterr()
+    assert f"failed: {tmp_path / 'mdi' / 'short.FTS'} is left out: " in printed.err
+    assert "1 pairs of 2 MDI files; 1 files failed." in printed.out
+    assert len(read_index(tmp_path / "pairs", "pairs", "")) == 1

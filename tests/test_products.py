@@ -42,15 +42,15 @@ RIGHT_RECORDS = [
 ]  # fmt: skip
 OTHER_FILES = [
     SHARP + "bitmap.fits", SHARP + "Br_err.fits", SHARP + "conf_disambig.fits.gz",
-    SHARP + "Bt.FITS", "harp9999_" + SHARP + "continuum.fts", "hmi.V_720s.20110803_213600_TAI.3.fits",
-    "hmi.b_720s.20110803_213600_TAI.field.fits", "hmi.ic_45s.2011.08.03_21:36:45_TAI.continuum.fits",
+    SHARP + "Bt.FITS", "harp9999_" + SHARP + "continuum.fts", "hmi.V_720s.20110803_2136_TAI.3.fits",
+    "hmi.b_720s.20110803_213600_TAI.field.fits", "hmi.ic_45s.2011.08.03_21:36_TAI.continuum.fits",
     "hmi_b_720s_2011_08_03_21_36_00_tai_azimuth.fits", "mdi.fd_V.19991211_000100_TAI.data.fits",
     "mdi.smarp_cea_96m.13520.20100714_124800_TAI.bitmap.fits", "fd_Ic_6h_01d.2536.0000.fits",
-    "hmi_v_45s_2011_08_03_21_36_45_tai_dopplergram.fits", "hmi.S_720s.20110803_213600_TAI.3.V2.fits",
+    "hmi_v_45s_2011_08_03_21_36_45_tai_dopplergram.fits", "hmi.S_720s.20110803_2136_TAI.3.V2.fits",
 ]  # fmt: skip
 RIGHT_FILES = [
     SHARP + "magnetogram.fits", SHARP + "Br.fits", SHARP + "blos_from_vector.fits",
-    "hmi.b_720s.20100830_173600_TAI.b_hmi_los_0.fits", "hmi.m_720s_nrt.20110803_TAI.magnetogram.fits",
+    "hmi.b_720s.20100830_173600_TAI.b_hmi_los_0.fits", "hmi.m_720s_nrt.2011_TAI.magnetogram.fits",
     "mdi.fd_M_96m_lev182.19991211_000000_TAI.data.fits", "fd_M_96m_01d.3376.0011.fits",
     "mdi_20100830_173600_AR11101.fits", "field.fits", "V_of_mine.fits", "hmi_M_720s_cutout.fits",
     "mdi.fd_M_96m_lev182.19991211_000000_TAI.data_hmi_like.fits",
@@ -116,7 +116,7 @@ def test_a_folder_of_all_segments_gives_the_magnetogram(tmp_path):
             )
             sunpy.map.Map(smap.data, meta).save(tmp_path / name)
     names = [name for name, _ in find_hmi_maps(tmp_path)]
-    assert names == ["0.magnetogram.fits", "hmi.sharp_720s.1_TAI.magnetogram.fits"]
+    assert names == ["0.magnetogram.fits", "hmi.sharp_720s.1.magnetogram.fits"]
 
 
 def test_an_image_of_one_sign_is_no_field():

@@ -161,10 +161,10 @@ def super_resolve_files(
     Super-resolve files, in parallel if asked, and keep the results that exist already.
 
     Each result is two tiled, compressed FITS files.  They appear only when they are complete, and
-    carry a checksum and a stamp of input, model and settings.  Inputs of one name in several folders
-    keep these folders, below ``out_dir``.  A run that was killed and is
-    started again computes what is missing or damaged, and nothing else.  A file that fails does
-    not stop the others.
+    carry a checksum and a stamp of input, model and settings.  Inputs of one name in several
+    folders keep these folders, below ``out_dir``.  A run that was killed and is started again
+    computes what is missing or damaged, and nothing else.  A file that fails does not stop the
+    others.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def locate_model(model) -> str:
         As ``model`` of `~sunpy_superres.super_resolve`.
     """
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else str(model)
-    return os.path.abspath(name) if name != "default" and os.path.isdir(name) else name
+    return str(Path(name).absolute()) if name != "default" and Path(name).is_dir() else name
 
 
 def load_once(name, sha256=None, progress=False):

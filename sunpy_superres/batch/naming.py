@@ -32,7 +32,7 @@ def name_results(folders, taken=()) -> dict[str, str]:
     -------
     dict of str to str
     """
-    common = os.path.commonpath([os.path.dirname(path) for path in folders]) if folders else ""
+    common = os.path.commonpath([str(Path(path).parent) for path in folders]) if folders else ""
     choices = {path: _choices(path, folder, common) for path, folder in folders.items()}
     level = dict.fromkeys(folders, 0)
     while True:

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import psutil
 import sunpy.map
 from astropy.io import fits
@@ -226,10 +227,30 @@ def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
 def _save_with_checksums(smap, hdu_type, name):
     """Save a Map with the checksums of the FITS standard; the same Map gives the same bytes."""
     smap.save(name, hdu_type=hdu_type, overwrite=True)
+    _remove_clock(name)
     with fits.open(name, mode="update", disable_image_compression=True) as file:
         for hdu in file:
             # This replaces astropy's comment, which holds the time of writing.
             hdu.add_checksum(when="checksum")
+
+
+def _remove_clock(name):
+    """Set the time of writing in the gzip headers of compressed tiles to zero, "not known"."""
+    places = []
+    with fits.open(name, disable_image_compression=True, memmap=False) as file:
+        for hdu in file[1:]:
+            raw, header = hdu.data.view(np.ndarray), hdu.header
+            heap = header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
+            for column in hdu.columns:
+                if column.format.lstrip("01")[:2] in ("PB", "QB"):
+                    start = hdu.fileinfo()["datLoc"] + heap
+                    places += [start + int(at) for size, at in raw[column.name] if size]
+    with Path(name).open("r+b") as file:
+        for place in places:
+            file.seek(place)
+            if file.read(3) == b"\x1f\x8b\x08":
+                file.seek(place + 4)
+                file.write(bytes(4))
 
 
 def save_picture(outputs, mdi_map, stamp, *, overwrite=False):

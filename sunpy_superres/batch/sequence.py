@@ -156,7 +156,7 @@ def _make_portable(frame, client):
     """Return a frame that a worker finds, or reads, without the caller's folder and cluster."""
     if isinstance(frame, sunpy.map.GenericMap):
         return compute_data(frame, client)
-    return os.path.abspath(frame)
+    return Path(frame).absolute()
 
 
 def super_resolve_maps(maps, **options):

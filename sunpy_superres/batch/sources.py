@@ -20,6 +20,11 @@ from sunpy_superres.maps.reading import read_map
 __all__ = ["ExampleSource", "FileSource", "find_files", "find_sources"]
 
 
+def _absolute(path):
+    """Return an absolute path without dots; links stay, since their names are those of results."""
+    return os.path.abspath(path)  # noqa: PTH100 - Path.resolve follows links
+
+
 @dataclass(frozen=True)
 class FileSource:
     """
@@ -41,7 +46,7 @@ class FileSource:
     stem: str = ""
 
     def __post_init__(self):
-        object.__setattr__(self, "path", self.path or os.path.abspath(self.name))
+        object.__setattr__(self, "path", self.path or _absolute(self.name))
         object.__setattr__(self, "stem", self.stem or remove_suffixes(self.name))
 
     def sha256(self) -> str:
@@ -106,7 +111,7 @@ def find_sources(inputs):
         if isinstance(entry, FileSource | ExampleSource):
             sources.setdefault(getattr(entry, "path", entry.name), entry)
             continue
-        folder = os.path.abspath(entry) if Path(entry).is_dir() else None
+        folder = _absolute(entry) if Path(entry).is_dir() else None
         for name in find_files(os.fspath(entry)):
             source = FileSource(name)
             if source.path not in sources:

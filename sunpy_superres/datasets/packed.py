@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from sunpy_superres.files import write_tensors
 
-__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
+__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "read_index", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
@@ -96,6 +97,44 @@ def save_pack(frames, path):
     write_tensors(path, tensors, {"frames": json.dumps(index)})
 
 
+def read_index(path, kind, command):
+    """
+    Read the index of a file of frames or pairs.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : {"frames", "pairs"}
+    command : str
+        The command that writes such a file, for the message.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is at the path.
+    ValueError
+        If the path leads to a folder, or to a file of another kind.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; write it with '{command}'.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; make a file of it with '{command}', and give that.")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no file of '{command}', or is damaged ({error}).") from error
+    if kind not in metadata:
+        found = next((f"; it holds {name}" for name in ("frames", "pairs") if name in metadata), "")
+        raise ValueError(f"{path} holds no {kind}{found}; give a file of '{command}'.")
+    return json.loads(metadata[kind])
+
+
 def load_pack(path, split=None):
     """
     Read the frames of a packed file.
@@ -109,11 +148,17 @@ def load_pack(path, split=None):
     Returns
     -------
     list of Frame
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the path leads to no file of `save_pack`.
     """
     frames = []
+    index = read_index(path, "frames", "sunpy-superres pack")
     with safe_open(str(path), framework="numpy") as file:
         names = set(file.keys())
-        for number, entry in enumerate(json.loads(file.metadata()["frames"])):
+        for number, entry in enumerate(index):
             if split in (None, entry["split"]):
                 counts = file.get_tensor(f"frame{number:04d}")
                 field = np.where(counts == -32768, np.nan, counts * np.float32(_COUNT))
