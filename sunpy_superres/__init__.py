@@ -4,6 +4,7 @@ Make HMI-like magnetograms, with their uncertainty, from those of SOHO/MDI.
 Importing this package loads neither torch nor the network.
 """
 
+import os
 import sys
 from importlib import import_module
 
@@ -27,6 +28,17 @@ __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the names are the keys of 
 
 if "sunpy.map" in sys.modules:  # so that sunpy.map.Map knows the results in its files
     import_module(f"{__name__}.maps.result_map")
+
+
+def _use_one_thread():
+    """Keep torch from waiting for ever for threads that a forked process has not inherited."""
+    set_num_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if set_num_threads is not None:
+        set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 def __getattr__(name):

@@ -1,7 +1,7 @@
 """
 Write and move files so that no reader ever finds half of one; compute their checksums.
 
-This module needs only the standard library, because a training on a bare GPU machine imports it.
+This module loads only the standard library, because a training on a bare GPU machine imports it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -19,13 +20,61 @@ __all__ = [
     "check_regular",
     "check_table_path",
     "file_sha256",
+    "find_fits",
     "move_together",
+    "remove_suffixes",
     "write_atomically",
     "write_table",
+    "write_tensors",
 ]
 
 #: Formats of astropy by the end of the name of a table's file; JSON is written here.
 TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".json": None}
+
+
+#: Ends of the names of FITS files, after which that of a compression may stand; in any case.
+_SUFFIXES, _COMPRESSIONS = (".fits", ".fts", ".fit"), (".gz", ".fz", ".z", ".bz2", ".xz", ".zip")
+
+
+def _split_suffixes(name):
+    """Return a file's name without its FITS suffixes, and whether it has any."""
+    stem, is_fits, changed = name, False, True
+    while changed:
+        changed = False
+        for suffix in (*_SUFFIXES, *_COMPRESSIONS):
+            if stem.lower().endswith(suffix) and stem[: -len(suffix)]:
+                stem, changed = stem[: -len(suffix)], True
+                is_fits |= suffix in _SUFFIXES
+    return stem, is_fits
+
+
+def remove_suffixes(path) -> str:
+    """Return the name of a file without its folder and its FITS suffixes."""
+    return _split_suffixes(Path(path).name)[0]
+
+
+def find_fits(folder) -> list[Path]:
+    """
+    Find the FITS files in and below a folder, in the order of their paths.
+
+    They end in .fits, .fts or .fit, in capitals or not, and may be compressed (.gz, .fz, .Z, .bz2,
+    .xz, .zip).  Linked folders are searched, each once; hidden files and folders are not.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if _split_suffixes(path.name)[1] and path.is_file()]
+    return sorted(found)
 
 
 def write_atomically(path, write, *, only_writer=False):
@@ -178,3 +227,47 @@ def write_table(table, path):
     content = {**table.meta, "rows": rows}
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
     write_atomically(path, lambda name: Path(name).write_text(text, encoding="utf-8"))
+
+
+def write_tensors(path, tensors, metadata, *, only_writer=False):
+    """
+    Write arrays or tensors into a safetensors file, value by value.
+
+    safetensors writes the memory of an array as it lies.  Here every array is first brought into
+    the order of C and the byte order of the machine, whatever it is a view of.
+
+    Parameters
+    ----------
+    path : path-like
+    tensors : dict of str to numpy.ndarray or torch.Tensor
+        All of one kind.
+    metadata : dict of str to str
+    only_writer : bool
+        As in `write_atomically`.
+
+    Raises
+    ------
+    TypeError
+        If an array is masked: the file has no place for a mask.
+    """
+    tensors = {name: _lay_out(name, values) for name, values in tensors.items()}
+    if any(hasattr(values, "detach") for values in tensors.values()):
+        from safetensors.torch import save
+    else:
+        from safetensors.numpy import save
+    # Not by safetensors' save_file, whose errors hide the cause (such as a full disk).
+    content = save(tensors, metadata)
+    write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=only_writer)
+
+
+def _lay_out(name, values):
+    """Copy an array or a tensor into memory of its own, in the order of C."""
+    import numpy as np
+
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        return values.clone(memory_format=sys.modules["torch"].contiguous_format)
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"The array {name} is masked; fill it with NaN before it is written.")
+    values = np.asarray(values)
+    return np.array(values, dtype=values.dtype.newbyteorder("="), order="C")

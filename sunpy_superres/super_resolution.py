@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
@@ -223,7 +224,7 @@ def super_resolve(
     >>> hmi_like.data.shape
     (512, 512)
     """
-    magnetogram = read_magnetogram(mdi_map, level)
+    magnetogram = read_magnetogram(compute_data(mdi_map), level)
     check_estimate(estimate)
     check_resampling(resampling)
     options = SamplingOptions(

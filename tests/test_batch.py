@@ -218,9 +218,6 @@ def test_each_record_is_shown_as_it_comes(frames, tiny_model, tmp_path):
 def test_inputs_that_cannot_be_are_one_error(frames, tmp_path, tiny_model):
     with pytest.raises(FileNotFoundError, match="matches no file"):
         super_resolve_files(frames / "none*.fits", tmp_path, model=tiny_model)
-    (tmp_path / "cut0.fits.gz").write_bytes(b"")
-    with pytest.raises(ValueError, match="2 inputs are named 'cut0'"):
-        super_resolve_files([frames / "cut0.fits", tmp_path / "cut0.fits.gz"], tmp_path)
     with pytest.raises(ValueError, match="no model folder"):
         super_resolve_files(frames, tmp_path, model="no_such_model")
     with pytest.raises(ValueError, match="n_samples must be an integer of at least 1"):

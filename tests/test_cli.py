@@ -250,11 +250,12 @@ def test_a_file_of_another_program_is_not_replaced(frame, results, capsys, comma
     assert sunpy.map.Map(plain).meta["srnsamp"] == 2
 
 
-def test_inputs_of_one_name_are_refused(frame, tmp_path, results, capsys):
+def test_inputs_of_one_name_keep_their_folders(frame, tmp_path, results, capsys):
     other = tmp_path / "other" / "frame.fits.gz"
-    assert exits("run", frame, other, "-o", results) == 2
-    assert "2 inputs are named 'frame'" in capsys.readouterr().err
-    assert not results.exists()
+    assert main(["run", str(frame), str(other), *FAST, "-o", str(results)]) == 1
+    assert f"There is no file {other}" in capsys.readouterr().err
+    kept = str(frame.relative_to(tmp_path).with_suffix("")) if frame.parent != tmp_path else "frame"
+    assert (results / f"{kept}_hmi_like.fits").is_file()
 
 
 def test_spaces_and_unicode_in_names(frame, tmp_path):

@@ -156,3 +156,11 @@ def test_a_pack_is_thinned_to_its_limit(tmp_path):
     assert (tmp_path / "p.safetensors").stat().st_size <= limit * 2**20
     with pytest.raises(ValueError, match="larger limit"):
         thin_frames(frames, 0.05)
+
+
+@pytest.mark.filterwarnings("ignore:.*is left out")
+def test_a_pack_of_nothing_usable_is_an_error(tmp_path, capsys):
+    (tmp_path / "bad.fits").write_bytes(b"cut short")
+    assert main(["pack", str(tmp_path), "-o", str(tmp_path / "pack")]) == 1
+    assert "can be used, so nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "pack").exists()

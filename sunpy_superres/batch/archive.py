@@ -13,7 +13,7 @@ from pathlib import Path
 import astropy.units as u
 from tqdm.auto import tqdm
 
-from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once
+from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once, locate_model
 from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.results import (
     Stamp,
@@ -85,6 +85,7 @@ def _complete(source, folder, model, settings, record):
     mdi_map = source.read() if missing else None
     computed = bool(missing - {"plot"})
     if computed:
+        outputs["hmi_like"].parent.mkdir(parents=True, exist_ok=True)
         use_own_threads()
         lifetime = settings["lifetime"]
         result = super_resolve(
@@ -160,9 +161,10 @@ def super_resolve_files(
     Super-resolve files, in parallel if asked, and keep the results that exist already.
 
     Each result is two tiled, compressed FITS files.  They appear only when they are complete, and
-    carry a checksum and a stamp of input, model and settings.  A run that was killed and is
-    started again computes what is missing or damaged, and nothing else.  A file that fails does
-    not stop the others.
+    carry a checksum and a stamp of input, model and settings.  Inputs of one name in several
+    folders keep these folders, below ``out_dir``.  A run that was killed and is started again
+    computes what is missing or damaged, and nothing else.  A file that fails does not stop the
+    others.
 
     Parameters
     ----------
@@ -211,7 +213,7 @@ def super_resolve_files(
     FileNotFoundError
         If a pattern or a folder gives no file.
     ValueError
-        If two inputs have the same name, or an option is out of range.
+        If an option is out of range.
     ModelError
         If the model does not load.
     ImportError
@@ -224,8 +226,9 @@ def super_resolve_files(
     out_dir.mkdir(parents=True, exist_ok=True)
     records, failures, single = {}, 0, len(sources) == 1
     with contextlib.ExitStack() as stack:
-        stack.enter_context(clean_up_leftovers(out_dir))
-        model = (str(model), load_once(str(model), progress=progress).sha256)
+        stack.enter_context(clean_up_leftovers({(out_dir / s.stem).parent for s in sources}))
+        model = locate_model(model)
+        model = (model, load_once(model, progress=progress).sha256)
         report = stack.enter_context((out_dir / _REPORT).open("a", encoding="utf-8"))
         if report.tell():
             report.write("\n")  # in case the last line is incomplete

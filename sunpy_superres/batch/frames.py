@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.models.loading import load_model
 
-__all__ = ["ONE_AT_A_TIME", "choose_seed", "frame_seed", "load_once"]
+__all__ = ["ONE_AT_A_TIME", "choose_seed", "frame_seed", "load_once", "locate_model"]
 
 #: One frame at a time in a process; the threads of the network are the parallel part.
 ONE_AT_A_TIME = threading.Lock()
@@ -54,6 +56,19 @@ def choose_seed(mdi_map, seed, noise) -> int:
         same structure; "array" takes `frame_seed`.
     """
     return seed if noise == "sun" else frame_seed(mdi_map, seed)
+
+
+def locate_model(model) -> str:
+    """
+    Return a model's name, or the absolute path of its folder, which a worker elsewhere finds too.
+
+    Parameters
+    ----------
+    model : str or path-like
+        As ``model`` of `~sunpy_superres.super_resolve`.
+    """
+    name = os.fspath(model) if isinstance(model, str | os.PathLike) else str(model)
+    return str(Path(name).absolute()) if name != "default" and Path(name).is_dir() else name
 
 
 def load_once(name, sha256=None, progress=False):

@@ -12,9 +12,10 @@ from astropy.table import Column, vstack
 from tqdm.auto import tqdm
 
 from sunpy_superres.batch.frames import choose_seed
-from sunpy_superres.batch.results import name_outputs, remove_suffixes
+from sunpy_superres.batch.results import name_outputs
 from sunpy_superres.batch.sources import find_files
 from sunpy_superres.exceptions import SuperResWarning
+from sunpy_superres.files import find_fits, remove_suffixes
 from sunpy_superres.maps.geometry import is_helioprojective
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.metrics import region_keywords
@@ -53,8 +54,8 @@ def find_measurable(inputs) -> list[str]:
         if not path.is_dir():
             found += find_files(entry)
             continue
-        ending = name_outputs(path, "")["hmi_like"].name
-        results = sorted(str(p) for p in path.rglob(f"*{ending}") if ".part-" not in str(p))
+        ending = name_outputs(path, "")["hmi_like"].stem
+        results = [str(p) for p in find_fits(path) if remove_suffixes(p).endswith(ending)]
         try:
             found += find_files(entry)
         except FileNotFoundError:
@@ -65,7 +66,7 @@ def find_measurable(inputs) -> list[str]:
 
 
 def _is_bitmap(path):
-    return remove_suffixes(path).endswith(".bitmap")
+    return remove_suffixes(path).lower().endswith(".bitmap")
 
 
 def measure_keywords(inputs, *, n_samples=None, region=None, seed=0, progress=True, **options):
@@ -162,9 +163,11 @@ def _choose_region(path, smap):
     if is_helioprojective(smap) or not {"harpnum", "tarpnum"} & set(smap.meta):
         return None
     path = Path(path)
-    bitmap = path.with_name(path.name.replace("magnetogram", "bitmap"))
-    if bitmap != path and bitmap.is_file():
-        return sunpy.map.Map(bitmap)
+    wanted = remove_suffixes(path).replace("magnetogram", "bitmap")
+    if wanted != remove_suffixes(path):
+        for bitmap in sorted(path.parent.iterdir()):
+            if remove_suffixes(bitmap) == wanted and bitmap.is_file():
+                return sunpy.map.Map(bitmap)
     return "map"
 
 

@@ -13,13 +13,14 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import psutil
 import sunpy.map
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 from PIL import Image
 
-from sunpy_superres.files import move_together, write_atomically
+from sunpy_superres.files import move_together, remove_suffixes, write_atomically
 from sunpy_superres.maps.plotting import plot_result
 from sunpy_superres.super_resolution import SuperResolution
 
@@ -33,7 +34,6 @@ __all__ = [
     "read_stamp",
     "refuse_to_replace",
     "remove_leftovers",
-    "remove_suffixes",
     "save_picture",
     "save_result",
 ]
@@ -43,16 +43,6 @@ __all__ = [
 _STEPS = {"hmi_like": 0.5, "uncertainty": 0.1}
 #: FITS card, and text chunk of a PNG file, that hold the stamp.
 _CARD = "srstamp"
-_SUFFIXES = (".gz", ".fz", ".fits", ".fts", ".fit")
-
-
-def remove_suffixes(path) -> str:
-    """Return the name of a file without its folder and its FITS suffixes."""
-    name = Path(path).name
-    for suffix in _SUFFIXES:
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return name
 
 
 def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
@@ -63,7 +53,7 @@ def name_outputs(folder, stem, plot=False) -> dict[str, Path]:
     ----------
     folder : path-like
     stem : str
-        Beginning of the names.
+        Beginning of the names; it may have folders.
     plot : bool
         Name a picture too.
 
@@ -237,10 +227,30 @@ def save_result(outputs, result, stamp, *, lossless=False, overwrite=False):
 def _save_with_checksums(smap, hdu_type, name):
     """Save a Map with the checksums of the FITS standard; the same Map gives the same bytes."""
     smap.save(name, hdu_type=hdu_type, overwrite=True)
+    _remove_clock(name)
     with fits.open(name, mode="update", disable_image_compression=True) as file:
         for hdu in file:
             # This replaces astropy's comment, which holds the time of writing.
             hdu.add_checksum(when="checksum")
+
+
+def _remove_clock(name):
+    """Set the time of writing in the gzip headers of compressed tiles to zero, "not known"."""
+    places = []
+    with fits.open(name, disable_image_compression=True, memmap=False) as file:
+        for hdu in file[1:]:
+            raw, header = hdu.data.view(np.ndarray), hdu.header
+            heap = header.get("THEAP", header["NAXIS1"] * header["NAXIS2"])
+            for column in hdu.columns:
+                if column.format.lstrip("01")[:2] in ("PB", "QB"):
+                    start = hdu.fileinfo()["datLoc"] + heap
+                    places += [start + int(at) for size, at in raw[column.name] if size]
+    with Path(name).open("r+b") as file:
+        for place in places:
+            file.seek(place)
+            if file.read(3) == b"\x1f\x8b\x08":
+                file.seek(place + 4)
+                file.write(bytes(4))
 
 
 def save_picture(outputs, mdi_map, stamp, *, overwrite=False):
@@ -302,20 +312,23 @@ def open_partial_folder(folder):
 
 
 @contextlib.contextmanager
-def clean_up_leftovers(folder):
+def clean_up_leftovers(folders):
     """
     Leave no temporary folder behind, even if a signal comes while one is made or removed.
 
     Parameters
     ----------
-    folder : path-like
-        Folder of the results.
+    folders : iterable of path-like
+        Folders of the results.
     """
-    remove_leftovers(folder)
+    folders = list(folders)
+    for folder in folders:
+        remove_leftovers(folder)
     try:
         yield
     except KeyboardInterrupt:
-        remove_leftovers(folder, own=True)
+        for folder in folders:
+            remove_leftovers(folder, own=True)
         raise
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import sunpy.map
 from tqdm.auto import tqdm
 
-from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once
+from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once, locate_model
 from sunpy_superres.batch.scheduling import compute_in_order, use_own_threads
 from sunpy_superres.batch.sources import find_files
+from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.super_resolution import super_resolve
 
@@ -106,6 +107,7 @@ def super_resolve_sequence(maps, *, client=None, model="default", seed=0, progre
         so that one is in memory at a time and an iterable may be endless.
     client : `distributed.Client`, optional
         Client of a cluster that computes some frames ahead; its workers must see the same files.
+        Dask data of a Map are computed before it is sent.
     model : str or path-like
         As in `~sunpy_superres.super_resolve`.
     seed : int
@@ -141,10 +143,20 @@ def super_resolve_sequence(maps, *, client=None, model="default", seed=0, progre
     """
     frames = find_frames(maps)
     total = len(frames) if isinstance(frames, list) else None
-    model = (str(model), load_once(str(model), progress=progress).sha256)
+    model = locate_model(model)
+    model = (model, load_once(model, progress=progress).sha256)
     task = functools.partial(resolve_frame, model=model, seed=seed, options=options)
     bar = tqdm(frames, total=total, unit="frame", desc="super-resolving", disable=not progress)
+    if client is not None:
+        bar = (_make_portable(frame, client) for frame in bar)
     yield from compute_in_order(task, bar, client)
+
+
+def _make_portable(frame, client):
+    """Return a frame that a worker finds, or reads, without the caller's folder and cluster."""
+    if isinstance(frame, sunpy.map.GenericMap):
+        return compute_data(frame, client)
+    return Path(frame).absolute()
 
 
 def super_resolve_maps(maps, **options):

@@ -6,18 +6,23 @@ import functools
 import hashlib
 import json
 import os
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from sunpy_superres.batch.results import has_result_name, remove_suffixes
-from sunpy_superres.files import check_regular, file_sha256
+from sunpy_superres.batch.naming import name_results
+from sunpy_superres.batch.results import has_result_name
+from sunpy_superres.files import check_regular, file_sha256, find_fits, remove_suffixes
 from sunpy_superres.maps.examples import sample_mdi_map
 from sunpy_superres.maps.reading import read_map
 
 __all__ = ["ExampleSource", "FileSource", "find_files", "find_sources"]
+
+
+def _absolute(path):
+    """Return an absolute path without dots; links stay, since their names are those of results."""
+    return os.path.abspath(path)  # noqa: PTH100 - Path.resolve follows links
 
 
 @dataclass(frozen=True)
@@ -28,24 +33,30 @@ class FileSource:
     Parameters
     ----------
     name : str
-        Path of the file, and its name in the report.
+        Path of the file as it was given, and its name in the report.
+    path : str, optional
+        The same as an absolute path, which another process finds too.
+    stem : str, optional
+        Beginning of the names of the files of its result; it may have folders.  By default the
+        name of the file without its folder and its FITS suffixes.
     """
 
     name: str
+    path: str = ""
+    stem: str = ""
 
-    @property
-    def stem(self) -> str:
-        """Beginning of the names of the files of its result."""
-        return remove_suffixes(self.name)
+    def __post_init__(self):
+        object.__setattr__(self, "path", self.path or _absolute(self.name))
+        object.__setattr__(self, "stem", self.stem or remove_suffixes(self.name))
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file."""
-        check_regular(Path(self.name))
-        return file_sha256(self.name)
+        check_regular(Path(self.path))
+        return file_sha256(self.path)
 
     def read(self):
         """Return the Map in the file."""
-        return read_map(Path(self.name))
+        return read_map(Path(self.path))
 
 
 @functools.cache
@@ -85,31 +96,34 @@ def find_sources(inputs):
     Returns
     -------
     list of FileSource and ExampleSource
+        Their stems differ, in other letters than capitals: see
+        `~sunpy_superres.batch.naming.name_results`.
 
     Raises
     ------
     FileNotFoundError
         If a pattern or a folder gives no file.
-    ValueError
-        If two inputs would give results of the same name.
     """
     if isinstance(inputs, str | os.PathLike | FileSource | ExampleSource):
         inputs = [inputs]
-    sources = []
+    sources, folders = {}, {}
     for entry in inputs:
         if isinstance(entry, FileSource | ExampleSource):
-            sources.append(entry)
-        else:
-            sources += map(FileSource, find_files(str(entry)))
-    sources = list(dict.fromkeys(sources))
-    count = Counter(source.stem for source in sources)
-    stem, number = count.most_common(1)[0] if count else ("", 0)
-    if number > 1:
-        raise ValueError(
-            f"{number} inputs are named {stem!r}, so their results would have the same names; "
-            "run them into different folders."
-        )
-    return sources
+            sources.setdefault(getattr(entry, "path", entry.name), entry)
+            continue
+        folder = _absolute(entry) if Path(entry).is_dir() else None
+        for name in find_files(os.fspath(entry)):
+            source = FileSource(name)
+            if source.path not in sources:
+                sources[source.path], folders[source.path] = source, folder
+    stems = name_results(
+        {path: folders[path] for path in sources if path in folders},
+        taken=[source.stem for path, source in sources.items() if path not in folders],
+    )
+    return [
+        replace(source, stem=stems[path]) if path in stems else source
+        for path, source in sources.items()
+    ]
 
 
 def find_files(entry) -> list[str]:
@@ -119,7 +133,8 @@ def find_files(entry) -> list[str]:
     Parameters
     ----------
     entry : str
-        Results of this package that lie in a folder are left out.
+        Results of this package that lie in a folder are left out.  A pattern may stand for
+        folders too.
 
     Raises
     ------
@@ -128,13 +143,17 @@ def find_files(entry) -> list[str]:
     """
     path = Path(entry)
     if path.is_dir():
-        found = [p for p in path.rglob("*.f*ts*") if p.is_file() and not has_result_name(p)]
+        names = _list_folder(path)
     elif path.exists() or not set("*?[") & set(entry):
         return [entry]
     else:
         start = Path(path.anchor)
-        found = start.glob(str(path.relative_to(start)))
-    names = sorted(map(str, found))
+        found = sorted(start.glob(str(path.relative_to(start))))
+        names = [n for p in found for n in (_list_folder(p) if p.is_dir() else [str(p)])]
     if not names:
         raise FileNotFoundError(f"{entry} matches no file; check the path.")
     return names
+
+
+def _list_folder(folder):
+    return [str(path) for path in find_fits(folder) if not has_result_name(path)]

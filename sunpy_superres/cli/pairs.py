@@ -18,12 +18,17 @@ def add_parser(commands):
         "pairs",
         help="match and register MDI and HMI files",
         description="Match MDI and HMI files in time, put HMI on a grid four times finer than "
-        "MDI's, register the two, and write all pairs into one file. A pair that is refused is "
-        "named and left out.",
+        "MDI's, register the two, and write all pairs into one file. A pair that is refused "
+        "and a file that cannot be read are named and left out; after the latter the exit code "
+        "is 1.",
     )
     add_output_option(parser, "PAIRS", "the file to write")
-    parser.add_argument("--mdi", nargs="+", required=True, metavar="FILE", help="MDI files")
-    parser.add_argument("--hmi", nargs="+", required=True, metavar="FILE", help="HMI files")
+    parser.add_argument(
+        "--mdi", nargs="+", required=True, metavar="FILE", help="MDI files, patterns or folders"
+    )
+    parser.add_argument(
+        "--hmi", nargs="+", required=True, metavar="FILE", help="HMI files, patterns or folders"
+    )
     parser.add_argument(
         "--largest-gap",
         type=float,
@@ -39,20 +44,30 @@ def pairs(options) -> int:
     output = get_output(options)
     import astropy.units as u
 
+    from sunpy_superres.batch.sources import find_files
     from sunpy_superres.datasets.pairs import AlignedPair, align_files, save_pairs
+    from sunpy_superres.exceptions import SuperResWarning
 
     kept = []
-    with warnings.catch_warnings():
+    mdi, hmi = (
+        [name for entry in given for name in find_files(entry)]
+        for given in (options.mdi, options.hmi)
+    )
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SuperResWarning)
         gap = options.largest_gap * u.min
-        for time, pair in align_files(options.mdi, options.hmi, largest_gap=gap):
+        for time, pair in align_files(mdi, hmi, largest_gap=gap):
             if isinstance(pair, AlignedPair):
                 kept.append(pair)
                 print(json.dumps(asdict(pair.record)))
             else:
                 print(f"left out: {time.isot}: {pair}", file=sys.stderr)
-    print(f"{len(kept)} pairs of {len(options.mdi)} MDI files.")
+    bad = [text for w in caught if " is left out: " in (text := str(w.message))]
+    for text in bad:
+        print(f"failed: {text}", file=sys.stderr)
+    print(f"{len(kept)} pairs of {len(mdi)} MDI files; {len(bad)} files failed.")
     if not kept:
         raise ValueError("No pair is left; nothing was written.")
     save_pairs(kept, output)
-    return 0
+    return 1 if bad else 0

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError, safe_open
 
-from sunpy_superres.files import write_atomically
+from sunpy_superres.files import write_tensors
 
-__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "save_pack"]
+__all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "read_index", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
@@ -32,7 +31,7 @@ class Frame:
     name, region, split : str
         Where it comes from; regions never cross splits ("train", "validation", "test").
     field : numpy.ndarray
-        Gauss, ``(ny, nx)``, NaN where missing.
+        Gauss, ``(ny, nx)``, of any layout in memory; NaN, infinite or masked where missing.
     foreshortening : numpy.ndarray, optional
         Lengths of the pixels' sides,
         `~sunpy_superres.maps.geometry.measure_foreshortening`, at every
@@ -88,15 +87,52 @@ def save_pack(frames, path):
             )
     tensors, index = {}, []
     for number, frame in enumerate(frames):
-        counts = np.round(np.clip(frame.field / _COUNT, -32767, 32767))
-        tensors[f"frame{number:04d}"] = np.where(np.isfinite(counts), counts, -32768).astype(
-            np.int16
-        )
+        field = np.ma.filled(np.ma.asarray(frame.field, np.float64), np.nan)
+        counts = np.round(np.clip(field / _COUNT, -32767, 32767))
+        counts = np.where(np.isfinite(field), counts, -32768)
+        tensors[f"frame{number:04d}"] = counts.astype(np.int16)
         if frame.foreshortening is not None:
             tensors[f"foreshortening{number:04d}"] = np.asarray(frame.foreshortening, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
-    content = save(tensors, {"frames": json.dumps(index)})
-    write_atomically(path, lambda name: Path(name).write_bytes(content))
+    write_tensors(path, tensors, {"frames": json.dumps(index)})
+
+
+def read_index(path, kind, command):
+    """
+    Read the index of a file of frames or pairs.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : {"frames", "pairs"}
+    command : str
+        The command that writes such a file, for the message.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is at the path.
+    ValueError
+        If the path leads to a folder, or to a file of another kind.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; write it with '{command}'.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; make a file of it with '{command}', and give that.")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no file of '{command}', or is damaged ({error}).") from error
+    if kind not in metadata:
+        found = next((f"; it holds {name}" for name in ("frames", "pairs") if name in metadata), "")
+        raise ValueError(f"{path} holds no {kind}{found}; give a file of '{command}'.")
+    return json.loads(metadata[kind])
 
 
 def load_pack(path, split=None):
@@ -112,11 +148,17 @@ def load_pack(path, split=None):
     Returns
     -------
     list of Frame
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the path leads to no file of `save_pack`.
     """
     frames = []
+    index = read_index(path, "frames", "sunpy-superres pack")
     with safe_open(str(path), framework="numpy") as file:
         names = set(file.keys())
-        for number, entry in enumerate(json.loads(file.metadata()["frames"])):
+        for number, entry in enumerate(index):
             if split in (None, entry["split"]):
                 counts = file.get_tensor(f"frame{number:04d}")
                 field = np.where(counts == -32768, np.nan, counts * np.float32(_COUNT))

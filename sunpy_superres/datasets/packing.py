@@ -243,9 +243,15 @@ def pack_folder(data, path, limit=64.0, config=PackConfig()):
     FileNotFoundError
         If the folder holds no FITS file.
     ValueError
-        If one frame of each region is more than the limit.
+        If no file is usable, or one frame of each region is more than the limit.
     """
-    frames = thin_frames(list(frames_of_maps(data, config)), limit)
+    frames = list(frames_of_maps(data, config))
+    if not frames:
+        raise ValueError(
+            f"No file in {data} can be used, so nothing was written; give HMI line-of-sight "
+            "magnetograms at full resolution, within 68 degrees of the central meridian."
+        )
+    frames = thin_frames(frames, limit)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_pack(frames, path)
     return frames

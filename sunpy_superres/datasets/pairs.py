@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 import torch
-from safetensors.numpy import save
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from sunpy_superres.datasets.registration import register_grid
-from sunpy_superres.files import write_atomically
+from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
 from sunpy_superres.maps.geometry import plate_scale
@@ -23,6 +21,7 @@ from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
+from sunpy_superres.warning import warn_user
 
 __all__ = [
     "AlignedPair",
@@ -261,6 +260,18 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     )
 
 
+def _read_usable(names, instrument):
+    """Yield the Maps of the files that can be read and have a time, and warn of the others."""
+    for name in names:
+        try:
+            smap = read_map(name, instrument)
+            observation_time(smap)
+        except (OSError, TypeError, ValueError, LookupError) as error:
+            warn_user(f"{name} is left out: {error}")
+            continue
+        yield smap
+
+
 def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
     """
     Match FITS files in time, and register each pair.
@@ -277,9 +288,14 @@ def align_files(mdi_files, hmi_files, *, largest_gap=6 * u.min):
         Time of the MDI observation.
     pair : AlignedPair, TypeError or ValueError
         The error of `align_pair` if it refuses the pair.
+
+    Warns
+    -----
+    SuperResWarning
+        For each file that cannot be read, or whose header has no time; the others are matched.
     """
-    mdi_maps = [read_map(name, "MDI") for name in mdi_files]
-    hmi_maps = [read_map(name, "HMI") for name in hmi_files]
+    mdi_maps = list(_read_usable(mdi_files, "MDI"))
+    hmi_maps = list(_read_usable(hmi_files, "HMI"))
     for mdi_map, hmi_map in match_pairs(mdi_maps, hmi_maps, largest_gap):
         try:
             pair = align_pair(mdi_map, hmi_map, largest_gap=largest_gap)
@@ -303,5 +319,4 @@ def save_pairs(pairs, path):
             tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
         tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
         index.append(asdict(pair.record))
-    content = save(tensors, {"pairs": json.dumps(index)})
-    write_atomically(path, lambda name: Path(name).write_bytes(content))
+    write_tensors(path, tensors, {"pairs": json.dumps(index)})

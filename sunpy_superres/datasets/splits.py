@@ -14,10 +14,12 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
+from sunpy_superres.files import find_fits
 from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time
+from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.warning import warn_user
@@ -251,11 +253,7 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     folder = None
     if isinstance(source, str | os.PathLike):
         folder = Path(source)
-        source = sorted(
-            path
-            for path in folder.rglob("*.f*ts*")
-            if path.is_file() and path.relative_to(folder).parts[0] != PAIRS
-        )
+        source = [p for p in find_fits(folder) if p.relative_to(folder).parts[0] != PAIRS]
         if not source:
             raise FileNotFoundError(f"{folder} has no FITS file; check the path.")
     for number, item in enumerate(source):
@@ -283,6 +281,7 @@ def _check_usable(smap, largest_quality):
     scale = float(np.mean(plate_scale(smap).to_value(u.arcsec / u.pix)))
     if not HMI.is_full_resolution(scale):
         raise ValueError(f"{scale:.2f} arcsec/pixel is not HMI's.")
+    check_signs(smap.data)
     bits = quality_bits(smap.meta)
     if bits > largest_quality:
         raise ValueError(f"QUALITY = {bits:#010x} says not to use it.")

@@ -18,12 +18,14 @@ from sunpy_superres.datasets.splits import (
     has_eclipse_bits,
     read_splits,
 )
+from sunpy_superres.files import find_fits
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.examples import example_hmi_map, example_mdi_map
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.simulation import simulate_mdi
 from sunpy_superres.maps.units import quantity_in
+from sunpy_superres.warning import warn_user
 
 __all__ = [
     "FrameWithTruth",
@@ -180,12 +182,22 @@ def read_pairs(data):
     FileNotFoundError
         If the subfolder holds no pair.
     TypeError, ValueError
-        If a file is not a magnetogram of MDI or HMI, or the two of a pair do not match.
+        If the two of a pair do not match.
+
+    Warns
+    -----
+    SuperResWarning
+        For each file that cannot be read or is not a magnetogram of MDI or HMI; it is left out.
     """
     folder = Path(data) / PAIRS
     names, maps = {}, {"MDI": [], "HMI": []}
-    for path in sorted(folder.glob("*.f*ts*")):
-        instrument, smap = _read_either(path)
+    for path in find_fits(folder):
+        try:
+            instrument, smap = _read_either(path)
+            observation_time(smap)
+        except (OSError, TypeError, ValueError, LookupError) as error:
+            warn_user(f"{path} is left out: {error}")
+            continue
         maps[instrument].append(smap)
         names[id(smap)] = path.stem
     matched = match_pairs(maps["MDI"], maps["HMI"])

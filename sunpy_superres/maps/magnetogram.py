@@ -19,6 +19,7 @@ from sunpy_superres.maps.noise import (
     observed_interval,
 )
 from sunpy_superres.maps.pointing import check_pointing, check_size, complete_header
+from sunpy_superres.maps.products import check_product
 from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame, check_is_map
 from sunpy_superres.maps.resampled import check_resampling
 from sunpy_superres.maps.units import field_unit
@@ -33,8 +34,10 @@ _NO_DATA = 0x80000000
 _HARMLESS = 0x00000200
 #: Words for other observables in CONTENT and in the cards of older headers.
 _OTHER_OBSERVABLES = (
-    "intensity continuum doppler velocity fd_v fd_ic depth linewidth filtergram azimuth inclination"
-).split()
+    "intensity", "continuum", "doppler", "velocity", "fd_v", "fd_ic", "line depth", "linedepth",
+    "depth", "line width", "linewidth", "stokes", "filtergram", "inclination", "azimuth",
+    "disambig", "bitmap",
+)  # fmt: skip
 #: Gauss; a simulated frame with less noise tells too little of whether it was resampled.
 _SIMULATED_NOISE = 6.0
 #: Share of the disk that is missing above which the user is warned.
@@ -101,7 +104,7 @@ def _has_noise(meta) -> bool:
     return not _is_simulated(meta, MDI.name) or float(meta.get("simnoise") or 0) >= _SIMULATED_NOISE
 
 
-def check_observable(meta, instrument=None) -> list[str]:
+def check_observable(meta, instrument=None, file_name=None) -> list[str]:
     """
     Refuse header cards of anything but a line-of-sight magnetogram of MDI or HMI.
 
@@ -111,6 +114,8 @@ def check_observable(meta, instrument=None) -> list[str]:
         FITS cards, lower-case names.
     instrument : {"MDI", "HMI"}, optional
         Refuse the other instrument too.
+    file_name : str, optional
+        Name of the file, for `~sunpy_superres.maps.products.check_product`.
 
     Returns
     -------
@@ -134,6 +139,7 @@ def check_observable(meta, instrument=None) -> list[str]:
             f"The header describes {names.strip()!r}, not a magnetogram; "
             f"use the series {MDI.series} or another line-of-sight magnetogram."
         )
+    check_product(meta, file_name)
     history = " ".join(str(meta.get(k, "")) for k in ("history", "comment")).lower()
     if "not suitable for analysis" in history or "uncalibrated" in history:
         raise TypeError(

@@ -63,7 +63,7 @@ def read_map(path, instrument=None):
     data, header = _first_image(path)
     meta, repeated = _as_meta(header)
     check_has_keywords(meta, str(path))
-    warn_user(*repeated, *check_observable(meta, instrument))
+    warn_user(*repeated, *check_observable(meta, instrument, path.name))
     meta, changes = repair_header(meta)
     warn_user(*list_assumptions(changes))
     # super_resolve finds nothing to repair in this Map, but keeps the history of its input.

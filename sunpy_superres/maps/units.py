@@ -7,6 +7,8 @@ import contextlib
 import astropy.units as u
 import numpy as np
 
+from sunpy_superres.maps.products import check_product
+
 __all__ = ["LARGEST_FIELD", "field_unit", "quantity_in"]
 
 #: Gauss; a larger value is a fill value and counts as missing.
@@ -29,10 +31,12 @@ def field_unit(smap):
     Raises
     ------
     TypeError
-        If the unit is not one of a magnetic field.
+        If the unit is not one of a magnetic field, or the header names another product than a
+        line-of-sight magnetogram (`~sunpy_superres.maps.products.check_product`).
     ValueError
         If BUNIT is not a unit.
     """
+    check_product(smap.meta)
     unit = smap.unit
     written = str(smap.meta.get("bunit") or "").strip()
     if not written:

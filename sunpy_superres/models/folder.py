@@ -11,7 +11,7 @@ import json
 from pathlib import Path, PureWindowsPath
 
 from sunpy_superres.exceptions import ModelError
-from sunpy_superres.files import file_sha256, write_atomically
+from sunpy_superres.files import file_sha256, write_atomically, write_tensors
 from sunpy_superres.models.registry import ARCHITECTURES
 from sunpy_superres.torch_state import own_torch_state
 
@@ -253,16 +253,13 @@ def write_folder(folder, network, config, card=None):
         Text of README.md; by default an existing README.md is kept.
     """
     import torch
-    from safetensors.torch import save
 
     from sunpy_superres.version import __version__
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()}
-    # Not by safetensors' save_file, whose errors hide the cause (such as a full disk).
-    content = save(state, {"format": "pt"})
-    write_atomically(folder / WEIGHTS, lambda path: Path(path).write_bytes(content))
+    state = {k: v.to(torch.float16) for k, v in network.state_dict().items()}
+    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     if card is not None:
         write_atomically(folder / CARD, lambda path: Path(path).write_text(card, encoding="utf-8"))
     digest = file_sha256(folder / WEIGHTS)

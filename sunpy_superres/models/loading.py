@@ -147,7 +147,12 @@ def load_model(model="default", *, progress=True) -> Model:
     if folder.is_dir():
         return _load_folder(folder, folder.name, "local")
     complaint = "There is no model folder {!r}; give 'default', a folder, or 'owner/name@revision'."
-    return _load_from_hub(model, complaint, progress=progress)[1]
+    try:
+        return _load_from_hub(model, complaint, progress=progress)[1]
+    except ModelError as error:
+        if "no model folder" in str(error):
+            raise
+        raise ModelError(f"There is no model folder {str(model)!r}, and: {error}") from error
 
 
 def download_model(model, *, force=False, progress=True) -> Path:

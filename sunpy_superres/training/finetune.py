@@ -18,6 +18,7 @@ import torch
 from astropy.nddata import block_reduce, block_replicate
 from safetensors import safe_open
 
+from sunpy_superres.datasets.packed import read_index
 from sunpy_superres.files import file_sha256
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.models.loading import load_model, save_model
@@ -111,8 +112,9 @@ class PairSampler:
     def __init__(self, path, size, batch, seed=0):
         self.size, self.batch, self.seed = size, batch, seed
         self._pairs = []
+        index = read_index(path, "pairs", "sunpy-superres pairs")
         with safe_open(str(path), framework="numpy") as file:
-            for number, _ in enumerate(json.loads(file.metadata()["pairs"])):
+            for number, _ in enumerate(index):
                 frame, good, noise, target = (
                     file.get_tensor(f"{name}{number:04d}")
                     for name in ("frame", "good", "noise", "target")
@@ -167,8 +169,12 @@ def add_adapters(module, rank):
     module : torch.nn.Module
     rank : int
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise ImportError(
+            "Fine-tuning needs peft: pip install 'sunpy_superres[training]'."
+        ) from error
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=_ADAPTED)
     inject_adapter_in_model(config, module)
     return module

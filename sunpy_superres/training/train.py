@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from sunpy_superres.datasets.packed import CropSampler, load_pack
-from sunpy_superres.files import write_atomically
+from sunpy_superres.files import write_tensors
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.torch_state import own_torch_state
@@ -40,8 +40,7 @@ __all__ = ["train"]
 
 
 def _write_weights(path, state, metadata):
-    content = save({k: v.contiguous() for k, v in state.items()}, metadata)
-    write_atomically(path, lambda name: Path(name).write_bytes(content), only_writer=True)
+    write_tensors(path, state, metadata, only_writer=True)
 
 
 @own_torch_state()

@@ -1,0 +1,167 @@
+"""What is saved and loaded is what was given, however the arrays lie in memory."""
+
+import types
+
+import numpy as np
+import pytest
+import sunpy.map
+import torch
+from astropy.io import fits
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
+
+from sunpy_superres import SuperResolution
+from sunpy_superres.batch.results import Stamp, is_intact, name_outputs, save_result
+from sunpy_superres.data import example_mdi_map
+from sunpy_superres.datasets.packed import Frame, load_pack, read_index, save_pack
+from sunpy_superres.datasets.pairs import PairRecord, save_pairs
+from sunpy_superres.files import write_tensors
+from sunpy_superres.models.folder import write_folder
+
+SHAPE = (12, 20)
+VALUES = np.random.default_rng(0).normal(0, 100, SHAPE).astype("f4")
+
+
+def strided(values):
+    wide = np.zeros((2 * values.shape[0], 3 * values.shape[1]), values.dtype)
+    wide[::2, ::3] = values
+    return wide[::2, ::3]
+
+
+def read_only(values):
+    values = values.copy()
+    values.flags.writeable = False
+    return values
+
+
+LAYOUTS = {
+    "C": lambda a: a,
+    "Fortran": np.asfortranarray,
+    "transposed": lambda a: a.T.copy().T,
+    "flipped": lambda a: a[::-1, ::-1].copy()[::-1, ::-1],
+    "turned": lambda a: np.rot90(np.rot90(a, -1).copy()),
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "big-endian Fortran": lambda a: np.asfortranarray(a.astype(a.dtype.newbyteorder(">"))),
+    "strided": strided,
+    "read-only": read_only,
+    "axes swapped": lambda a: np.moveaxis(np.moveaxis(a, 0, 1).copy(), 1, 0),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_arrays_in_any_layout(tmp_path, layout):
+    kinds = [VALUES, VALUES.astype(np.int16), VALUES > 0, VALUES.astype(np.float16)]
+    given = {str(n): LAYOUTS[layout](a) for n, a in enumerate(kinds)} | {"0d": np.float32(3)}
+    write_tensors(tmp_path / "a", given, {})
+    loaded = load_file(tmp_path / "a")
+    for number, values in enumerate(kinds):
+        np.testing.assert_array_equal(loaded[str(number)], values)
+    assert loaded["0d"].shape == ()
+    assert loaded["0d"] == 3
+
+
+def test_broadcast_and_masked_arrays(tmp_path):
+    row = np.arange(4, dtype="f4")
+    write_tensors(tmp_path / "a", {"a": np.broadcast_to(row, (3, 4))}, {})
+    np.testing.assert_array_equal(load_file(tmp_path / "a")["a"], [row] * 3)
+    with pytest.raises(TypeError, match="masked"):
+        write_tensors(tmp_path / "a", {"a": np.ma.masked_less(row, 2)}, {})
+
+
+def test_tensors_in_any_layout(tmp_path):
+    values = torch.from_numpy(VALUES)
+    images = values.reshape(1, 3, 4, 20)
+    given = {
+        "turned": values.T.contiguous().T, "twice": values, "part": values[2:, ::2],
+        "last": images.to(memory_format=torch.channels_last), "one": values[:1].expand(5, 20),
+    }  # fmt: skip
+    write_tensors(tmp_path / "a", given, {})
+    loaded = load_tensors(tmp_path / "a")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in given.items())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_pack_holds_what_was_given(tmp_path, layout):
+    sides = np.linspace(0.5, 1, 4).reshape(2, 1, 2).astype("f4")
+    frame = Frame("a", "r", "train", LAYOUTS[layout](VALUES), LAYOUTS[layout](sides[:, 0])[:, None])
+    save_pack([frame], tmp_path / "pack")
+    (loaded,) = load_pack(tmp_path / "pack")
+    np.testing.assert_allclose(loaded.field, VALUES, atol=0.101)
+    np.testing.assert_allclose(loaded.foreshortening, sides, atol=1e-3)
+
+
+def test_what_is_missing_from_a_pack_is_missing(tmp_path):
+    field = np.ma.masked_array(VALUES.copy(), np.zeros(SHAPE, bool))
+    field.data[0, :3] = np.inf, -np.inf, np.nan
+    field[1, 0] = np.ma.masked
+    save_pack([Frame("a", "r", "train", field)], tmp_path / "pack")
+    (loaded,) = load_pack(tmp_path / "pack")
+    assert np.argwhere(np.isnan(loaded.field)).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0]]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pairs_hold_what_was_given(tmp_path, layout):
+    lay = LAYOUTS[layout]
+    record = PairRecord("", "", (0, 0), (0, 0, 0, 0), 1.0)
+    given = {"frame": VALUES, "noise": np.abs(VALUES), "target": np.kron(VALUES, np.ones((4, 4)))}
+    good = VALUES > 10
+    pair = types.SimpleNamespace(
+        good=lay(good), record=record, **{name: lay(values) for name, values in given.items()}
+    )
+    save_pairs([pair], tmp_path / "pairs")
+    loaded = load_file(tmp_path / "pairs")
+    for name, values in given.items():
+        np.testing.assert_array_equal(loaded[f"{name}0000"], values.astype("f4"))
+    np.testing.assert_array_equal(loaded["good0000"], good)
+
+
+def test_a_model_folder_holds_the_weights(tmp_path):
+    network = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    write_folder(tmp_path, network, {})
+    loaded = load_tensors(tmp_path / "model.safetensors")
+    assert torch.equal(loaded["weight"], network.weight.half())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_results_hold_what_was_given(tmp_path, layout):
+    smap = example_mdi_map()
+    meta = dict(smap.meta, srseed=1)
+    values = np.array(smap.data, "f4")
+    outputs = name_outputs(tmp_path, "a")
+    result = SuperResolution(*(sunpy.map.Map(LAYOUTS[layout](values), meta) for _ in outputs))
+    save_result(outputs, result, Stamp("s"), lossless=True)
+    np.testing.assert_array_equal(fits.getdata(outputs["hmi_like"]), values)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_the_clock_is_not_in_the_bytes(tmp_path, monkeypatch, lossless):
+    """Neither in comments of cards nor in the headers of gzip, which constant tiles have."""
+    smap = example_mdi_map()
+    values = np.array(smap.data, "f4")
+    values[:10], values[20:40] = np.nan, 3.0
+    result = SuperResolution(*[sunpy.map.Map(values, dict(smap.meta, srseed=1))] * 2)
+    written = []
+    for clock in (1.0e9, 1.7e9):
+        monkeypatch.setattr("gzip.time.time", lambda clock=clock: clock)
+        outputs = name_outputs(tmp_path / str(clock), "a")
+        outputs["hmi_like"].parent.mkdir()
+        save_result(outputs, result, Stamp("s"), lossless=lossless)
+        assert all(is_intact(path) for path in outputs.values())
+        written.append([path.read_bytes() for path in outputs.values()])
+    assert written[0] == written[1]
+    if lossless:
+        np.testing.assert_array_equal(fits.getdata(outputs["hmi_like"]), values)
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    save_pack([Frame("a", "r", "train", VALUES)], tmp_path / "pack")
+    (tmp_path / "text").write_text("no tensors")
+    for path, message in (
+        ("pack", "holds no pairs; it holds frames; give a file of 'sunpy-superres pairs'"),
+        ("text", "is no file of 'sunpy-superres pairs'"),
+        (".", "is a folder; make a file of it"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_index(tmp_path / path, "pairs", "sunpy-superres pairs")
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        load_pack(tmp_path / "none")
