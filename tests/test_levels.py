@@ -5,6 +5,7 @@ import pytest
 import sunpy.map
 
 from sunpy_superres import SuperResWarning, read_map, super_resolve
+from sunpy_superres.cli import main
 from sunpy_superres.maps.levels import LEVELS, find_level
 from sunpy_superres.maps.magnetogram import read_magnetogram
 
@@ -130,3 +131,17 @@ def test_a_quick_look_image_has_its_level(real_data):
     assert "lev1.8," in smap.meta["dsname"]
     level, _ = find_level(smap.meta, smap.data, np.ones(smap.data.shape, bool))
     assert (level.name, level.source) == ("1.8.2", "header")
+
+
+def test_files_of_an_older_level_are_scaled_by_the_option(frame, tmp_path, capsys):
+    old = frame(noise=13.0, **OLD)
+    old.save(tmp_path / "old.fits")
+    command = ["run", str(tmp_path / "old.fits"), "-o", str(tmp_path / "out"), "--n-samples", "2"]
+    assert main(command) == 1
+    assert "give level='1.8' (--level 1.8)" in capsys.readouterr().err
+    assert main([*command, "--level", "1.8", "--lossless", "--dtype", "float32"]) == 0
+    result = read_map(tmp_path / "out" / "old_hmi_like.fits")
+    assert result.meta["srlevel"] == "1.8"
+    # Another level is another result.
+    assert main([*command, "--level", "1.8.2", "--lossless", "--dtype", "float32"]) == 1
+    assert "--overwrite" in capsys.readouterr().err

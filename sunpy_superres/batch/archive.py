@@ -33,6 +33,7 @@ from sunpy_superres.batch.scheduling import (
 from sunpy_superres.batch.sources import find_sources
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.files import file_sha256
+from sunpy_superres.maps.levels import check_level
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.super_resolution import super_resolve
@@ -76,7 +77,10 @@ def _complete(source, folder, model, settings, record):
     record["sha256"] = source.sha256()
     loaded = load_once(*model)
     record["model"] = loaded.sha256
-    stamp = Stamp.of(record["sha256"], loaded.sha256, {name: settings[name] for name in _STAMPED})
+    stamped = {name: settings[name] for name in _STAMPED}
+    if settings["level"] is not None:  # results of earlier versions have no such setting
+        stamped["level"] = settings["level"]
+    stamp = Stamp.of(record["sha256"], loaded.sha256, stamped)
     outputs = name_outputs(folder, source.stem, plot=settings["plot"])
     overwrite = settings["overwrite"]
     if not overwrite:
@@ -94,6 +98,7 @@ def _complete(source, folder, model, settings, record):
             seed=choose_seed(mdi_map, settings["seed"], settings["noise"]),
             lifetime=None if lifetime is None else lifetime * u.day,
             estimate=settings["estimate"],
+            level=settings["level"],
             progress=settings["progress"],
             **{name: settings[name] for name in _OPTIONS},
         )
@@ -131,11 +136,15 @@ def read_report(path) -> dict[str, dict]:
     return records
 
 
-def _read_settings(seed, estimate="sample", **options):
+def _read_settings(seed, estimate="sample", level=None, **options):
     """Check the options of `super_resolve_files`, and return all settings, ready for JSON."""
     check_estimate(estimate)
+    check_level(level)
     checked = SamplingOptions(seed=seed, **options)
-    settings = {name: getattr(checked, name) for name in _OPTIONS} | {"estimate": estimate}
+    settings = {name: getattr(checked, name) for name in _OPTIONS} | {
+        "estimate": estimate,
+        "level": level,
+    }
     # In days, which the stamp can hold; the noise of the array has no lifetime.
     lasting = checked.noise == "sun" and checked.lifetime is not None
     days = u.Quantity(checked.lifetime).to_value(u.day) if lasting else None
@@ -199,9 +208,9 @@ def super_resolve_files(
     show : callable, optional
         Called with the record of each input as soon as the input is done.
     **options
-        ``estimate``, ``n_samples``, ``num_steps``, ``noise``, ``lifetime``, ``device``, ``dtype``
-        and ``tile_size`` of `~sunpy_superres.super_resolve`.  The tile size changes a result by
-        rounding only, so a result of another tile size is kept.
+        ``estimate``, ``level``, ``n_samples``, ``num_steps``, ``noise``, ``lifetime``, ``device``,
+        ``dtype`` and ``tile_size`` of `~sunpy_superres.super_resolve`.  The tile size changes a
+        result by rounding only, so a result of another tile size is kept.
 
     Returns
     -------

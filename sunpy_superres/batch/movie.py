@@ -18,6 +18,7 @@ from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.sequence import find_frames, read_frame, resolve_frame
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.levels import check_level
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.plotting import ResultPanels
@@ -175,7 +176,9 @@ def write_movie(
     # Not at the first frame, which would be left out for it.
     check_estimate(options.get("estimate", "sample"))
     check_resampling(options.get("resampling", "auto"))
-    others = {k: v for k, v in options.items() if k not in ("estimate", "resampling")}
+    check_level(options.get("level"))
+    checked = ("estimate", "resampling", "level")
+    others = {k: v for k, v in options.items() if k not in checked}
     SamplingOptions(seed=seed, **others)
     frames = find_frames(maps)
     model = (str(model), load_once(str(model), progress=progress).sha256)
@@ -201,7 +204,7 @@ def _resolve_frames(frames, follow, model, seed, options, left_out):
             mdi_map = read_frame(frame)
             time = mdi_map.date
             if follow:
-                grid = fixed or _FollowedGrid(mdi_map)
+                grid = fixed or _FollowedGrid(mdi_map, options.get("level"))
                 done = grid.resolve(mdi_map, model, seed, options)
                 fixed = grid
             else:
@@ -218,9 +221,9 @@ def _resolve_frames(frames, follow, model, seed, options, left_out):
 class _FollowedGrid:
     """The grids of the first frame, which turn with the Sun's surface."""
 
-    def __init__(self, mdi_map):
+    def __init__(self, mdi_map, level=None):
         # Its header is repaired, as that of every frame.
-        first = read_magnetogram(mdi_map).map
+        first = read_magnetogram(mdi_map, level).map
         shape = tuple(FACTOR * n for n in first.data.shape)
         self._coarse = first.wcs
         fine = sunpy.map.Map(first.data, rebin_meta(first.meta, shape, FACTOR))
@@ -233,7 +236,7 @@ class _FollowedGrid:
             result = resolve_frame(mdi_map, model, seed, options | {"target_wcs": self._fine})
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # for pixels off the disk
-                moved = read_magnetogram(mdi_map).map.reproject_to(
+                moved = read_magnetogram(mdi_map, options.get("level")).map.reproject_to(
                     self._coarse,
                     algorithm="adaptive",
                     bad_value_mode="ignore",

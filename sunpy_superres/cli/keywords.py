@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from sunpy_superres.cli.options import (
+    add_level_option,
     add_model_option,
     add_noise_options,
     add_quiet_option,
@@ -56,6 +57,7 @@ def add_parser(commands):
     )
     add_model_option(parser)
     add_noise_options(parser)
+    add_level_option(parser)
     add_quiet_option(parser, "show no progress and no messages, except of failures")
     parser.set_defaults(function=keywords, error=parser.error)
 
@@ -70,6 +72,7 @@ def keywords(options) -> int:
     how = {}
     if options.samples is not None:
         how = {"model": options.model, "num_steps": options.num_steps, "noise": options.noise}
+        how["level"] = options.level
         how |= get_lifetime(options)
     table, failures, notes = measure_keywords(
         options.inputs,

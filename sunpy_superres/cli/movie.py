@@ -7,6 +7,7 @@ import warnings
 
 from sunpy_superres.cli.options import (
     add_ensemble_options,
+    add_level_option,
     add_model_option,
     add_noise_options,
     add_quiet_option,
@@ -44,6 +45,7 @@ def add_parser(commands):
     add_model_option(parser)
     add_ensemble_options(parser)
     add_noise_options(parser)
+    add_level_option(parser)
     add_quiet_option(parser, "show no progress and no messages, except of failures")
     parser.set_defaults(function=movie, error=parser.error)
 
@@ -73,6 +75,7 @@ def movie(options) -> int:
             n_samples=options.n_samples,
             num_steps=options.num_steps,
             noise=options.noise,
+            level=options.level,
             follow=options.follow,
             fps=options.fps,
             progress=not options.quiet,

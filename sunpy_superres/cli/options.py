@@ -10,6 +10,7 @@ from sunpy_superres.files import check_table_path
 __all__ = [
     "add_ensemble_options",
     "add_model_option",
+    "add_level_option",
     "add_noise_options",
     "add_output_option",
     "add_quiet_option",
@@ -191,6 +192,22 @@ def add_noise_options(parser):
     )
 
 
+def add_level_option(parser):
+    """
+    Add ``--level``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    parser.add_argument(
+        "--level",
+        choices=("1.8.2", "1.8"),
+        help="level of MDI's calibration; by default by the header, or by the noise. '1.8' (before "
+        "December 2008) is multiplied by 1.65",
+    )
+
+
 def get_lifetime(options) -> dict:
     """
     Return ``lifetime`` as an argument of the package, if ``--lifetime`` was given.
@@ -272,6 +289,7 @@ def add_result_options(parser):
         help="number format of the network; by default bfloat16 where it is fast",
     )
     add_noise_options(parser)
+    add_level_option(parser)
     add(
         "--lossless",
         action="store_true",

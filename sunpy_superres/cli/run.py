@@ -84,7 +84,9 @@ def process_inputs(options, inputs, **how) -> dict[str, dict]:
     except OSError as error:
         options.error(f"cannot make the folder {options.output} ({error})")
     reuse_memory()
-    names = "model estimate n_samples num_steps seed noise device dtype lossless plot overwrite"
+    names = (
+        "model estimate n_samples num_steps seed noise level device dtype lossless plot overwrite"
+    )
     how |= {name: getattr(options, name) for name in names.split()} | get_lifetime(options)
     how |= {"progress": not options.quiet}
     return super_resolve_files(sources, options.output, **how)

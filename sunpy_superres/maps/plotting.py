@@ -88,8 +88,9 @@ class ResultPanels:
 def _panels(mdi_map, result):
     """Map, data and title of each panel."""
     hmi_like, uncertainty = result[:2]
+    ratio = MDI.gain / float(hmi_like.meta.get("srlevfac", 1.0))  # of a frame of an older level
     return (
-        (mdi_map, np.asarray(mdi_map.data) / MDI.gain, f"MDI / {MDI.gain:.2f}"),
+        (mdi_map, np.asarray(mdi_map.data) / ratio, f"MDI / {ratio:.2f}"),
         (hmi_like, hmi_like.data, "HMI-like"),
         (uncertainty, uncertainty.data, "Standard error"),
     )
