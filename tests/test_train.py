@@ -358,7 +358,7 @@ def test_the_command_line_trains(pack, tmp_path, capsys):
     assert main(["train", str(pack), "-o", str(tmp_path / "run"), "--recipe", str(path)]) == 0
     assert "4/4" in capsys.readouterr().err
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "log", "model.safetensors", "network.checkpoint", "recipe.json",
+        "log", "model.safetensors", "network.checkpoint", "recipe.json", "stages.json",
     ]  # fmt: skip
 
 
@@ -376,3 +376,30 @@ def test_trained_longer_is_better(pack, tmp_path):
     baseline = recipes.network_loss(fresh, batches, "cpu")
     with torch.inference_mode():
         assert float(loss(10**6)) < 0.9 * float(baseline(10**6))
+
+
+def test_a_stage_that_stops_early_stops_the_run(pack, tmp_path):
+    """The later stages would be trained on a latent that then changes."""
+    recipe = tiny("residual_ldm")
+    common = {"device": "cpu", "progress": False}
+    out = tmp_path / "run"
+    train(pack, out, recipe, seconds=1e-9, **common)
+    assert (out / "autoencoder.checkpoint").exists()
+    assert not (out / "regression.checkpoint").exists()
+    resumed = train(pack, out, recipe, **common)
+    whole = train(pack, tmp_path / "whole", recipe, **common)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stage_whose_predecessor_has_changed_is_refused(pack, tmp_path):
+    recipe = tiny("residual_ldm")
+    common = {"device": "cpu", "progress": False}
+    train(pack, tmp_path, recipe, stages=["autoencoder"], seconds=1e-9, **common)
+    train(pack, tmp_path, recipe, stages=["regression"], **common)
+    train(pack, tmp_path, recipe, stages=["autoencoder"], **common)
+    with pytest.raises(ValueError, match=r"stage autoencoder before that was trained further; del"):
+        train(pack, tmp_path, recipe, **common)
+    (tmp_path / "regression.checkpoint").unlink()
+    train(pack, tmp_path, recipe, **common)
+    assert (tmp_path / "diffusion.checkpoint").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 from sunpy_superres.cli.options import add_output_option, add_quiet_option, get_output
 
@@ -41,7 +42,10 @@ def add_parser(commands):
     )
     parser.add_argument("--start", metavar="FILE", help="model.safetensors to start from")
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="stop each stage after this time"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="stop after this time in a stage; the same command continues",
     )
     add_quiet_option(parser)
     parser.set_defaults(function=train, error=parser.error)
@@ -67,4 +71,6 @@ def train(options) -> int:
         seconds=options.seconds,
         progress=not options.quiet,
     )
+    if not options.quiet:
+        print(f"written: {Path(output) / 'model.safetensors'}")
     return 0

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from sunpy_superres.datasets.packed import CropSampler, load_pack
-from sunpy_superres.files import write_tensors
+from sunpy_superres.files import write_atomically, write_tensors
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.torch_state import own_torch_state
@@ -75,7 +75,8 @@ def train(
         Device of torch, for a training in one process.  By default the device is chosen, and
         processes that ``accelerate launch`` or ``torchrun`` started train together.
     seconds : float, optional
-        Time for each stage; the next call continues it.
+        Time for the stage that is trained.  If steps are left after it, the run ends, because the
+        later stages build on what this one learns; the next call continues it.
     progress : bool
         Show a progress bar.
 
@@ -88,7 +89,8 @@ def train(
     ------
     ValueError
         If the recipe does not exist or is not valid, has no such stage, ``out`` holds a run by
-        another recipe, or ``start`` has no tensor in common with the network.
+        another recipe, ``start`` has no tensor in common with the network, or a stage was trained
+        on a state of an earlier stage that has changed since.
     """
     recipe = load_recipe(recipe)
     out = Path(out)
@@ -122,6 +124,8 @@ def train(
         sampler = CropSampler(frames, stage.size + 2 * margin, stage.batch, seed, stage.quiet_std)
         batches = ObservedCrops(sampler, recipe.degradation, device)
         checkpoint = out / f"{name}.checkpoint"
+        _check_earlier(out, recipe, name, processes.is_main)
+        processes.wait()
         if not checkpoint.exists():
             _measure_statistics(model, name, sampler, batches, started)
             # They are written before the first checkpoint, for a training that is resumed.
@@ -157,7 +161,30 @@ def train(
                 {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
             )
         processes.wait()
+        if done < stage.loop.steps:
+            break
     return model
+
+
+def _check_earlier(out, recipe, name, is_main):
+    """Refuse to go on with a stage if the stages before it have changed since it began."""
+    names = list(recipe.stages)
+    earlier = {n: _count_steps(out / f"{n}.checkpoint") for n in names[: names.index(name)]}
+    path = out / "stages.json"
+    built_on = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    checkpoint = out / f"{name}.checkpoint"
+    if checkpoint.exists():
+        changed = [n for n, steps in built_on.get(name, earlier).items() if earlier[n] != steps]
+        if changed:
+            raise ValueError(
+                f"The stage {name} was trained on the stage {changed[0]} before that was trained "
+                f"further; delete {checkpoint} to train it anew."
+            )
+    elif is_main:
+        text = json.dumps(built_on | {name: earlier}, indent=1) + "\n"
+        write_atomically(
+            path, lambda new: Path(new).write_text(text, encoding="utf-8"), only_writer=True
+        )
 
 
 @contextlib.contextmanager
