@@ -8,6 +8,7 @@ import sunpy.map
 
 from sunpy_superres.maps.geometry import has_solar_axes
 from sunpy_superres.maps.headers import repair_map
+from sunpy_superres.maps.missing import holds_fill_value
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
 
@@ -51,7 +52,9 @@ def convert_to_gauss(data, unit) -> np.ndarray:
 
 def known_pixels(smap, values) -> np.ndarray:
     """Find where a Map has a value: finite in Gauss, not a fill value, and not masked."""
+    unit = field_unit(smap)
     known = np.isfinite(values)
+    known &= ~holds_fill_value(smap.meta, values, 1.0 if unit is None else unit.to(u.G))
     known[known] = np.abs(values[known]) < LARGEST_FIELD
     if smap.mask is not None:
         known &= ~np.asarray(smap.mask, bool)

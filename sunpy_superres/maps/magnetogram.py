@@ -12,6 +12,7 @@ from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
 from sunpy_superres.maps.headers import list_assumptions, repair_map
 from sunpy_superres.maps.levels import Level, check_level, find_level
+from sunpy_superres.maps.missing import describe_repeated
 from sunpy_superres.maps.noise import (
     estimate_noise,
     is_usual_noise,
@@ -306,6 +307,7 @@ def _read(mdi_map, level, notes) -> Magnetogram:
         )
     if unit is None:
         notes += _check_missing_unit(mdi_map, np.where(good, values, np.float32(0)), good)
+    notes += describe_repeated(values, good) if _has_noise(mdi_map.meta) else []
     level, doubts = find_level(mdi_map.meta, values, good, level)
     notes += doubts
     if level.factor != 1:

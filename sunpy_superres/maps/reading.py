@@ -21,11 +21,13 @@ from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
 
+#: Cards of the time of a frame.
+_TIMES = ("DATE-OBS", "DATE_OBS", "T_OBS", "T_REC")
 #: Largest number of pixels of an image (HMI's has 2^24), since a damaged header may give any.
 _MOST_PIXELS = 2**28
 
 
-def read_map(path, instrument=None):
+def read_map(path, instrument=None, *, frame=None):
     """
     Read a magnetogram of MDI or HMI, and repair header defects that sunpy cannot read.
 
@@ -35,6 +37,9 @@ def read_map(path, instrument=None):
     ----------
     path : path-like
         FITS file, compressed or not; its first image is read.
+    frame : int, optional
+        Which frame to read, from 0, of a file that holds several: images with a time of their own,
+        or the planes of a cube.  By default the first, with a warning.
     instrument : {"MDI", "HMI"}, optional
         Refuse a magnetogram of the other instrument.  By default both are accepted.
 
@@ -49,18 +54,19 @@ def read_map(path, instrument=None):
     TypeError
         If it holds anything but a line-of-sight magnetogram of MDI or HMI, or of ``instrument``.
     ValueError
-        If it is not a readable FITS image, its header does not describe a usable Map, or
-        ``instrument`` is unknown.
+        If it is not a readable FITS image, its header does not describe a usable Map, it has no
+        such frame, or ``instrument`` is unknown.
 
     Warns
     -----
     SuperResWarning
-        If the file is cut short, its data contradict its DATASUM card, or ``instrument`` is "MDI"
-        and the header names no instrument.
+        If the file is cut short, its data contradict its DATASUM card, it holds several frames
+        and ``frame`` does not say which, or ``instrument`` is "MDI" and the header names no
+        instrument.
     """
     path = Path(path)
     check_regular(path)
-    data, header = _first_image(path)
+    data, header = _first_image(path, frame)
     meta, repeated = _as_meta(header)
     check_has_keywords(meta, str(path))
     warn_user(*repeated, *check_observable(meta, instrument, path.name))
@@ -111,12 +117,12 @@ def _as_meta(header):
     return meta, notes
 
 
-def _first_image(path):
-    """Read data and header of the first image in a FITS file."""
+def _first_image(path, frame):
+    """Read data and header of a frame in a FITS file, by default of the first."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            data, header, intact = _read_image(path)
+            data, header, intact, number = _read_image(path, frame)
         except Exception as error:  # astropy and its decompressors raise a dozen kinds
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
@@ -129,25 +135,65 @@ def _first_image(path):
             f"{path} is cut short, or its data are not those of its DATASUM card: it is damaged, "
             "or was changed after it was written. Download it again."
         )
+    if number > 1 and frame is None:
+        warn_user(
+            f"{path} holds {number} frames, and the first is taken; read another by "
+            "read_map(path, frame=1), and so on, and give super_resolve each of them."
+        )
     return data, header
 
 
-def _read_image(path):
-    """Read data and header, and whether the data agree with the checksum in the file."""
+def _read_image(path, frame):
+    """
+    Read a frame.
+
+    Also return whether the data agree with the checksum in the file, and the number of frames.
+    """
     _check_gzip(path)
     with fits.open(path) as file:
-        number, image = _find_image(file)
+        frames = _find_frames(file)
+        if not 0 <= (frame or 0) < len(frames):
+            raise ValueError(f"it holds {len(frames)} frames, and frame is {frame}")
+        number, plane = frames[frame or 0]
+        image = file[number]
         image.verify("silentfix+ignore")
         if np.prod(image.shape, dtype=np.float64) > _MOST_PIXELS:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
         data, header = np.array(image.data), image.header
+        if plane is not None:
+            data = data.reshape(-1, *data.shape[-2:])[plane]
         # Older versions of astropy verify another header of a compressed image, not this one.
         for card in header.cards:
             card.verify("silentfix+ignore")
     with fits.open(path, disable_image_compression=True) as file:
         # verify_datasum returns 2 without a checksum, and 0 if it disagrees.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
-    return data, header, intact
+    return data, header, intact, len(frames)
+
+
+def _find_frames(file):
+    """
+    Find the frames of a file, as the number of an HDU and of a plane of it (None if it is flat).
+
+    Images after the first, such as masks, count if they have a time of their own.
+    """
+    first, image = _find_image(file)
+    hdus, number = [first], first
+    while True:
+        number += 1
+        try:
+            _, other = _find_image(file, number)
+        except Exception:  # the end of the file, or what follows the first image is damaged
+            break
+        number = file.index(other)
+        if other.shape[-2:] == image.shape[-2:] and set(_TIMES) & set(other.header):
+            hdus.append(number)
+    frames = []
+    for number in hdus:
+        planes = int(np.prod(file[number].shape[:-2]))
+        is_flat = len(file[number].shape) < 3
+        frames += [(number, None)] if is_flat else [(number, n) for n in range(planes)]
+    return frames
 
 
 def _check_gzip(path):
@@ -160,10 +206,10 @@ def _check_gzip(path):
             pass
 
 
-def _find_image(file):
-    """Find the first image and its number, and refuse an HDU that ends before it starts."""
+def _find_image(file, start=0):
+    """Find an image and its number, and refuse an HDU that ends before it starts."""
     end = 0
-    for number in itertools.count():
+    for number in itertools.count(start):
         try:
             hdu = file[number]
         except IndexError:

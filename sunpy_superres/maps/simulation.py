@@ -10,6 +10,7 @@ import sunpy.map
 from astropy.nddata import block_reduce
 
 from sunpy_superres.instruments import FACTOR, HMI, MDI
+from sunpy_superres.maps.fields import known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
 from sunpy_superres.maps.provenance import retire_record
@@ -101,9 +102,7 @@ def simulate_mdi(
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
-    known = np.isfinite(field)
-    if hmi_map.mask is not None:
-        known &= ~np.asarray(hmi_map.mask, bool)[:ny, :nx]
+    known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]
     tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
     known_part = torch.from_numpy(known.astype(np.float64))[None, None]
     rng = np.random.default_rng(seed)

@@ -9,13 +9,13 @@ import numpy as np
 from astropy.wcs import WCS
 from scipy import ndimage
 
+from sunpy_superres.maps.fields import known_pixels
 from sunpy_superres.maps.geometry import (
     find_pixels,
     from_heliographic,
     is_helioprojective,
     to_heliographic,
 )
-from sunpy_superres.maps.units import LARGEST_FIELD
 from sunpy_superres.metrics._fields import Field, bounding_box
 from sunpy_superres.metrics.regions import label_regions
 
@@ -61,10 +61,8 @@ class Patch:
 
     def cut(self, smap, values):
         """Cut a Map's values in Gauss to the patch; unknown ones become 0.  Say which are known."""
+        known = known_pixels(smap, values)[self._slices]
         values = values[self._slices]
-        known = np.abs(values) < LARGEST_FIELD  # False for NaN
-        if smap.mask is not None:
-            known &= ~np.asarray(smap.mask, bool)[self._slices]
         return np.where(known, values, np.float32(0)), known
 
     def cut_field(self, field):

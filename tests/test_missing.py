@@ -1,0 +1,111 @@
+"""Missing data that a Map holds as numbers."""
+
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.io import fits
+
+from sunpy_superres import SuperResWarning, metrics, read_map, simulate_mdi
+from sunpy_superres.data import example_hmi_map
+from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.magnetogram import read_magnetogram
+from sunpy_superres.maps.missing import holds_fill_value
+
+SHAPE = (64, 72)
+HOLE = np.s_[20:26, 30:42]
+
+
+@pytest.fixture
+def frame(mdi_header, bipole):
+    data = bipole(SHAPE).astype(np.float32)
+    return sunpy.map.Map(data, mdi_header(SHAPE, corner=(500, 480)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "blank", "scale", "zero"),
+    [
+        (np.int16, -32768, 0.1, 0.0),
+        (np.int16, -32768, 0.125, 50.0),
+        (np.int16, 32767, 0.1, -20.0),
+        (np.int32, -(2**31), 0.01, 0.0),
+        (np.int16, -32768, 0.2, 3000.0),
+    ],
+)
+def test_blank_is_missing_however_it_is_read(frame, tmp_path, kind, blank, scale, zero):
+    raw = np.round((np.clip(frame.data, -3000, 3000) - zero) / scale)
+    raw = np.clip(raw, np.iinfo(kind).min + 1, np.iinfo(kind).max - 1).astype(kind)
+    hole = np.zeros(SHAPE, bool)
+    hole[HOLE] = True
+    raw[hole] = blank
+    hdu = fits.PrimaryHDU(raw, fits.Header({k: v for k, v in frame.fits_header.items() if v != ""}))
+    hdu.header.update({"BSCALE": scale, "BZERO": zero, "BLANK": blank})
+    hdu.writeto(tmp_path / "int.fits")
+    by_sunpy, by_us = sunpy.map.Map(tmp_path / "int.fits"), read_map(tmp_path / "int.fits")
+    for smap in (by_sunpy, by_us):
+        assert np.array_equal(~known_pixels(smap, to_gauss(smap)), hole)
+        assert np.array_equal(~read_magnetogram(smap).good, hole)
+    expected = metrics.unsigned_flux(by_us)
+    assert metrics.unsigned_flux(by_sunpy).value == pytest.approx(expected.value, rel=1e-6)
+
+
+def test_data_that_were_not_scaled_and_other_units():
+    meta = {"blank": -32768, "bscale": 0.1, "bzero": 0.0, "missval": "nan"}
+    values = np.array([-32768.0, -3276.8, -3276.7, 0.0, np.nan], np.float32)
+    assert list(holds_fill_value(meta, values)) == [True, True, False, False, False]
+    assert list(holds_fill_value(meta, values / 1000, 1e-3)) == [True, True, False, False, False]
+    assert holds_fill_value({"missval": -9999}, np.array([-9999.0, 1.0])).tolist() == [True, False]
+    assert not holds_fill_value({"blank": "", "bscale": 0}, values).any()
+
+
+def test_fills_are_missing_in_a_simulation():
+    truth = example_hmi_map()
+    data = truth.data.copy()
+    data[100:140, 200:240] = -3276.8
+    filled = sunpy.map.Map(data, truth.meta | {"blank": -32768, "bscale": 0.1, "bzero": 0.0})
+    data = np.where(data == -3276.8, np.nan, data)
+    known = sunpy.map.Map(data, truth.meta)
+    np.testing.assert_array_equal(
+        simulate_mdi(filled, seed=1).data, simulate_mdi(known, seed=1).data
+    )
+    assert "blank" not in simulate_mdi(filled, seed=1).meta
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -800.0])
+def test_a_block_of_one_value_is_told(frame, value):
+    frame.data[HOLE] = value
+    with pytest.warns(SuperResWarning, match=f"^72 pixels hold exactly .* \\({value:g} G"):
+        read_magnetogram(frame)
+
+
+def test_coarse_steps_and_a_frame_without_noise_are_not_told(frame):
+    for step in (0.1, 2.8):
+        stepped = sunpy.map.Map(np.round(frame.data / step) * step, frame.meta)
+        assert read_magnetogram(stepped).good.all()
+
+
+# Several frames in a file
+
+
+def test_a_frame_of_several_is_named(frame, tmp_path):
+    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
+    planes = np.stack([frame.data + 10 * n for n in range(3)]).astype(np.float32)
+    fits.PrimaryHDU(planes, header).writeto(tmp_path / "cube.fits")
+    images = [fits.ImageHDU(plane, header) for plane in planes[1:]]
+    many = fits.HDUList([fits.PrimaryHDU(planes[0], header), *images])
+    many.writeto(tmp_path / "many.fits")
+    packed = [fits.CompImageHDU(p, header, compression_type="GZIP_2", quantize_level=0)
+              for p in planes]  # fmt: skip
+    fits.HDUList([fits.PrimaryHDU(), *packed]).writeto(tmp_path / "packed.fits")
+    for name in ("cube.fits", "many.fits", "packed.fits"):
+        with pytest.warns(SuperResWarning, match="holds 3 frames, and the first is taken"):
+            assert np.array_equal(read_map(tmp_path / name).data, planes[0])
+        assert np.array_equal(read_map(tmp_path / name, frame=2).data, planes[2])
+        with pytest.raises(ValueError, match="holds 3 frames, and frame is 3"):
+            read_map(tmp_path / name, frame=3)
+
+
+def test_a_mask_beside_the_image_is_no_frame(frame, tmp_path):
+    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
+    mask = fits.ImageHDU(np.ones(SHAPE, np.uint8), name="MASK")
+    fits.HDUList([fits.PrimaryHDU(frame.data, header), mask]).writeto(tmp_path / "one.fits")
+    assert np.array_equal(read_map(tmp_path / "one.fits").data, frame.data)
