@@ -16,6 +16,7 @@ from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.magnetogram import read_magnetogram
+from sunpy_superres.maps.members import Members
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
 from sunpy_superres.maps.resampling import check_resampling
@@ -94,11 +95,57 @@ class SuperResolutionSamples(NamedTuple):
         As in `SuperResolution`.
     samples : EnsembleCube
         The ensemble, in Gauss, ``(n_samples, ny, nx)``; the first axis is called "member".
+
+    Examples
+    --------
+    >>> from sunpy_superres import metrics, super_resolve
+    >>> from sunpy_superres.data import example_mdi_map
+    >>> result = super_resolve(example_mdi_map(), n_samples=3, num_steps=1, seed=1,
+    ...                        progress=False, return_samples=True)
+    >>> result.members[1].data.shape
+    (512, 512)
+    >>> flux = result.measure(metrics.unsigned_flux)
+    >>> flux.value.unit, flux.members.shape
+    (Unit("Mx"), (3,))
     """
 
     hmi_like: sunpy.map.GenericMap
     uncertainty: sunpy.map.GenericMap
     samples: ndcube.NDCube
+
+    @property
+    def members(self):
+        """The members as Maps (`~sunpy_superres.maps.members.Members`), each made on demand."""
+        return Members(self.samples.data, self.hmi_like.meta)
+
+    def measure(self, function):
+        """
+        Measure something on each member: its value, and its error.
+
+        This is `~sunpy_superres.metrics.with_error` of this result.
+
+        Parameters
+        ----------
+        function : callable
+            Called as ``function(smap)`` with each member; it returns a number, a Quantity or an
+            array.
+
+        Returns
+        -------
+        `~sunpy_superres.metrics.Measurement`
+
+        Raises
+        ------
+        TypeError
+            If the function returns no number.
+        ValueError
+            If there are fewer than two members, or the function returns values of different
+            shapes or units.
+        """
+        # The metrics take a second to load, and most results are not measured.
+        from sunpy_superres.metrics.error_bars import with_error
+
+        return with_error(function, self)
 
 
 def super_resolve(
@@ -179,7 +226,8 @@ def super_resolve(
     progress : bool
         Show progress bars for the sampling and for a download.
     return_samples : bool
-        Also return the ensemble.
+        Also return the ensemble; the result then has ``members``, a list of Maps, and
+        ``measure(function)``, which gives any number its error.
 
     Returns
     -------

@@ -42,6 +42,8 @@ def set_plot_settings(smap):
     """
     is_error = "error" in str(smap.meta.get("content", "")).lower()
     title = "Standard error" if is_error else "HMI-like field from MDI"
+    if "srmember" in smap.meta:
+        title = f"Member {smap.meta['srmember']} of {smap.meta.get('srnsamp', '?')}"
     low, high = (0.0, _UNCERTAINTY) if is_error else (-_FIELD, _FIELD)
     smap.plot_settings |= {
         "cmap": "magma" if is_error else "gray",

@@ -1,0 +1,88 @@
+"""The members of an ensemble as Maps, each made when it is asked for."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+import sunpy.map
+
+from sunpy_superres.maps.metadata import refresh_statistics
+from sunpy_superres.maps.provenance import add_provenance
+from sunpy_superres.maps.result_map import set_plot_settings
+
+__all__ = ["Members"]
+
+_COMMENTS = {"srmember": "number of this member, from 1 to SRNSAMP"}
+
+
+class Members(Sequence):
+    """
+    The members of an ensemble, a read-only list of Maps.
+
+    A Map is made when it is asked for and not kept, so that the memory does not grow with the
+    members.  Its data are those of the ensemble, and no copy.
+
+    Parameters
+    ----------
+    data : numpy.ndarray
+        Gauss, ``(n, ny, nx)``.
+    meta : dict-like
+        Cards of the result.  A member keeps them, with its own statistics, and has its number,
+        which begins with 1, in the card SRMEMBER; its SRESTIM is "sample".
+
+    Examples
+    --------
+    >>> from sunpy_superres import super_resolve
+    >>> from sunpy_superres.data import example_mdi_map
+    >>> result = super_resolve(example_mdi_map(), n_samples=3, num_steps=1, seed=1,
+    ...                        progress=False, return_samples=True)
+    >>> result.members
+    <3 members of 512 x 512 pixels>
+    >>> result.members[-1].meta["srmember"]
+    3
+    """
+
+    def __init__(self, data, meta):
+        self._data, self._meta = data, meta
+        self._numbers = range(len(data))
+
+    def __len__(self):
+        return len(self._numbers)
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            part = Members(self._data, self._meta)
+            part._numbers = self._numbers[key]
+            return part
+        try:
+            number = self._numbers[operator.index(key)]
+        except TypeError:
+            raise TypeError(
+                f"A member is asked for by a number or a slice, not {type(key).__name__}."
+            ) from None
+        except IndexError:
+            raise IndexError(
+                f"There are {len(self)} members, numbered from 0 to {len(self) - 1}; there is "
+                f"no member {key}."
+            ) from None
+        return self._make(number)
+
+    def _make(self, number):
+        data, total = self._data[number], len(self._data)
+        meta = dict(self._meta) | {
+            "content": f"Member {number + 1} of {total} of the HMI-like ensemble from MDI"
+        }
+        # What is missing in one is missing in all.
+        missing = {name: meta[name] for name in ("missvals",) if name in meta}
+        refresh_statistics(meta, data, np.False_)
+        cards = {"srmember": number + 1, "srestim": "sample"} | missing
+        step = f"member {number + 1} of the {total} of the ensemble"
+        smap = sunpy.map.Map(data, add_provenance(meta, cards, [step], _COMMENTS))
+        set_plot_settings(smap)
+        return smap
+
+    def __repr__(self):
+        ny, nx = self._data.shape[1:]
+        return f"<{len(self)} member{'s' * (len(self) != 1)} of {nx} x {ny} pixels>"

@@ -1,0 +1,93 @@
+"""The members of an ensemble as Maps."""
+
+import pickle
+
+import astropy.units as u
+import ndcube
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.wcs import WCS
+
+from sunpy_superres import metrics
+from sunpy_superres.maps.members import Members
+from sunpy_superres.super_resolution import SuperResolutionSamples
+
+SHAPE = (20, 24)
+FACTORS = np.array([0.8, 1.0, 1.3, 1.1])
+
+
+@pytest.fixture(scope="module")
+def result(mdi_header):
+    data = 50 * np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+    data[:3, 0] = np.nan
+    cards = {"srmodel": "default", "srnsamp": 4, "srestim": "mean", "bunit": "Gauss"}
+    cards |= {"datamax": float(np.nanmax(data)), "datavals": 477, "missvals": 3}
+    cards |= {"history": "before", "keycomments": {"SRNSAMP": "members of the ensemble"}}
+    smap = sunpy.map.Map(data, mdi_header(SHAPE, corner=(500, 500)) | cards)
+    samples = np.stack([np.float32(f) * data for f in FACTORS])
+    cube = ndcube.NDCube(samples, wcs=WCS(naxis=3), unit=u.G, meta=dict(smap.meta))
+    return SuperResolutionSamples(smap, smap, cube)
+
+
+def test_a_member_is_the_result_with_its_own_data(result):
+    for number, (member, factor) in enumerate(zip(result.members, FACTORS, strict=True), start=1):
+        np.testing.assert_array_equal(member.data, np.float32(factor) * result.hmi_like.data)
+        assert (member.meta["srmember"], member.meta["srestim"]) == (number, "sample")
+        assert member.meta["datamax"] == np.nanmax(member.data)
+        assert (member.meta["datavals"], member.meta["missvals"]) == (477, 3)
+        assert member.meta["history"].splitlines() == [
+            "before", f"member {number} of the 4 of the ensemble"
+        ]  # fmt: skip
+        assert member.unit == u.G
+        assert member.wcs.wcs == result.hmi_like.wcs.wcs
+    assert "srmember" not in result.hmi_like.meta
+    assert set(result.hmi_like.meta["keycomments"]) == {"SRNSAMP"}
+
+
+def test_members_are_a_list(result):
+    members = result.members
+    assert len(members) == 4
+    assert isinstance(members, Members)
+    assert members[-1].meta["srmember"] == members[np.int64(3)].meta["srmember"] == 4
+    assert [m.meta["srmember"] for m in members[::-2]] == [4, 2]
+    assert [m.meta["srmember"] for m in members[1:][1:]] == [3, 4]
+    assert [m.meta["srmember"] for m in reversed(members)] == [4, 3, 2, 1]
+    assert repr(members) == "<4 members of 24 x 20 pixels>"
+    assert repr(members[:1]) == "<1 member of 24 x 20 pixels>"
+    for key in (4, -5):
+        with pytest.raises(IndexError, match=f"numbered from 0 to 3; there is no member {key}"):
+            members[key]
+    with pytest.raises(TypeError, match="by a number or a slice, not str"):
+        members["a"]
+
+
+def test_a_member_is_plotted_and_saved_as_what_it_is(result, tmp_path):
+    result.members[2].save(tmp_path / "member.fits")
+    for member in (result.members[2], sunpy.map.Map(tmp_path / "member.fits")):
+        assert member.plot_settings["title"] == "Member 3 of 4, 2010-10-15 00:00"
+        assert member.plot_settings["cmap"] == "gray"
+        assert member.plot_settings["norm"].vmax == 1000
+    assert member.meta["keycomments"]["SRMEMBER"] == "number of this member, from 1 to SRNSAMP"
+
+
+def test_unpacking_and_pickling_stay_as_they_were(result):
+    hmi_like, uncertainty, samples = pickle.loads(pickle.dumps(result))
+    assert samples.data.shape == (4, *SHAPE)
+    assert hmi_like.data.shape == uncertainty.data.shape == SHAPE
+
+
+def test_measure_is_with_error(result):
+    found = result.measure(metrics.unsigned_flux)
+    flux = metrics.unsigned_flux(result.hmi_like).to_value(u.Mx) * FACTORS
+    assert found.value.to_value(u.Mx) == pytest.approx(flux.mean(), rel=1e-5)
+    assert found.error.to_value(u.Mx) == pytest.approx(flux.std(ddof=1), rel=1e-4)
+    listed = metrics.with_error(metrics.unsigned_flux, result.members)
+    assert listed.error == found.error
+
+
+def test_one_member_has_no_error(result):
+    alone = result._replace(samples=result.samples[:1])
+    assert len(alone.members) == 1
+    with pytest.raises(ValueError, match="n of at least 2"):
+        alone.measure(metrics.unsigned_flux)
