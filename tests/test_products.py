@@ -116,7 +116,7 @@ def test_a_folder_of_all_segments_gives_the_magnetogram(tmp_path):
             )
             sunpy.map.Map(smap.data, meta).save(tmp_path / name)
     names = [name for name, _ in find_hmi_maps(tmp_path)]
-    assert names == ["0.magnetogram.fits", "hmi.sharp_720s.1.magnetogram.fits"]
+    assert names == ["0.magnetogram.fits", "hmi.sharp_720s.1_TAI.magnetogram.fits"]
 
 
 def test_an_image_of_one_sign_is_no_field():
