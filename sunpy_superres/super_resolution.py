@@ -380,6 +380,7 @@ def _describe(meta, magnetogram, model, options, estimate, chi_square):
         f"{options.num_steps} steps, seed {options.seed}, {options.n_samples} samples, "
         f"estimate {estimate}",
         "field on HMI's scale (MDI's factor removed); not an HMI observation",
+        magnetogram.level.describe(),
         *magnetogram.remarks,
     ]
     if options.noise == "sun" and options.lifetime is not None:

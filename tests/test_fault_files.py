@@ -232,11 +232,15 @@ def test_a_read_only_folder(
 
 
 def test_other_commands_on_a_read_only_folder(read_only_folder, tmp_path, capsys):
+    from scipy import ndimage
+
     from sunpy_superres.data import example_hmi_map
     from sunpy_superres.datasets.packed import Frame, save_pack
 
     (tmp_path / "hmi").mkdir()
-    example_hmi_map().save(tmp_path / "hmi" / "hmi.fits")
+    truth = example_hmi_map()  # noisier than what is packed
+    smooth = sunpy.map.Map(ndimage.gaussian_filter(truth.data, 1.0), truth.meta)
+    smooth.save(tmp_path / "hmi" / "hmi.fits")
     frame = Frame("f", "region", "train", np.ones((200, 200), "f4"))
     save_pack([frame], tmp_path / "pack.safetensors")
     commands = [

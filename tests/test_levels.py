@@ -36,6 +36,11 @@ def frame(mdi_header, bipole):
         ({"runtime": "2000.08.04_19:58_UTC", "recnum": 64531}, "1.8.2"),
         (OLD | {"note1": "Lev 1.8.2 created by fdmagcal"}, "1.8.2"),
         ({"date": "2012-02-28T02:08"}, "1.8.2"),
+        ({"bldver18": "60102"}, "1.8.2"),
+        ({"level": "1.8.2"}, "1.8.2"),
+        ({"drms_id": "mdi.fd_m_96m_lev182[:#1]", "history": "aligned with HMI level 1.5"}, "1.8.2"),
+        ({"history": "compared with level 1.8 data\nnoise level 12.5 G"}, "1.8.2"),
+        ({"comment": "aia_prep level 1.5, confidence level 95"}, "1.8.2"),
     ],
 )
 def test_the_header_says_the_level(frame, cards, name):
@@ -50,7 +55,8 @@ def test_the_header_says_the_level(frame, cards, name):
         ({"runtime": "2002.04.12_08:56:42_UT", "wcsname": None}, "1.8"),
         ({"dsname": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}, "1.8"),
         ({"note1": "Lev 1.8.1 created by fdmagcal"}, "1.8.1"),
-        ({"history": "calibrated to level 1.8.0\nby hand"}, "1.8"),
+        ({"level": 1.8}, "1.8"),
+        ({"lvl_num": "lev1.8"}, "1.8"),
         ({"dsname": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.5"),
     ],
 )

@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from sunpy_superres import simulate_mdi
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.pixel_cards import counts_pixels
-from sunpy_superres.maps.regridding import TargetGrid
+from sunpy_superres.maps.target import TargetGrid
 
 SHAPE = (40, 48)
 CELESTIAL = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import astropy.units as u
 import numpy as np
 
 from sunpy_superres.instruments import MDI
-from sunpy_superres.maps.cards import is_finite_number
 from sunpy_superres.maps.dates import read_moment
 from sunpy_superres.maps.noise import estimate_noise, observed_interval
 
@@ -24,11 +24,11 @@ _FACTOR, _FACTOR_UNCERTAINTY = 1.65, 0.03
 _BEGINNING = "2008-12-01"
 #: BLDVER18 of level 1.8.2; its sign differs between archives.
 _BUILD = 60102
-#: A level in a card, such as "Lev 1.8.2 created by", "level:lev1.8," or "fd_M_96m_lev182".
-_STATED = re.compile(r"lev(?:el)?[:\s_]*(?:lev)?(\d)\.?(\d)(?:\.?(\d))?(?![\d_])", re.IGNORECASE)
-#: Cards that name the level of the data, those that are most certain first; a path of tables
-#: ("lev1.8_adj") in another card says nothing.
-_NOTES, _NAMES = ("note", "comment", "history"), ("drms_id", "dsname", "level", "lvl_num")
+#: A level in DSNAME ("level:lev1.8,") or at the beginning of a NOTE ("Lev 1.8.2 created by").
+_IN_NAME = re.compile(r"\blevel:lev(\d\.\d(?:\.\d)?)", re.IGNORECASE)
+_IN_NOTE = re.compile(r"\s*lev(?:el)?\s*(1\.\d(?:\.\d)?)\b", re.IGNORECASE)
+#: Cards that are a level and nothing else.
+_OWN = re.compile(r"\s*(?:lev(?:el)?\s*)?(1\.\d(?:\.\d)?)\s*", re.IGNORECASE)
 #: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
 #: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2.
@@ -82,34 +82,59 @@ def check_level(level):
         )
 
 
-def _texts(meta, beginnings):
-    return [str(v) for k, v in meta.items() if str(k).lower().startswith(beginnings)]
+def _read_text(meta, names):
+    """Return the texts of cards, as one in lower case."""
+    return " ".join(str(meta.get(name, "")) for name in names).lower()
 
 
-def _stated_levels(texts):
-    """Find the levels that texts name, such as "1.8.2"."""
-    found = {".".join(n for n in m.groups() if n) for t in texts for m in _STATED.finditer(t)}
-    return {"1.8" if level == "1.8.0" else level for level in found}
+def _stated_level(meta):
+    """
+    Return the level that a card names; None if none does.
+
+    A frame of level 1.8.2 still names, in DSNAME, the 1.8 that it was made from.  HISTORY and
+    COMMENT name levels of anything.
+    """
+    notes = [str(v) for k, v in meta.items() if str(k).lower().startswith("note")]
+    for texts, pattern in (
+        (notes, _IN_NOTE),
+        ([str(meta.get(name, "")) for name in ("level", "lvl_num")], _OWN),
+        ([str(meta.get("dsname", ""))], _IN_NAME),
+    ):
+        match = pattern.fullmatch if pattern is _OWN else pattern.match
+        match = pattern.search if pattern is _IN_NAME else match
+        found = next(filter(None, map(match, texts)), None)
+        if found:
+            return "1.8" if found[1] == "1.8.0" else found[1]
+    return None
+
+
+def _is_of_new_build(meta):
+    try:
+        return abs(float(meta.get("bldver18"))) >= _BUILD
+    except (TypeError, ValueError):
+        return False
 
 
 def _read_header(meta):
     """Return the level by the header; None if it does not tell."""
-    build = meta.get("bldver18")
-    if (is_finite_number(build) and abs(build) >= _BUILD) or "smarp" in " ".join(
-        str(meta.get(k, "")).lower() for k in ("drms_id", "content", "filename", "srindrms")
-    ):
+    record = _read_text(meta, ("drms_id", "srindrms", "filename", "srinfile", "content"))
+    if _is_of_new_build(meta) or "lev182" in record or "smarp" in record or "tarpnum" in meta:
         return "1.8.2"
-    if "tarpnum" in meta or "ulrich" in " ".join(_texts(meta, ("note", "src_adj"))).lower():
+    notes = _read_text(meta, [k for k in meta if str(k).lower().startswith(("note", "src_adj"))])
+    if "ulrich" in notes:
         return "1.8.2"
-    # A frame of level 1.8.2 still names the 1.8 that it was made from, and never the reverse.
-    levels = _stated_levels(_texts(meta, _NOTES)) or _stated_levels(_texts(meta, _NAMES))
-    if levels:
-        return max(levels)
+    level = _stated_level(meta)
+    if level is not None:
+        return level
     dates = ["date", "srindate"]
     if not any(card in meta for card in _DRMS):  # JSOC kept the RUNTIME of the older level
         dates.append("runtime")
     made = [read_moment(meta.get(card)) for card in dates]
-    made = [moment for moment in made if moment is not None]
+    observed = read_moment(meta.get("date-obs"))
+    # Some programs write the time of observation into DATE.
+    made = [
+        m for m in made if m is not None and (observed is None or abs(m - observed) > 1 * u.day)
+    ]
     is_mdi = "MDI" in f"{meta.get('instrume', '')} {meta.get('camera', '')}".upper()
     if made and is_mdi and max(made) < read_moment(_BEGINNING):
         return "1.8"

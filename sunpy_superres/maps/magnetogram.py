@@ -71,7 +71,7 @@ class Magnetogram:
     is_placed : bool
         Whether the header itself says where on the Sun the frame is, so that nothing was assumed.
     remarks : list of str
-        What the result's HISTORY says of the frame: its level, and that it looks resampled.
+        What the result's HISTORY says of the frame: that it looks resampled.
     level : Level
         Its level of calibration; ``frame`` is of level 1.8.2 already.
     """
@@ -337,6 +337,6 @@ def _read(mdi_map, level, notes) -> Magnetogram:
         foreshortening,
         changes,
         is_placed=not assumed,
-        remarks=[level.describe(), *resampled],
+        remarks=resampled,
         level=level,
     )

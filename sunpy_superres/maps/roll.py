@@ -50,7 +50,10 @@ def repair_roll(meta, *, unknown=False) -> list[str]:
     if heliographic or any(name in meta for name in ("crota2", *MATRIX)):
         return []
     stated = ((name, _read_angle(meta.get(name))) for name in ROLL_CARDS)
-    name, angle = next(((name, angle) for name, angle in stated if angle is not None), (None, None))
+    stated = [(name, angle) for name, angle in stated if angle is not None]
+    # A 0 beside another card's roll is a placeholder.
+    turned = [(name, angle) for name, angle in stated if _apart(angle, 0) > _TOLERANCE]
+    name, angle = next(iter(turned or stated), (None, None))
     if name is None:
         return [Assumption("CROTA2: not known, no roll is assumed")] if unknown else []
     if not angle:
