@@ -139,6 +139,7 @@ def test_a_quick_look_image_has_its_level(real_data):
     assert (level.name, level.source) == ("1.8.2", "header")
 
 
+@pytest.mark.needs_torch
 def test_files_of_an_older_level_are_scaled_by_the_option(frame, tmp_path, capsys):
     old = frame(noise=13.0, **OLD)
     old.save(tmp_path / "old.fits")
