@@ -55,6 +55,9 @@ def test_data_that_were_not_scaled_and_other_units():
     assert list(holds_fill_value(meta, values / 1000, 1e-3)) == [True, True, False, False, False]
     assert holds_fill_value({"missval": -9999}, np.array([-9999.0, 1.0])).tolist() == [True, False]
     assert not holds_fill_value({"blank": "", "bscale": 0}, values).any()
+    # A stored -1 is -0.1 G; a field of -1 G is none.
+    scaled = {"blank": -1, "bscale": 0.1}
+    assert holds_fill_value(scaled, np.array([-1.0, -0.1])).tolist() == [False, True]
 
 
 def test_fills_are_missing_in_a_simulation():

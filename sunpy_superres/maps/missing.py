@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.maps.noise import in_all_four
+from sunpy_superres.maps.units import LARGEST_FIELD
 
 __all__ = ["describe_repeated", "holds_fill_value"]
 
@@ -52,7 +53,10 @@ def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
         number = _read_number(meta.get(name))
         if number is None:
             continue
-        for fill in {number, number * scale + zero} if name in _STORED else {number}:
+        fills = {number * scale + zero} if name in _STORED else {number}
+        if abs(number) > LARGEST_FIELD:  # a smaller one may be a field where the data were scaled
+            fills.add(number)
+        for fill in fills:
             # The data may have been scaled in single precision.
             size = max(abs(number * scale), abs(zero), abs(fill))
             error = abs(factor) * (min(4e-7 * size, 0.4 * abs(scale)) + 1e-7 * abs(fill))
