@@ -202,7 +202,7 @@ def super_resolve(
         Time over which the noise on the Sun is renewed; None for never.
     level : {None, "1.8.2", "1.8"}
         Level of calibration of the frame.  By default the header says it, or, where it does not,
-        the noise.  The model is for level 1.8.2; "1.8" (as processed before December 2008) is
+        the noise.  The model is for level 1.8.2; "1.8" (as processed before October 2007) is
         multiplied by 1.65 and its uncertainty added.  The cards SRLEVEL and SRLEVBY say which it
         was and by what.
     target_wcs : `~astropy.wcs.WCS`, `~astropy.io.fits.Header` or dict-like, optional

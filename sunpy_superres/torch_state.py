@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 __all__ = ["own_torch_state"]
 
@@ -10,15 +10,19 @@ __all__ = ["own_torch_state"]
 @contextmanager
 def own_torch_state():
     """
-    Compute in float32 unless told otherwise, and give torch its state back afterwards.
+    Compute in float32 on the CPU unless told otherwise, and give torch its state back afterwards.
 
-    A session may have another default number format (``torch.set_default_dtype``) and draws
-    random numbers of its own.  Use it in a ``with`` statement, or as a decorator.
+    A session may have another default number format (``torch.set_default_dtype``) or device
+    (``torch.set_default_device``), and draws random numbers of its own.  Use it in a ``with``
+    statement, or as a decorator.
     """
     import torch
 
     dtype = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]):
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        if torch.get_default_device().type != "cpu":  # the context slows each call
+            stack.enter_context(torch.device("cpu"))
         torch.set_default_dtype(torch.float32)
         try:
             yield

@@ -56,6 +56,8 @@ def test_the_header_says_the_level(frame, cards, name):
         ({"dsname": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}, "1.8"),
         ({"note1": "Lev 1.8.1 created by fdmagcal"}, "1.8.1"),
         ({"level": 1.8}, "1.8"),
+        (OLD | {"date": "2007-11-20"}, "1.8.1"),
+        ({"date": "2008-05-02"}, "1.8.1"),
         ({"lvl_num": "lev1.8"}, "1.8"),
         ({"dsname": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.5"),
     ],
@@ -99,6 +101,8 @@ def test_the_noise_decides_where_the_header_does_not_tell(frame):
 def test_who_contradicts_the_header_is_told(frame):
     with pytest.warns(SuperResWarning, match=r"header says level 1\.8\.2; .* taken for level 1\.8"):
         read_magnetogram(frame(noise=13.0, bldver18=-60102), level="1.8")
+    with pytest.warns(SuperResWarning, match="noise of .* is that of level 1.8.2 .* not be scaled"):
+        read_magnetogram(frame(noise=21.0, **OLD), level="1.8")
     with pytest.raises(ValueError, match=r"level must be '1\.8\.2' or '1\.8', or None"):
         read_magnetogram(frame(), level="1.5")
 
@@ -119,7 +123,7 @@ def test_real_files_have_their_level(real_data, pattern, name, source):
     (path,) = real_data.glob(pattern)
     smap = read_map(path)
     if source is None:
-        with pytest.raises(ValueError, match=r"level 1\.8, as processed before December 2008"):
+        with pytest.raises(ValueError, match=r"level 1\.8, as processed before October 2007"):
             read_magnetogram(smap)
         read = read_magnetogram(smap, level=name)
         # Scaled, its noise is what level 1.8.2 has with this INTERVAL.

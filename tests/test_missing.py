@@ -1,5 +1,6 @@
 """Missing data that a Map holds as numbers."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
@@ -7,7 +8,7 @@ from astropy.io import fits
 
 from sunpy_superres import SuperResWarning, metrics, read_map, simulate_mdi
 from sunpy_superres.data import example_hmi_map
-from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.fields import known_pixels, mark_missing, to_gauss
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.missing import holds_fill_value
 
@@ -112,3 +113,28 @@ def test_a_mask_beside_the_image_is_no_frame(frame, tmp_path):
     mask = fits.ImageHDU(np.ones(SHAPE, np.uint8), name="MASK")
     fits.HDUList([fits.PrimaryHDU(frame.data, header), mask]).writeto(tmp_path / "one.fits")
     assert np.array_equal(read_map(tmp_path / "one.fits").data, frame.data)
+
+
+@pytest.mark.parametrize("line", [np.s_[30, 5:40], np.s_[8:60, 50]], ids=["row", "column"])
+def test_a_line_of_one_value_is_told(frame, line):
+    frame.data[line] = -999.0
+    with pytest.warns(SuperResWarning, match=r"pixels hold exactly .* \(-999 G"):
+        read_magnetogram(frame)
+
+
+def test_pictures_and_scales_do_not_show_fills(frame):
+    frame.data[HOLE] = -3276.8
+    meta = frame.meta | {"blank": -32768, "bscale": 0.1, "bzero": 0.0, "missval": -9999}
+    smap = sunpy.map.Map(frame.data, meta)
+    assert np.isnan(mark_missing(smap)[HOLE]).all()
+    assert np.count_nonzero(np.isnan(mark_missing(smap))) == 72
+    for part in metrics.split_scales(smap, 8 * u.arcsec):
+        assert np.isnan(part.data[HOLE]).all()
+        assert not {"blank", "bscale", "missval"} & set(part.meta)
+
+
+@pytest.mark.parametrize("measure", [metrics.unsigned_flux, metrics.region_keywords, simulate_mdi])
+def test_a_map_without_pixels_is_refused(frame, measure):
+    empty = sunpy.map.GenericMap(np.zeros((0, 5)), frame.meta)
+    with pytest.raises(ValueError, match=r"The Map has no pixels \(shape \(0, 5\)\); check"):
+        measure(empty)

@@ -117,3 +117,26 @@ def test_an_unknown_roll_is_assumed_aloud(place):
     assert found == pytest.approx(place(crota2=0.0)[0])
     assert said == ["CROTA2: not known, no roll is assumed; set the card if that is wrong."]
     assert place(crota2="nan", crot=180.0) == (pytest.approx(place(crota2=180.0)[0]), [])
+
+
+def test_a_zero_beside_another_roll_is_a_placeholder(place):
+    for zero in ("crota1", "crot", "sc_roll"):
+        found, _ = place(**{"crota2": None, zero: 0.0, "p_angle": 180.0})
+        assert found == pytest.approx(place(crota2=180.0)[0], abs=1e-6), zero
+
+
+def test_two_negative_sides_are_the_half_turn_of_the_spacecraft(place):
+    turned, _ = place(crota2=180.0)
+    found, said = place(crota2=None, cdelt1=-1.9860081672668457, cdelt2=-1.9860081672668457,
+                        sc_roll=180.0)  # fmt: skip
+    assert found == pytest.approx(turned, abs=1e-6)
+    assert "CDELT1 and CDELT2 are the half turn of SC_ROLL" in said[0]
+
+
+def test_the_oldest_form_of_the_matrix_is_read(place):
+    old = {"pc001001": -1.0, "pc001002": 0.0, "pc002001": 0.0, "pc002002": -1.0}
+    found, said = place(crota2=None, **old)
+    assert found == pytest.approx(place(crota2=180.0)[0], abs=1e-6)
+    assert said == []
+    # The names of today count more.
+    assert place(crota2=None, **old, pc1_1=1.0, pc2_2=1.0)[0] == pytest.approx(place(crota2=0.0)[0])

@@ -22,6 +22,17 @@ def test_random_numbers_of_the_session_go_on(mdi_cutout):
         assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+def test_another_default_device_changes_nothing(mdi_cutout):
+    expected = super_resolve(mdi_cutout, **OPTIONS)
+    torch.set_default_device("meta")
+    try:
+        found = super_resolve(mdi_cutout, **OPTIONS)
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device("cpu")
+    assert np.array_equal(found.hmi_like.data, expected.hmi_like.data, equal_nan=True)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_another_default_format_changes_nothing(mdi_cutout, tiny_folder, dtype):
     options = OPTIONS | {"dtype": dtype}

@@ -18,6 +18,7 @@ from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.sequence import find_frames, read_frame, resolve_frame
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.levels import check_level
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import rebin_meta
@@ -236,7 +237,8 @@ class _FollowedGrid:
             result = resolve_frame(mdi_map, model, seed, options | {"target_wcs": self._fine})
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # for pixels off the disk
-                moved = read_magnetogram(mdi_map, options.get("level")).map.reproject_to(
+                frame = read_magnetogram(mdi_map, options.get("level")).map
+                moved = sunpy.map.Map(mark_missing(frame), frame.meta).reproject_to(
                     self._coarse,
                     algorithm="adaptive",
                     bad_value_mode="ignore",

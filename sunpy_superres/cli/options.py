@@ -204,7 +204,7 @@ def add_level_option(parser):
         "--level",
         choices=("1.8.2", "1.8"),
         help="level of MDI's calibration; by default by the header, or by the noise. '1.8' (before "
-        "December 2008) is multiplied by 1.65",
+        "October 2007) is multiplied by 1.65",
     )
 
 

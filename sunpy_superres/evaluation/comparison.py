@@ -16,6 +16,7 @@ from sunpy_superres.evaluation.figures import Gathered, first_member
 from sunpy_superres.evaluation.timing import benchmark_frame, count_work
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
@@ -130,7 +131,7 @@ class Comparison:
         rows, columns = _strongest(hmi, _SIDE)
         coarse = tuple(slice(s.start // FACTOR, s.stop // FACTOR) for s in (rows, columns))
         truth = "truth (simulated)" if self._split == "example" else "HMI"
-        panels = {"MDI": frame.mdi_map.data[coarse], truth: hmi[rows, columns]}
+        panels = {"MDI": mark_missing(frame.mdi_map)[coarse], truth: hmi[rows, columns]}
         panels["bicubic"] = baseline.data[rows, columns]
         for name, look in self._looks.items():
             panels[name] = look.samples[chosen].data[rows, columns]

@@ -9,6 +9,7 @@ from astropy.nddata import block_replicate
 
 from sunpy_superres.evaluation.scores import Scores, score
 from sunpy_superres.evaluation.truth import frames_with_truth
+from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.regridding import resample_to
@@ -42,7 +43,7 @@ def interpolated_map(mdi_map, model="default"):
     import torch
 
     network = load_model(model).network
-    frame = np.asarray(mdi_map.data, np.float32)
+    frame = mark_missing(mdi_map).astype(np.float32)
     with torch.inference_mode():
         filled = torch.from_numpy(np.nan_to_num(frame))[None, None]
         data = network.interpolate(filled)[0, 0].numpy()

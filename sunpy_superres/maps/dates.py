@@ -13,7 +13,7 @@ from sunpy.time import parse_time
 
 from sunpy_superres.maps.cards import Assumption, is_finite_number, read_number
 
-__all__ = ["compare_dates", "parse_moment", "read_moment", "repair_dates"]
+__all__ = ["compare_dates", "find_contradictions", "parse_moment", "read_moment", "repair_dates"]
 
 #: Time scales of astropy by the names that headers give them.
 _SCALES = dict.fromkeys(("Z", "UTC", "UT", "UT1", "GMT"), "utc") | {
@@ -290,6 +290,36 @@ def _is_read_by_sunpy(text):
     return not text.strip()
 
 
+def find_contradictions(meta) -> dict[str, float]:
+    """
+    Find the cards of the time of the observation that cannot be true beside DATE-OBS.
+
+    Parameters
+    ----------
+    meta : dict-like
+        Cards after `repair_dates`.
+
+    Returns
+    -------
+    dict of str to float
+        Seconds from DATE-OBS, by the names of cards.
+    """
+    known, found = read_moment(meta.get("date-obs")), {}
+    if known is None:
+        return found
+    interval = read_number(meta.get("interval"))
+    limit = _APART + (interval if is_finite_number(interval) and interval > 0 else 0)
+    for name in ("t_obs", "date-avg", "date-beg", "date-end", "date_obs", "dateobs"):
+        text = meta.get(name)
+        moment = read_moment(text)
+        if moment is None:
+            continue
+        apart = abs((moment - known).to_value(u.s))
+        if apart > (limit if _has_clock(text) else 2 * 86400):
+            found[name] = apart
+    return found
+
+
 def compare_dates(meta) -> list[str]:
     """
     Compare DATE-OBS with the other cards that give the time of the observation.
@@ -304,21 +334,10 @@ def compare_dates(meta) -> list[str]:
     list of str
         A sentence for the first that contradicts it.
     """
-    known = read_moment(meta.get("date-obs"))
-    if known is None:
-        return []
-    interval = read_number(meta.get("interval"))
-    limit = _APART + (interval if is_finite_number(interval) and interval > 0 else 0)
-    for name in ("t_obs", "date-avg", "date-beg", "date-end", "date_obs", "dateobs"):
-        text = meta.get(name)
-        moment = read_moment(text)
-        if moment is None:
-            continue
-        apart = abs((moment - known).to_value(u.s))
-        if apart > (limit if _has_clock(text) else 2 * 86400):
-            used = "DATE-AVG places the frame" if name == "date-avg" else "DATE-OBS is used"
-            return [
-                f"{name.upper()} = {text} and DATE-OBS = {meta['date-obs']} lie "
-                f"{apart / 60:.0f} minutes apart; {used}. Delete the wrong one."
-            ]
+    for name, apart in find_contradictions(meta).items():
+        used = "DATE-AVG places the frame" if name == "date-avg" else "DATE-OBS is used"
+        return [
+            f"{name.upper()} = {meta[name]} and DATE-OBS = {meta['date-obs']} lie "
+            f"{apart / 60:.0f} minutes apart; {used}. Delete the wrong one."
+        ]
     return []

@@ -9,6 +9,7 @@ import sunpy.map
 from sunpy_superres.maps.geometry import has_solar_axes
 from sunpy_superres.maps.headers import repair_map
 from sunpy_superres.maps.missing import holds_fill_value
+from sunpy_superres.maps.refusals import check_has_pixels
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
 
@@ -32,6 +33,7 @@ def check_field_map(smap):
             f"The axes are {' and '.join(axis[:4].upper() for axis in smap.coordinate_system)}, "
             "not helioprojective or heliographic longitude and latitude; set CTYPE1 and CTYPE2."
         )
+    check_has_pixels(smap)
     return repair_map(smap)[0]
 
 
@@ -59,3 +61,10 @@ def known_pixels(smap, values) -> np.ndarray:
     if smap.mask is not None:
         known &= ~np.asarray(smap.mask, bool)
     return known
+
+
+def mark_missing(smap) -> np.ndarray:
+    """Return the data of a Map in its own unit, with NaN where `known_pixels` is False."""
+    data = np.asarray(smap.data)
+    known = known_pixels(smap, convert_to_gauss(data, field_unit(smap)))
+    return np.where(known, data, np.float32(np.nan))

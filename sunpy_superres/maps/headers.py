@@ -5,7 +5,7 @@ from __future__ import annotations
 import sunpy.map
 from astropy.io.fits.card import Undefined
 
-from sunpy_superres.maps.cards import NUMBERS, Assumption, is_missing, read_number
+from sunpy_superres.maps.cards import MATRIX, NUMBERS, Assumption, is_missing, read_number
 from sunpy_superres.maps.dates import repair_dates
 from sunpy_superres.maps.observer import repair_observer
 from sunpy_superres.maps.roll import repair_roll
@@ -41,7 +41,7 @@ def repair_header(meta) -> tuple[dict, list[str]]:
     """
     meta = {k.lower(): v for k, v in dict(meta).items()}
     roll = meta.get("crota2")
-    changes = _repair_numbers(meta)
+    changes = _rename_matrix(meta) + _repair_numbers(meta)
     for axis in ("1", "2"):
         for name, known in (("ctype", _AXES), ("cunit", _UNITS)):
             value = str(meta.get(name + axis, "")).strip().lower()
@@ -96,6 +96,17 @@ def list_assumptions(changes) -> list[str]:
     """
     assumed = [change for change in changes if isinstance(change, Assumption)]
     return [f"{change}; set the card if that is wrong." for change in assumed]
+
+
+def _rename_matrix(meta) -> list[str]:
+    """Give a matrix in its oldest form, PC001001, the names of today, in place."""
+    old = {f"{name[:2]}00{name[2]}00{name[4]}": name for name in MATRIX}
+    found = [name for name in old if name in meta]
+    if set(MATRIX) & set(meta):  # those of today count
+        return []
+    for name in found:
+        meta[old[name]] = meta.pop(name)
+    return [f"{name.upper()}: read as {old[name].upper()}" for name in found]
 
 
 def _repair_numbers(meta) -> list[str]:

@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.cards import read_number
 from sunpy_superres.maps.dates import read_moment
 from sunpy_superres.maps.noise import estimate_noise, observed_interval
 
@@ -20,15 +21,20 @@ LEVELS = ("1.8.2", "1.8")
 #: the place on the disk (Tran et al. 2005, Ulrich et al. 2009); this is the middle, and the
 #: relative uncertainty is half of the range.
 _FACTOR, _FACTOR_UNCERTAINTY = 1.65, 0.03
-#: When level 1.8.2 began.
-_BEGINNING = "2008-12-01"
+#: When the field of level 1.8 was multiplied for the first time (by Tran et al.'s factors; files of
+#: this recalibration, here level 1.8.1, are near level 1.8.2 and differ over the disk), and when
+#: level 1.8.2 began.
+_RECALIBRATED, _BEGINNING = "2007-10-15", "2008-12-01"
 #: BLDVER18 of level 1.8.2; its sign differs between archives.
 _BUILD = 60102
-#: A level in DSNAME ("level:lev1.8,") or at the beginning of a NOTE ("Lev 1.8.2 created by").
-_IN_NAME = re.compile(r"\blevel:lev(\d\.\d(?:\.\d)?)", re.IGNORECASE)
-_IN_NOTE = re.compile(r"\s*lev(?:el)?\s*(1\.\d(?:\.\d)?)\b", re.IGNORECASE)
-#: Cards that are a level and nothing else.
-_OWN = re.compile(r"\s*(?:lev(?:el)?\s*)?(1\.\d(?:\.\d)?)\s*", re.IGNORECASE)
+#: How cards name a level: a NOTE "Lev 1.8.2 created by ...", a card LEVEL, and, in DSNAME,
+#: "level:lev1.8,".  A frame of level 1.8.2 still names there the 1.8 that it was made from, so the
+#: order counts.  HISTORY and COMMENT name levels of anything.
+_STATED = (
+    (re.compile(r"note\d*"), re.compile(r"(?i)^\s*lev(?:el)?\s*(1\.\d(?:\.\d)?)\b")),
+    (re.compile(r"level|lvl_num"), re.compile(r"(?i)^\s*(?:lev)?\s*(1\.\d(?:\.\d)?)\s*$")),
+    (re.compile(r"dsname"), re.compile(r"(?i)\blevel:lev(\d\.\d(?:\.\d)?)")),
+)
 #: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
 #: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2.
@@ -88,57 +94,45 @@ def _read_text(meta, names):
 
 
 def _stated_level(meta):
-    """
-    Return the level that a card names; None if none does.
-
-    A frame of level 1.8.2 still names, in DSNAME, the 1.8 that it was made from.  HISTORY and
-    COMMENT name levels of anything.
-    """
-    notes = [str(v) for k, v in meta.items() if str(k).lower().startswith("note")]
-    for texts, pattern in (
-        (notes, _IN_NOTE),
-        ([str(meta.get(name, "")) for name in ("level", "lvl_num")], _OWN),
-        ([str(meta.get("dsname", ""))], _IN_NAME),
-    ):
-        match = pattern.fullmatch if pattern is _OWN else pattern.match
-        match = pattern.search if pattern is _IN_NAME else match
-        found = next(filter(None, map(match, texts)), None)
-        if found:
-            return "1.8" if found[1] == "1.8.0" else found[1]
+    """Return the level that a card names; None if none does."""
+    for names, levels in _STATED:
+        for name, value in meta.items():
+            found = names.fullmatch(str(name).lower()) and levels.search(str(value))
+            if found:
+                return "1.8" if found[1] == "1.8.0" else found[1]
     return None
-
-
-def _is_of_new_build(meta):
-    try:
-        return abs(float(meta.get("bldver18"))) >= _BUILD
-    except (TypeError, ValueError):
-        return False
 
 
 def _read_header(meta):
     """Return the level by the header; None if it does not tell."""
     record = _read_text(meta, ("drms_id", "srindrms", "filename", "srinfile", "content"))
-    if _is_of_new_build(meta) or "lev182" in record or "smarp" in record or "tarpnum" in meta:
+    build = read_number(meta.get("bldver18"))
+    if abs(build or 0) >= _BUILD or "lev182" in record or "smarp" in record or "tarpnum" in meta:
         return "1.8.2"
     notes = _read_text(meta, [k for k in meta if str(k).lower().startswith(("note", "src_adj"))])
     if "ulrich" in notes:
         return "1.8.2"
     level = _stated_level(meta)
-    if level is not None:
+    if level not in (None, "1.8"):
         return level
-    dates = ["date", "srindate"]
+    made = _find_processing(meta)
+    if made is None or made >= read_moment(_BEGINNING):
+        return level
+    return "1.8" if made < read_moment(_RECALIBRATED) else "1.8.1"
+
+
+def _find_processing(meta):
+    """Return the time at which an MDI frame was processed; None if the header does not tell."""
+    if "MDI" not in f"{meta.get('instrume', '')} {meta.get('camera', '')}".upper():
+        return None
+    cards = ["date", "srindate"]
     if not any(card in meta for card in _DRMS):  # JSOC kept the RUNTIME of the older level
-        dates.append("runtime")
-    made = [read_moment(meta.get(card)) for card in dates]
+        cards.append("runtime")
     observed = read_moment(meta.get("date-obs"))
-    # Some programs write the time of observation into DATE.
-    made = [
-        m for m in made if m is not None and (observed is None or abs(m - observed) > 1 * u.day)
-    ]
-    is_mdi = "MDI" in f"{meta.get('instrume', '')} {meta.get('camera', '')}".upper()
-    if made and is_mdi and max(made) < read_moment(_BEGINNING):
-        return "1.8"
-    return None
+    made = [moment for card in cards if (moment := read_moment(meta.get(card))) is not None]
+    if observed is not None:  # some programs write the time of observation into DATE
+        made = [moment for moment in made if abs(moment - observed) > 1 * u.day]
+    return max(made, default=None)
 
 
 def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
@@ -160,7 +154,8 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
     -------
     level : Level
     notes : list of str
-        A sentence if the user contradicts the header, or the noise is that of an older level.
+        Sentences if the user contradicts the header or the noise, or the noise is that of an
+        older level.
 
     Raises
     ------
@@ -169,25 +164,29 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
     """
     if "siminst" in meta:
         return Level("simulated", "header"), []
-    stated = _read_header(meta)
+    stated, notes = _read_header(meta), []
+    interval = observed_interval(meta)
+    measured = estimate_noise(np.where(good, values, np.float32(0)), good)
+    smallest = MDI.noise_range(interval)[0]
     if level is not None:
-        notes = []
         if stated not in (None, level):
             notes.append(f"The header says level {stated}; the frame is taken for level {level}.")
+        if level == "1.8" and interval and measured > _NOISE[1] * smallest:
+            notes.append(
+                f"The noise of {measured:.1f} G is that of level 1.8.2 with INTERVAL = "
+                f"{interval:.0f} s: if the frame was recalibrated (from 15 October 2007 on), it "
+                "must not be scaled again; give level='1.8.2' then."
+            )
         scaled = (_FACTOR, _FACTOR_UNCERTAINTY) if level == "1.8" else (1.0, 0.0)
         return Level(level, "option", *scaled), notes
     if stated == "1.8.2":
         return Level(stated, "header"), []
     if stated is not None:
         raise ValueError(_refuse(stated))
-    interval = observed_interval(meta)
-    measured = estimate_noise(np.where(good, values, np.float32(0)), good)
-    smallest = MDI.noise_range(interval)[0]
-    notes = []
     if interval and _NOISE[0] * smallest < measured < _NOISE[1] * smallest:
         notes.append(
             f"The header does not tell the level, and the noise of {measured:.1f} G is that of "
-            f"level 1.8 (before December 2008) with INTERVAL = {interval:.0f} s, whose field is "
+            f"level 1.8 (before October 2007) with INTERVAL = {interval:.0f} s, whose field is "
             f"{_FACTOR} times weaker than that of level 1.8.2, or that of a frame that was "
             "smoothed. It is taken for level 1.8.2; give level='1.8' to have it scaled, or "
             "level='1.8.2' if that is right."
@@ -200,8 +199,14 @@ def _refuse(stated):
     advice = f"fetch the frame of the series {MDI.series}"
     if stated == "1.8":
         return (
-            f"The header says level 1.8, as processed before December 2008, whose field is "
+            f"The header says level 1.8, as processed before October 2007, whose field is "
             f"{_FACTOR} times weaker than that of level 1.8.2; {advice}, or give level='1.8' "
             "(--level 1.8) to have it scaled."
+        )
+    if stated == "1.8.1":
+        return (
+            "The header says level 1.8.1, as processed from October 2007 to December 2008, which "
+            f"was recalibrated by other factors than level 1.8.2; {advice}, or give level='1.8.2' "
+            "(--level 1.8.2) to take it as it is."
         )
     return f"The header says level {stated}; the model is for level 1.8.2: {advice}."

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from sunpy_superres.maps.dates import read_moment
+from sunpy_superres.maps.dates import find_contradictions, read_moment
+from sunpy_superres.maps.missing import FILL_CARDS
 from sunpy_superres.maps.pixel_cards import rescale_cards
 
 __all__ = ["observation_time", "rebin_meta", "refresh_statistics"]
 
 #: Cards that describe the stored file or statistics of another array.
 _DROPPED = (
-    "checksum datasum bscale bzero blank bitpix simple extend xtension pcount gcount tfields "
-    "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0 zblank "
+    "checksum datasum bitpix simple extend xtension pcount gcount tfields "
+    "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0"
     "dataskew datakurt tot_flux avg_flux mean_fld usfluxl meangbl r_value cmaskl data_rms "
     "d_min0 d_max0 d_mean0 d_medn0 d_rms0 d_skew0 d_kurt0 dvals0 d_rmso npixflux "
     "mtot mnet mpos_tot mneg_tot mmean mstdev mskew mkurt"
@@ -51,7 +52,8 @@ def rebin_meta(meta, shape, factor: float) -> dict:
     dict
         A copy.
     """
-    meta = {k.lower(): v for k, v in dict(meta).items() if k.lower() not in _DROPPED}
+    dropped = {*_DROPPED, *FILL_CARDS}
+    meta = {k.lower(): v for k, v in dict(meta).items() if k.lower() not in dropped}
     meta["naxis"], meta["naxis1"], meta["naxis2"] = 2, shape[1], shape[0]
     rescale_cards(meta, factor)
     return meta
@@ -86,6 +88,8 @@ def observation_time(smap):
     """
     Find the middle of an observation: T_OBS if the header has it, else the Map's date.
 
+    A T_OBS that lies too far from DATE-OBS to be of the same observation does not count.
+
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
@@ -96,4 +100,6 @@ def observation_time(smap):
         UTC.
     """
     stated = read_moment(smap.meta.get("t_obs"), str(smap.meta.get("timesys") or "UTC").upper())
-    return smap.date.utc if stated is None else stated
+    if stated is None or "t_obs" in find_contradictions(smap.meta):
+        return smap.date.utc
+    return stated

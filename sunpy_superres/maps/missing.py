@@ -5,24 +5,20 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from sunpy_superres.maps.cards import is_finite_number, read_number
 from sunpy_superres.maps.noise import in_all_four
 from sunpy_superres.maps.units import LARGEST_FIELD
 
-__all__ = ["describe_repeated", "holds_fill_value"]
+__all__ = ["FILL_CARDS", "describe_repeated", "holds_fill_value"]
 
 #: Cards with the fill value of stored integers, which sunpy does not look at, and of data.
 _STORED, _DATA = ("blank", "zblank"), ("missval", "missing", "fillval", "nullval", "badval")
-#: Pixels of a clump of one value that noise does not give, and the share of squares of 2 x 2 equal
-#: pixels above which the data are in coarse steps, or smooth, and tell nothing.
-_CLUMP, _COARSE = 12, 0.2
-
-
-def _read_number(value):
-    try:
-        number = float(value)
-    except (TypeError, ValueError):  # empty, or a text
-        return None
-    return number if np.isfinite(number) and not isinstance(value, bool) else None
+_SCALE = ("bscale", "bzero")
+#: None of these describes data whose missing pixels are NaN.
+FILL_CARDS = (*_STORED, *_DATA, *_SCALE)
+#: Pixels of a clump, and of a line, of one value that noise does not give, and the share of squares
+#: of 2 x 2 equal pixels above which the data are in coarse steps, or smooth, and tell nothing.
+_CLUMP, _LINE, _COARSE = 12, 8, 0.2
 
 
 def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
@@ -47,11 +43,11 @@ def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
         The shape of ``values``.
     """
     found = np.zeros(np.shape(values), bool)
-    scale, zero = (_read_number(meta.get(card)) for card in ("bscale", "bzero"))
+    scale, zero = (read_number(meta.get(card)) for card in _SCALE)
     scale, zero = scale or 1.0, zero or 0.0
     for name in (*_STORED, *_DATA):
-        number = _read_number(meta.get(name))
-        if number is None:
+        number = read_number(meta.get(name))
+        if not is_finite_number(number):
             continue
         fills = {number * scale + zero} if name in _STORED else {number}
         if abs(number) > LARGEST_FIELD:  # a smaller one may be a field where the data were scaled
@@ -87,10 +83,12 @@ def describe_repeated(values, good) -> list[str]:
         squares &= corner == other
     if squares.mean() > _COARSE:
         return []
-    clumped = np.zeros(values.shape, bool)
-    for rows in (np.s_[:-1], np.s_[1:]):
-        for columns in (np.s_[:-1], np.s_[1:]):
-            clumped[rows, columns] |= squares
+    clumped = _widen(squares, values.shape)
+    for axis in (0, 1):
+        first, second = (np.delete(values, end, axis) for end in (-1, 0))
+        both = np.delete(good, -1, axis) & np.delete(good, 0, axis)
+        run = ndimage.binary_opening((first == second) & both, _line(axis))
+        clumped |= _widen(run, values.shape)
     labels, number = ndimage.label(clumped)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     sizes[0] = 0
@@ -104,3 +102,17 @@ def describe_repeated(values, good) -> list[str]:
         "for most), as fill values and saturation do and noise does not; set what was not observed "
         "to NaN."
     ]
+
+
+def _line(axis):
+    """Return the pairs of neighbours that make a line along an axis."""
+    return np.ones((_LINE - 1, 1) if axis == 0 else (1, _LINE - 1), bool)
+
+
+def _widen(pairs, shape):
+    """Turn a mask of pairs, or of squares of 2 x 2 pixels, into one of their pixels."""
+    pixels = np.zeros(shape, bool)
+    for rows in {0, shape[0] - pairs.shape[0]}:
+        for columns in {0, shape[1] - pairs.shape[1]}:
+            pixels[rows : rows + pairs.shape[0], columns : columns + pairs.shape[1]] |= pairs
+    return pixels

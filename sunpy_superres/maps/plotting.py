@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.units import quantity_in
 
 __all__ = ["ResultPanels", "plot_result"]
@@ -90,7 +91,7 @@ def _panels(mdi_map, result):
     hmi_like, uncertainty = result[:2]
     ratio = MDI.gain / float(hmi_like.meta.get("srlevfac", 1.0))  # of a frame of an older level
     return (
-        (mdi_map, np.asarray(mdi_map.data) / ratio, f"MDI / {ratio:.2f}"),
+        (mdi_map, mark_missing(mdi_map) / ratio, f"MDI / {ratio:.2f}"),
         (hmi_like, hmi_like.data, "HMI-like"),
         (uncertainty, uncertainty.data, "Standard error"),
     )

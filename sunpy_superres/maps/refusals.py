@@ -13,7 +13,13 @@ from sunpy.map import CompositeMap, MapSequence
 
 from sunpy_superres.instruments import MDI
 
-__all__ = ["check_has_keywords", "check_is_frame", "check_is_map", "describe_scale"]
+__all__ = [
+    "check_has_keywords",
+    "check_has_pixels",
+    "check_is_frame",
+    "check_is_map",
+    "describe_scale",
+]
 
 #: Cards of which a header has at least one if it describes its data at all.
 _TELLING = (
@@ -42,11 +48,29 @@ def check_is_map(thing, function="super_resolve"):
     ------
     TypeError
         If it is not a `~sunpy.map.GenericMap`.
+    ValueError
+        If it has no pixels.
     """
     if isinstance(thing, sunpy.map.GenericMap):
+        check_has_pixels(thing)
         return
     name = type(thing).__name__
     raise TypeError(f"{function} needs a sunpy Map, not {name}; {_way_to_a_map(thing, function)}.")
+
+
+def check_has_pixels(smap):
+    """
+    Refuse a Map without pixels.
+
+    Raises
+    ------
+    ValueError
+    """
+    if 0 in smap.data.shape:
+        raise ValueError(
+            f"The Map has no pixels (shape {smap.data.shape}); check the corners of the submap, "
+            "or the file."
+        )
 
 
 def _way_to_a_map(thing, function):

@@ -59,11 +59,21 @@ def repair_roll(meta, *, unknown=False) -> list[str]:
     if not angle:
         return []
     roll = _SIGNS[name] * angle
+    if _is_flipped(meta) and _apart(roll, 180) < _LOOSE_TOLERANCE:
+        return [
+            Assumption(f"CROTA2: not set, CDELT1 and CDELT2 are the half turn of {name.upper()}")
+        ]
     meta["crota2"] = roll
     said = f"CROTA2: {roll:.3f} deg from {name.upper()}"
     if name in _EITHER_SIGN and _apart(roll, -roll) > _LOOSE_TOLERANCE:
         return [Assumption(f"{said}; the sign of SolarSoft is assumed")]
     return [said]
+
+
+def _is_flipped(meta):
+    """Return whether both CDELT are negative, which is half a turn."""
+    sides = [read_number(meta.get(card)) for card in ("cdelt1", "cdelt2")]
+    return all(side is not None and side < 0 for side in sides)
 
 
 def compare_rolls(meta, roll, *, flipped=False) -> list[str]:

@@ -9,7 +9,6 @@ import numpy as np
 from astropy.wcs import WCS
 from scipy import ndimage
 
-from sunpy_superres.maps.fields import known_pixels
 from sunpy_superres.maps.geometry import (
     find_pixels,
     from_heliographic,
@@ -59,14 +58,13 @@ class Patch:
         self.box = box
         self._others = None if others is None else others[self._slices]
 
-    def cut(self, smap, values):
-        """Cut a Map's values in Gauss to the patch; unknown ones become 0.  Say which are known."""
-        known = known_pixels(smap, values)[self._slices]
-        values = values[self._slices]
+    def cut(self, values, known):
+        """Cut values in Gauss to the patch; unknown ones become 0.  Say which are known."""
+        values, known = values[self._slices], known[self._slices]
         return np.where(known, values, np.float32(0)), known
 
     def cut_field(self, field):
-        """Cut a `Field` on the same grid to the patch, as `cut` does with a Map."""
+        """Cut a `Field` on the same grid to the patch, as `cut` does with arrays."""
         return field.values[self._slices], field.mask[self._slices]
 
     def outline(self, values, known):

@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.fields import to_gauss
+from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
@@ -229,7 +229,8 @@ def _patch_of_bitmap(grid, bitmap, level):
 def _measure(patches, smap):
     """Measure all keywords of all patches, ``(patches, keywords)``."""
     values = to_gauss(smap)
-    rows = [measure_patch(patch, *patch.cut(smap, values)) for patch in patches]
+    known = known_pixels(smap, values)
+    rows = [measure_patch(patch, *patch.cut(values, known)) for patch in patches]
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
 
 

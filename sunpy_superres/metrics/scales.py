@@ -9,9 +9,10 @@ import numpy as np
 import sunpy.map
 from scipy import ndimage
 
-from sunpy_superres.maps.fields import check_field_map
+from sunpy_superres.maps.fields import check_field_map, mark_missing
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import refresh_statistics
+from sunpy_superres.maps.missing import FILL_CARDS
 
 __all__ = ["split_scales"]
 
@@ -43,17 +44,15 @@ def split_scales(smap, scale=2 * u.arcsec):
         If its coordinates are invalid, its pixels are not square, none is finite, or the scale is
         not a positive angle.
     """
-    check_field_map(smap)
+    smap = check_field_map(smap)
     length = u.Quantity(scale)
     if length.shape or length.unit.physical_type != "angle" or not length > 0:
         raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")
     pixel = Grid(smap).scale
     sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
-    data = np.asarray(smap.data)
+    data = mark_missing(smap)
     data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
     known = np.isfinite(data)
-    if smap.mask is not None:
-        known &= ~np.asarray(smap.mask, bool)
     if not known.any():
         raise ValueError("No pixel of the map is finite; there is nothing to split.")
     filled = np.where(known, data, data.dtype.type(0))
@@ -64,7 +63,7 @@ def split_scales(smap, scale=2 * u.arcsec):
     smooth = np.where(known, smooth, np.nan).astype(data.dtype)
     parts = []
     for values, side in ((smooth, "coarser"), (data - smooth, "finer")):
-        meta = copy.deepcopy(smap.meta)
+        meta = {k: v for k, v in copy.deepcopy(smap.meta).items() if k not in FILL_CARDS}
         before = str(meta.get("history", "")).strip()
         line = f"sunpy_superres: structure {side} than {length.to(u.arcsec)}"
         meta["history"] = f"{before}\n{line}".lstrip()
