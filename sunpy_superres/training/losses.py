@@ -138,11 +138,11 @@ class ScoreLoss:
 
     Members and truth are divided into bands, each the difference between the means of blocks of
     ``k`` and of ``2 k`` pixels (the last one holds the means themselves).  The score of a band is
-    the energy score of patches,
+    the energy score of patches::
 
         S = mean_j |x_j - y| - (1 - e) mean_(j<k) |x_j - x_k| / 2,
 
-    where |.| is the Euclidean norm over a patch of ``patch x patch`` blocks and e = (1 - alpha) / m
+    where ``|.|`` is the Euclidean norm over a patch of ``patch x patch`` blocks and e = (1 - alpha) / m
     for m members.  With ``patch = 1``, S is the continuous ranked probability score.  The members'
     own distances keep their spread as large as their error, and the bands keep the power of every
     scale.  alpha = 1 is the fair score, whose expectation does not depend on m, but which does not
