@@ -3,7 +3,9 @@
 import importlib.util
 import os
 import socket
+import tomllib
 import warnings
+from pathlib import Path
 
 from sunpy_superres import __version__
 
@@ -14,6 +16,9 @@ author = "sunpy_superres developers"
 copyright = author
 release = __version__
 version = release.split("+")[0]
+# Public addresses: set in pyproject.toml, and in the footer of each page if there are any.
+with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+    addresses = tomllib.load(file)["project"].get("urls", {})
 
 # -- General -----------------------------------------------------------------
 
@@ -38,6 +43,19 @@ bibtex_reference_style = "author_year"
 
 # automodapi lists the members; numpydoc must not list them a second time.
 numpydoc_show_class_members = False
+# Types of parameters and results are links, where they are classes of this package.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    "SuperResolution": "sunpy_superres.SuperResolution",
+    "SuperResolutionSamples": "sunpy_superres.super_resolution.SuperResolutionSamples",
+    "Measurement": "sunpy_superres.metrics.Measurement",
+    "PolarityInversionLine": "sunpy_superres.metrics.PolarityInversionLine",
+    "Spectrum": "sunpy_superres.metrics.Spectrum",
+    "ActiveRegions": "sunpy_superres.metrics.ActiveRegions",
+    "Bipole": "sunpy_superres.metrics.Bipole",
+    "LeftOut": "sunpy_superres.batch.movie.LeftOut",
+}
 automodapi_toctreedirnm = "api"
 automodapi_inheritance_diagram = False
 
@@ -85,19 +103,41 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "reference_url": {"sunpy_superres": None},
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sunpy_superres",),
 }
+
+
+def _link_examples(app, what, name, obj, options, lines):
+    """Add the examples that use a function or a class to its page."""
+    folder = Path(app.srcdir) / sphinx_gallery_conf["backreferences_dir"]
+    examples = folder / f"{name}.examples"
+    if what in ("function", "class") and examples.is_file() and examples.stat().st_size:
+        lines += ["", ".. rubric:: Gallery", "", f".. minigallery:: {name}", ""]
+
+
+def setup(app):
+    """Connect what this file adds to Sphinx."""
+    app.connect("autodoc-process-docstring", _link_examples, priority=900)
+
 
 # -- HTML --------------------------------------------------------------------
 
 if importlib.util.find_spec("sunpy_sphinx_theme") is not None:
     html_theme = "sunpy"
-    # Visits of these pages are not counted.
-    html_theme_options = {"goatcounter_analytics_url": False}
+    html_theme_options = {
+        # Visits of these pages are not counted.
+        "goatcounter_analytics_url": False,
+        "footer_start": ["copyright.html", "package-version.html"],
+    }
+    if addresses:
+        html_theme_options["footer_links"] = [[name, url, 3] for name, url in addresses.items()]
     # The theme's own default is not found from a page in a folder.
     from sunpy_sphinx_theme import SVG_ICON
 
     html_favicon = str(SVG_ICON)
 html_title = "sunpy_superres"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
