@@ -7,6 +7,8 @@ import tomllib
 import warnings
 from pathlib import Path
 
+from numpydoc.xref import DEFAULT_LINKS
+
 from sunpy_superres import __version__
 
 # -- Project -----------------------------------------------------------------
@@ -17,7 +19,7 @@ copyright = author
 release = __version__
 version = release.split("+")[0]
 # Public addresses: set in pyproject.toml, and in the footer of each page if there are any.
-with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+with (Path(__file__).resolve().parents[1] / "pyproject.toml").open("rb") as file:
     addresses = tomllib.load(file)["project"].get("urls", {})
 
 # -- General -----------------------------------------------------------------
@@ -55,6 +57,8 @@ numpydoc_xref_aliases = {
     "ActiveRegions": "sunpy_superres.metrics.ActiveRegions",
     "Bipole": "sunpy_superres.metrics.Bipole",
     "LeftOut": "sunpy_superres.batch.movie.LeftOut",
+    # numpydoc's links into Python's manual are warnings where there is no network.
+    **{word: word for word in DEFAULT_LINKS},
 }
 automodapi_toctreedirnm = "api"
 automodapi_inheritance_diagram = False

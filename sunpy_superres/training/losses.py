@@ -143,10 +143,11 @@ class ScoreLoss:
         S = mean_j |x_j - y| - (1 - e) mean_(j<k) |x_j - x_k| / 2,
 
     where ``|.|`` is the Euclidean norm over a patch of ``patch x patch`` blocks and
-    e = (1 - alpha) / m for m members.  With ``patch = 1``, S is the continuous ranked probability score.  The members'
-    own distances keep their spread as large as their error, and the bands keep the power of every
-    scale.  alpha = 1 is the fair score, whose expectation does not depend on m, but which does not
-    care about one of two members if the other equals the truth (Lang et al. 2024).
+    e = (1 - alpha) / m for m members.  With ``patch = 1``, S is the continuous ranked probability
+    score.  The members' own distances keep their spread as large as their error, and the bands keep
+    the power of every scale.  alpha = 1 is the fair score, whose expectation does not depend on m,
+    but which does not care about one of two members if the other equals the truth (Lang et al.
+    2024).
 
     Parameters
     ----------
