@@ -2,57 +2,34 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
-from astropy.coordinates import SkyCoord
-from astropy.time import Time
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
-from sunpy.coordinates import HeliographicStonyhurst
-from sunpy.sun.models import differential_rotation
+from noise_tools import (
+    assert_independent,
+    assert_normal,
+    assert_unit_variance,
+    assert_white,
+    blank,
+    draw,
+    fine_grid,
+    make_header,
+    pixel_number,
+    places_later,
+    shared_correlation,
+    subpixels,
+)
 
-from sunpy_superres import SuperResWarning, simulate_mdi, super_resolve
-from sunpy_superres.maps.geometry import heliocentric_mu, sphere_vectors, to_heliographic
-from sunpy_superres.maps.grid import Grid
-from sunpy_superres.maps.metadata import rebin_meta
+from sunpy_superres import simulate_mdi
+from sunpy_superres.maps.geometry import heliocentric_mu
 from sunpy_superres.sampling.cells import cell_noise
 from sunpy_superres.sampling.sun_noise import SunNoise
-
-#: Carrington's rotation, in which CRLN_OBS counts.
-CARRINGTON = 14.1844 * u.deg / u.day
-
-
-def blank(meta, shape):
-    """A Map with this header and no memory."""
-    return sunpy.map.Map(np.broadcast_to(np.float32(0), shape), dict(meta))
-
-
-def fine_grid(smap):
-    """The grid of the HMI-like pixels of an MDI Map."""
-    shape = tuple(4 * n for n in smap.data.shape)
-    return Grid(blank(rebin_meta(smap.meta, shape, 4), shape))
-
-
-def draw(smap, member=0, seed=7, **options):
-    return SunNoise(fine_grid(smap), seed, **options).draw(member)
 
 
 @pytest.fixture(scope="module")
 def header():
-    """``header(shape, corner=(x, y), **changes)``: cut-out of a full disk of 1024 x 1024 pixels."""
-    from sunpy_superres.maps.examples import _MDI_HEADER
-
-    def make(shape, corner=(500, 560), **changes):
-        meta = dict(_MDI_HEADER)
-        meta["crpix1"] -= corner[0]
-        meta["crpix2"] -= corner[1]
-        meta |= changes
-        return {name: value for name, value in meta.items() if value is not None}
-
-    return make
+    """``header(shape, corner=(x, y), **changes)``: see `make_header`."""
+    return make_header
 
 
 @pytest.fixture(scope="module")
@@ -66,55 +43,6 @@ def members(cutout):
     """Sixteen members, ``(16, 208, 240)``."""
     noise = SunNoise(fine_grid(cutout), 7)
     return np.stack([noise.draw(member) for member in range(16)])
-
-
-def assert_unit_variance(values):
-    """Mean 0 and variance 1, within four and a half of their standard errors."""
-    values = values[np.isfinite(values)].astype(float)
-    assert abs(values.mean()) < 4.5 / np.sqrt(values.size)
-    assert abs((values**2).mean() - 1) < 4.5 * np.sqrt(2 / values.size)
-
-
-def assert_white(images):
-    """
-    Flat spectrum, ``(n, ny, nx)``: in rings, in the corners and in blocks of wavenumbers.
-
-    The power at a wavenumber of white noise has mean 1 and standard deviation 1; those of opposite
-    wavenumbers are equal.
-    """
-    power = (np.abs(np.fft.fft2(images)) ** 2).mean(axis=0) / images[0].size
-    n = len(images)
-    ny, nx = (np.fft.fftfreq(size) for size in power.shape)
-    radius = np.hypot(ny[:, None], nx)
-    rings = [(radius > low) & (radius <= low + 0.05) for low in np.arange(0, 0.75, 0.05)]
-    corners = (np.abs(ny)[:, None] > 0.4) & (np.abs(nx) > 0.4)
-    axes = [np.broadcast_to(np.abs(f) < 0.02, power.shape) for f in (ny[:, None], nx)]
-    for chosen in [*rings, corners, *axes]:
-        count = chosen.sum()
-        if count >= 8:
-            assert abs(power[chosen].mean() - 1) < 4.5 * np.sqrt(2 / (count * n)), radius[chosen][0]
-    # Half of the plane, in blocks: chi-square of their means.
-    half = power[1 : power.shape[0] // 2, 1:]
-    rows, columns = (size // 8 for size in half.shape)
-    blocks = half[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8).mean(axis=(1, 3))
-    chi_square = ((blocks - 1) ** 2).sum() * 64 * n
-    assert 1e-4 < stats.chi2.sf(chi_square, blocks.size) < 1 - 1e-4
-
-
-def assert_normal(values):
-    """Skewness and kurtosis of 0, and the normal distribution to its tails."""
-    values = np.ravel(values).astype(float)
-    assert abs(stats.skew(values)) < 4.5 * np.sqrt(6 / values.size)
-    assert abs(stats.kurtosis(values)) < 4.5 * np.sqrt(24 / values.size)
-    assert stats.kstest(values[:: 1 + values.size // 200000], "norm").pvalue > 1e-4
-    tail = (np.abs(values) > 4).mean()
-    expected = 2 * stats.norm.sf(4)
-    assert abs(tail - expected) < 4.5 * np.sqrt(expected / values.size)
-
-
-def assert_independent(a, b):
-    known = np.isfinite(a) & np.isfinite(b)
-    assert abs(np.mean(a[known] * b[known], dtype=float)) < 4.5 / np.sqrt(known.sum())
 
 
 def test_numbers_of_the_cells_are_normal_and_independent():
@@ -288,46 +216,6 @@ def test_saved_and_read_again(cutout, members, tmp_path):
     np.testing.assert_array_equal(draw(sunpy.map.Map(tmp_path / "map.fits")), members[0])
 
 
-def subpixels(shape, n=5):
-    """Coordinates of ``n x n`` points in each pixel, and the pixel's number."""
-    y, x = ((np.arange(n * size) + 0.5) / n - 0.5 for size in shape)
-    y, x = np.meshgrid(y, x, indexing="ij")
-    return x.ravel(), y.ravel(), pixel_number(x, y, shape)
-
-
-def pixel_number(x, y, shape):
-    """Number of the pixel that holds a point, -1 outside."""
-    column, row = np.rint(np.ravel(x)), np.rint(np.ravel(y))
-    inside = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
-    return np.where(inside, row * shape[1] + column, -1).astype(int)
-
-
-def shared_correlation(a, b, first, second, margin=16):
-    """
-    Correlation of two noises at the same places over what the pixels' overlap makes of it.
-
-    ``first`` and ``second`` give, for points that cover the surface evenly, the pixel of ``a`` and
-    that of ``b`` which hold them.  Two sums over the surface that share a part of it correlate
-    by that part over the root of the product of the two.
-
-    Returns
-    -------
-    ratio : float
-        1 where the noise is the same on the Sun, 0 where it is independent.
-    error : float
-        Its standard error for independent noise.
-    """
-    inside = np.zeros(a.shape, bool)
-    inside[margin:-margin, margin:-margin] = True
-    size_a, size_b = (np.bincount(n[n >= 0], minlength=a.size) for n in (first, second))
-    chosen = (second >= 0) & inside.ravel()[first]
-    pairs, shared = np.unique(first[chosen] * a.size + second[chosen], return_counts=True)
-    i, j = np.divmod(pairs, a.size)
-    overlap = shared / np.sqrt(size_a[i] * size_b[j])
-    product = (a.ravel()[i] * b.ravel()[j] * overlap).sum(dtype=float)
-    return product / (overlap**2).sum(), 1 / np.sqrt((overlap**2).sum())
-
-
 def same_places(smap, other):
     """For points of the fine pixels of a Map: their numbers there and in another frame."""
     grids = fine_grid(smap), fine_grid(other)
@@ -430,29 +318,6 @@ def test_heliographic_across_a_full_turn(cea):
         np.testing.assert_array_equal(part, whole[y : y + 80, x : x + 72])
 
 
-def carry(smap, other, x, y):
-    """Pixels of another frame at which places are seen, when the surface has carried them."""
-    longitude, latitude = to_heliographic(sphere_vectors(smap, x, y), smap)
-    time = (other.date - smap.date).to(u.day)
-    turned = differential_rotation(time, latitude) - CARRINGTON * time
-    longitude += turned + smap.carrington_longitude - other.carrington_longitude
-    place = SkyCoord(
-        longitude + other.observer_coordinate.lon,
-        latitude,
-        other.rsun_meters,
-        frame=HeliographicStonyhurst(obstime=other.date),
-    )
-    pixels = other.world_to_pixel(place)
-    return pixels.x.value, pixels.y.value
-
-
-def places_later(smap, other):
-    """As `same_places`, for frames at different times."""
-    grids = fine_grid(smap), fine_grid(other)
-    x, y, first = subpixels(grids[0].shape)
-    return first, pixel_number(*carry(grids[0].map, grids[1].map, x, y), grids[1].shape)
-
-
 def test_the_same_noise_on_the_disk_and_on_a_heliographic_grid(cea, header):
     """What is drawn on a SHARP patch is what is drawn on the sky."""
     patch = cea()
@@ -469,230 +334,3 @@ def test_the_same_noise_on_the_disk_and_on_a_heliographic_grid(cea, header):
     second = np.where(second >= 0, row * a.shape[1] + column, -1)
     ratio, error = shared_correlation(a, b, first, second)
     assert ratio == pytest.approx(1, abs=5 * error + 0.02)
-
-
-def later(smap, time):
-    """The frame in which the middle of a frame is seen a time later, with the observer's motion."""
-    longitude = smap.carrington_longitude + (0.9856 * u.deg / u.day - CARRINGTON) * time
-    meta = dict(smap.meta, crln_obs=longitude.to_value(u.deg) % 360)
-    meta["date-obs"] = (smap.date + time).utc.isot
-    other = blank(meta, smap.data.shape)
-    middle = (np.array(smap.data.shape[::-1]) - 1) / 2
-    x, y = carry(smap, other, *middle)
-    meta["crpix1"] += middle[0] - x
-    meta["crpix2"] += middle[1] - y
-    return blank(meta, smap.data.shape)
-
-
-def epoch_weights(smap, lifetime=1.0):
-    """Weights of the epochs at a Map's time, by their number."""
-    days = (smap.date - Time("1996-01-01T00:00:00", scale="tai")).to_value(u.day) / lifetime
-    number, phase = int(days // 1), days % 1
-    return {number: np.cos(np.pi / 2 * phase), number + 1: np.sin(np.pi / 2 * phase)}
-
-
-#: Between two epochs' beginnings, which are at midnight TAI: noon, and a quarter to.
-TIMES = ["2003-10-28T00:00:00", "2003-10-28T06:00:00", "2003-10-28T12:00:00"]
-
-
-@pytest.mark.parametrize("time", [96 * u.min, 12 * u.hour, 24 * u.hour])
-@pytest.mark.parametrize("start", TIMES)
-def test_carried_by_rotation(header, start, time):
-    """The noise fades as the lifetime says, and turns with the surface meanwhile."""
-    meta = header((44, 44), (380, 600), **{"date-obs": start, "t_obs": None, "t_rec": None})
-    smap = blank(meta, (44, 44))
-    other = later(smap, time)
-    before, after = epoch_weights(smap), epoch_weights(other)
-    expected = sum(before[n] * after[n] for n in before.keys() & after)
-    if time < 2 * u.hour:
-        assert expected == pytest.approx(np.cos(np.pi / 2 * 96 / 1440), abs=2e-3)
-    ratio, error = shared_correlation(draw(smap), draw(other), *places_later(smap, other))
-    assert ratio == pytest.approx(expected, abs=5 * error + 0.03 * expected)
-
-
-def test_a_longer_lifetime(header):
-    meta = header((44, 44), (380, 600), **{"date-obs": TIMES[1], "t_obs": None, "t_rec": None})
-    smap = blank(meta, (44, 44))
-    other = later(smap, 12 * u.hour)
-    options = {"lifetime": 60 * u.hour}
-    before, after = (epoch_weights(m, 2.5) for m in (smap, other))
-    expected = sum(before[n] * after[n] for n in before.keys() & after)
-    assert expected > 0.9
-    a, b = draw(smap, **options), draw(other, **options)
-    ratio, error = shared_correlation(a, b, *places_later(smap, other))
-    assert ratio == pytest.approx(expected, abs=5 * error + 0.03 * expected)
-
-
-def test_never_renewed(header):
-    """On the equator, where the surface is not sheared: the same cells two years later."""
-    meta = header((44, 44), (490, 490), crlt_obs=0.0, t_obs=None, t_rec=None)
-    smap = blank(meta, (44, 44))
-    years = 2 * 365.25 * u.day
-    rate = differential_rotation(1 * u.day, 0 * u.deg) / u.day - CARRINGTON
-    meta["crln_obs"] = (meta["crln_obs"] + (rate * years).to_value(u.deg)) % 360
-    meta["date-obs"] = (smap.date + years).utc.isot
-    other = blank(meta, (44, 44))
-    places = places_later(smap, other)
-    ratio, error = shared_correlation(*(draw(m, lifetime=None) for m in (smap, other)), *places)
-    assert ratio == pytest.approx(1, abs=5 * error + 0.03)
-    ratio, error = shared_correlation(*(draw(m) for m in (smap, other)), *places)
-    assert abs(ratio) < 5 * error
-
-
-@given(days=st.floats(-2000, 10000), lifetime=st.floats(0.01, 100))
-def test_squares_of_the_weights_add_up_to_one(header, days, lifetime):
-    meta = header((16, 16))
-    meta["date-obs"] = (Time("1996-01-01T00:00:00") + days * u.day).isot
-    meta = {k: v for k, v in meta.items() if k not in ("t_obs", "t_rec")}
-    noise = SunNoise(Grid(blank(meta, (16, 16))), 0, lifetime * u.day)
-    first, second = noise._epochs
-    numbers, weights, ages = zip(
-        *((e.number, e.weight, e.age) for e in (first, second)), strict=True
-    )
-    assert sum(w**2 for w in weights) == pytest.approx(1)
-    assert numbers[1] == numbers[0] + 1
-    assert 0 <= ages[0] / lifetime < 1 + 1e-9
-    assert ages[0] - ages[1] == pytest.approx(lifetime)
-
-
-@pytest.mark.parametrize("start", [*TIMES, "1995-12-02T18:00:00"])
-def test_white_at_any_time(header, start):
-    meta = header((40, 40), **{"date-obs": start, "t_obs": None, "t_rec": None})
-    noise = SunNoise(fine_grid(blank(meta, (40, 40))), 3)
-    images = np.stack([noise.draw(member) for member in range(6)])
-    assert_unit_variance(images)
-    assert_white(images)
-
-
-def test_an_epoch_s_end_does_not_show(header):
-    """A second before and after midnight TAI: nearly the same noise, from other epochs."""
-    frames = []
-    for time in ("2003-10-27T23:59:27", "2003-10-27T23:59:29"):
-        meta = header((40, 40), **{"date-obs": time, "t_obs": None, "t_rec": None})
-        frames.append(blank(meta, (40, 40)))
-    assert not epoch_weights(frames[0]).keys() >= epoch_weights(frames[1]).keys()
-    a, b = (draw(smap) for smap in frames)
-    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.99
-
-
-#: One step of a small model: what is tested is what it starts from.
-QUICK = {"n_samples": 2, "num_steps": 1, "seed": 5, "progress": False, "dtype": "float32"}
-
-
-@pytest.fixture
-def drawn_from(monkeypatch):
-    """The noise that networks were given, in the order of the members."""
-    from sunpy_superres.models.residual_ldm import ResidualLDM
-
-    given, whole = [], ResidualLDM.draw
-
-    def spy(self, prepared, noise, *args):
-        given.extend(noise.numpy().copy())
-        return whole(self, prepared, noise, *args)
-
-    monkeypatch.setattr(ResidualLDM, "draw", spy)
-    return given
-
-
-def test_array_noise_is_that_of_earlier_versions(mdi_cutout, tiny_model, drawn_from):
-    import torch
-
-    super_resolve(mdi_cutout, model=tiny_model, noise="array", **QUICK)
-    for member, noise in enumerate(drawn_from):
-        state = np.random.SeedSequence([5, member]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state) >> 1)
-        expected = torch.randn((4, 40, 48), generator=generator).numpy()
-        np.testing.assert_array_equal(noise, expected)
-    assert len(drawn_from) == 2
-
-
-def test_default_is_the_noise_on_the_sun(mdi_cutout, tiny_model, tiny_network, drawn_from):
-    import torch
-
-    hmi_like, _ = super_resolve(mdi_cutout, model=tiny_model, **QUICK)
-    assert hmi_like.meta["srnoiset"] == "sun"
-    assert hmi_like.meta["srlife"] == 1.0
-    for member, noise in enumerate(drawn_from):
-        fine = torch.from_numpy(draw(mdi_cutout, member, seed=5))[None, None]
-        with torch.inference_mode():
-            expected = tiny_network.project_noise(fine)[0].numpy()
-        # The folder holds the basis in half precision.
-        np.testing.assert_allclose(noise, expected, atol=5e-3)
-    never, _ = super_resolve(mdi_cutout, model=tiny_model, lifetime=None, **QUICK)
-    assert "srlife" not in never.meta
-    assert not np.array_equal(never.data, hmi_like.data)
-
-
-# sunpy's own warning of the same.
-@pytest.mark.filterwarnings("ignore:Missing metadata for observer")
-def test_without_an_observer_it_is_tied_to_the_array(mdi_header, bipole, tiny_model):
-    header = mdi_header((40, 48), corner=(540, 500), crln_obs=None, crlt_obs=None)
-    smap = sunpy.map.Map(bipole((40, 48)), header)
-    options = QUICK | {"model": tiny_model}
-    with pytest.warns(SuperResWarning, match="observer"):
-        hmi_like, _ = super_resolve(smap, **options)
-    assert hmi_like.meta["srnoiset"] == "array"
-    assert "srlife" not in hmi_like.meta
-    with pytest.warns(SuperResWarning, match="observer"):
-        told, _ = super_resolve(smap, noise="array", **options)
-    np.testing.assert_array_equal(told.data, hmi_like.data)
-
-
-def test_noise_off_the_disk_and_beside_odd_sides_is_known(
-    mdi_header, bipole, tiny_model, drawn_from
-):
-    """Across the limb, 39 x 47 pixels."""
-    smap = sunpy.map.Map(bipole((39, 47)), mdi_header((39, 47), corner=(980, 490)))
-    super_resolve(smap, model=tiny_model, **QUICK)
-    for noise in drawn_from:
-        assert noise.shape == (4, 40, 48)
-        assert np.isfinite(noise).all()
-        assert_unit_variance(noise[:, :39, :47])
-    assert_independent(*drawn_from)
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("noise", "moon"),
-        ("noise", None),
-        ("lifetime", 1.0),
-        ("lifetime", 1 * u.G),
-        ("lifetime", -1 * u.day),
-        ("lifetime", 0 * u.day),
-        ("lifetime", np.nan * u.day),
-        ("lifetime", [1, 2] * u.day),
-    ],
-)
-def test_wrong_options_are_refused_in_a_sentence(mdi_cutout, tiny_model, option, value):
-    with pytest.raises(ValueError, match=rf"^{option} must be .*not .*\.$"):
-        super_resolve(mdi_cutout, model=tiny_model, **QUICK | {option: value})
-
-
-def test_a_lifetime_in_any_unit_of_time(mdi_cutout, tiny_model):
-    results = [
-        super_resolve(mdi_cutout, model=tiny_model, lifetime=life, **QUICK)[0]
-        for life in (36 * u.hour, 1.5 * u.day, "1.5 d")
-    ]
-    for result in results:
-        assert result.meta["srlife"] == 1.5
-        np.testing.assert_array_equal(result.data, results[0].data)
-
-
-def test_a_cutout_is_a_part_of_the_whole():
-    """With the embedded model; noise tied to the array draws the cut-out anew."""
-    from sunpy_superres.data import example_mdi_map
-
-    whole = example_mdi_map().submap([20, 20] * u.pix, width=67 * u.pix, height=67 * u.pix)
-    part = whole.submap([9, 7] * u.pix, width=49 * u.pix, height=49 * u.pix)
-    ratios = {}
-    for noise in ("sun", "array"):
-        options = QUICK | {"num_steps": 2, "noise": noise, "return_samples": True}
-        a = super_resolve(whole, **options).samples.data[:, 28 : 28 + 200, 36 : 36 + 200]
-        b = super_resolve(part, **options).samples.data
-        a, b = (m[:, 64:-64, 64:-64] for m in (a, b))
-        spread = np.sqrt(np.mean((a[0] - a[1]) ** 2) / 2)
-        ratios[noise] = np.sqrt(np.mean((a - b) ** 2)) / spread
-    # So small frames also differ in the noise that is estimated on them.
-    assert ratios["sun"] < 0.2
-    assert ratios["array"] > 0.7
