@@ -6,17 +6,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import astropy.units as u
-import ndcube
 import numpy as np
 import sunpy.map
 from astropy.nddata import block_replicate
-from astropy.wcs import WCS
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.members import Members
+from sunpy_superres.maps.members import EnsembleCube, Members, as_cube
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
 from sunpy_superres.maps.resampling import check_resampling
@@ -29,7 +27,7 @@ from sunpy_superres.sampling.sun_noise import LIFETIME
 from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.version import __version__
 
-__all__ = ["EnsembleCube", "SuperResolution", "SuperResolutionSamples", "super_resolve"]
+__all__ = ["SuperResolution", "SuperResolutionSamples", "super_resolve"]
 
 #: Comments of the cards that say how a result was made, of at most 47 characters.
 _COMMENTS = {
@@ -73,18 +71,6 @@ class SuperResolution(NamedTuple):
     uncertainty: sunpy.map.GenericMap
 
 
-class EnsembleCube(ndcube.NDCube):
-    """
-    The ensemble of a result: an `~ndcube.NDCube` that NumPy takes for an array of its data.
-
-    ``np.mean(cube, axis=0)`` is the mean over the members, in Gauss.  For a plain NDCube, NumPy
-    would return the cube itself.
-    """
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
-
-
 class SuperResolutionSamples(NamedTuple):
     """
     Result of `super_resolve` with ``return_samples=True``.
@@ -111,7 +97,7 @@ class SuperResolutionSamples(NamedTuple):
 
     hmi_like: sunpy.map.GenericMap
     uncertainty: sunpy.map.GenericMap
-    samples: ndcube.NDCube
+    samples: EnsembleCube
 
     @property
     def members(self):
@@ -307,7 +293,7 @@ def super_resolve(
     ]
     if not return_samples:
         return SuperResolution(*maps)
-    return SuperResolutionSamples(*maps, _as_cube(members, maps[0]))
+    return SuperResolutionSamples(*maps, as_cube(members, maps[0]))
 
 
 @own_torch_state()
@@ -394,15 +380,3 @@ def _as_map(data, meta, content, expected):
     smap = sunpy.map.Map(data, meta)
     set_plot_settings(smap)
     return smap
-
-
-def _as_cube(members, reference):
-    """Make a cube of the ensemble; its first axis counts the members."""
-    header = reference.wcs.to_header()
-    header["WCSAXES"] = 3
-    header["CTYPE3"], header["CUNIT3"] = "SAMPLE", ""
-    header["CRPIX3"], header["CRVAL3"], header["CDELT3"] = 1.0, 0.0, 1.0
-    header["CNAME3"] = "member"
-    wcs = WCS(header, naxis=3)
-    wcs.array_shape = members.shape
-    return EnsembleCube(members, wcs=wcs, unit=u.G, meta=dict(reference.meta))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sunpy.map
 from hypothesis import settings
+from mdi_header import MDI_HEADER
 
 # Each worker of pytest-xdist has a core to itself; more threads would wait for each other.
 # OpenMP reads it when torch is loaded, which is later.
@@ -20,50 +21,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # The same examples on every run; a slow machine is not a failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=30)
 settings.load_profile("repeatable")
-
-#: Cards of a real frame, mdi.fd_M_96m_lev182 of 2010-10-15 00:00 TAI.
-_MDI_HEADER = {
-    "naxis": 2,
-    "t_rec": "2010.10.15_00:00:00.000_TAI",
-    "t_obs": "2010.10.15_00:03:30.000_TAI",
-    "date-obs": "2010-10-15T00:00:26.000",
-    "cdelt1": 1.9860081672668457,
-    "cdelt2": 1.9860081672668457,
-    "crpix1": 512.5771484375,
-    "crpix2": 512.1712646484375,
-    "crota2": 0.0,
-    "car_rot": 2102,
-    "crln_obs": 203.46173095703125,
-    "crlt_obs": 5.9158711433410645,
-    "dsun_obs": 147937426993.65381,
-    "rsun_obs": 970.41592291840004,
-    "r_sun": 488.62637329101562,
-    "rsun_ref": 696000000.0,
-    "x0": 511.5771484375,
-    "y0": 511.1712646484375,
-    "quality": 512,
-    "datavals": 750085,
-    "missvals": 0,
-    "datamin": -800.0,
-    "datamax": 800.0,
-    "datamedn": 0.0,
-    "datamean": 0.0,
-    "datarms": 12.0,
-    "crop_rad": 504.0,
-    "interval": 300.0,
-    "content": "MDI Full Disk 96m Magnetogram",
-    "crval1": 0.0,
-    "crval2": 0.0,
-    "ctype1": "HPLN-TAN",
-    "ctype2": "HPLT-TAN",
-    "cunit1": "arcsec",
-    "cunit2": "arcsec",
-    "wcsname": "Helioprojective-cartesian",
-    "bunit": "Gauss",
-    "camera": "MDI",
-    "telescop": "SOHO",
-    "wavelnth": 6768,
-}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -154,7 +111,7 @@ def mdi_header():
     """
 
     def make(shape=(1024, 1024), corner=(0, 0), **changes):
-        header = dict(_MDI_HEADER, naxis1=shape[1], naxis2=shape[0])
+        header = dict(MDI_HEADER, naxis1=shape[1], naxis2=shape[0])
         for axis, card, first in zip("12", ("x0", "y0"), corner, strict=True):
             header["crpix" + axis] -= first
             header[card] -= first

@@ -1,18 +1,21 @@
-"""The members of an ensemble as Maps, each made when it is asked for."""
+"""The members of an ensemble: as a cube, and as Maps, each made when it is asked for."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
 
+import astropy.units as u
+import ndcube
 import numpy as np
 import sunpy.map
+from astropy.wcs import WCS
 
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance
 from sunpy_superres.maps.result_map import set_plot_settings
 
-__all__ = ["Members"]
+__all__ = ["EnsembleCube", "Members", "as_cube"]
 
 _COMMENTS = {"srmember": "number of this member, from 1 to SRNSAMP"}
 
@@ -86,3 +89,36 @@ class Members(Sequence):
     def __repr__(self):
         ny, nx = self._data.shape[1:]
         return f"<{len(self)} member{'s' * (len(self) != 1)} of {nx} x {ny} pixels>"
+
+
+class EnsembleCube(ndcube.NDCube):
+    """
+    The ensemble of a result: an `~ndcube.NDCube` that NumPy takes for an array of its data.
+
+    ``np.mean(cube, axis=0)`` is the mean over the members, in Gauss.  For a plain NDCube, NumPy
+    would return the cube itself.
+    """
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.data, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
+
+
+def as_cube(members, reference) -> EnsembleCube:
+    """
+    Make a cube of an ensemble; its first axis counts the members.
+
+    Parameters
+    ----------
+    members : numpy.ndarray
+        Gauss, ``(n, ny, nx)``.
+    reference : `~sunpy.map.GenericMap`
+        A Map of their grid.
+    """
+    header = reference.wcs.to_header()
+    header["WCSAXES"] = 3
+    header["CTYPE3"], header["CUNIT3"] = "SAMPLE", ""
+    header["CRPIX3"], header["CRVAL3"], header["CDELT3"] = 1.0, 0.0, 1.0
+    header["CNAME3"] = "member"
+    wcs = WCS(header, naxis=3)
+    wcs.array_shape = members.shape
+    return EnsembleCube(members, wcs=wcs, unit=u.G, meta=dict(reference.meta))

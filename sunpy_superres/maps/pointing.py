@@ -70,8 +70,8 @@ def complete_header(smap):
         warnings.simplefilter("always")
         axes = smap.coordinate_system
         try:
-            # For its warning, which a Map gives only once.
-            sunpy.map.Map(smap.data, dict(smap.meta)).observer_coordinate  # noqa: B018
+            # A new Map, since a Map gives its warning only once.
+            sunpy.map.Map(smap.data, dict(smap.meta)).observer_coordinate  # noqa: B018 - warns
         except ValueError as error:
             raise ValueError(
                 f"The header holds no usable observer ({str(error).splitlines()[0]}); "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sunpy_superres.files import remove_suffixes
+
 __all__ = ["check_product", "check_signs"]
 
 #: Values of a sign from which the lack of the other means something; spots are smaller.
@@ -67,7 +69,6 @@ _SERIES_NAME = re.compile(
 )
 #: A file of JSOC, as exports and download tools name it; other names are the user's own business.
 _FILE_OF_JSOC = re.compile(r"(?:^|[^a-z0-9])(?:hmi|mdi)[._]|_tai[._]")
-_SUFFIXES = re.compile(r"(\.(fits|fts|fit|gz|fz|z|bz2|zip))+$")
 #: Cards that name the segment, or the file as the archive wrote it.
 _SEGMENT_CARDS, _FILE_CARDS = ("segment", "segname"), ("filename", "fileorig")
 #: The whole record, for a message: "hmi.sharp_cea_720s:6927098:Br" or "series[...]{segment}".
@@ -146,7 +147,7 @@ def _of_series(name):
 
 def _of_file_name(name):
     """Return what a file of JSOC holds, by its name, if that is no magnetogram; else None."""
-    name = _SUFFIXES.sub("", name.replace("\\", "/").rsplit("/", 1)[-1].lower())
+    name = remove_suffixes(name.replace("\\", "/")).lower()
     series = _of_series(name)
     if series or not _FILE_OF_JSOC.search(name):
         return series
