@@ -180,19 +180,17 @@ def _find_frames(file):
     first, image = _find_image(file)
     hdus, number = [first], first
     while True:
-        number += 1
         try:
-            _, other = _find_image(file, number)
+            number, other = _find_image(file, number + 1)
         except Exception:  # the end of the file, or what follows the first image is damaged
             break
-        number = file.index(other)
         if other.shape[-2:] == image.shape[-2:] and set(_TIMES) & set(other.header):
             hdus.append(number)
     frames = []
     for number in hdus:
-        planes = int(np.prod(file[number].shape[:-2]))
-        is_flat = len(file[number].shape) < 3
-        frames += [(number, None)] if is_flat else [(number, n) for n in range(planes)]
+        shape = file[number].shape
+        planes = [None] if len(shape) < 3 else range(int(np.prod(shape[:-2])))
+        frames += [(number, plane) for plane in planes]
     return frames
 
 
