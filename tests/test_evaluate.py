@@ -148,6 +148,7 @@ def with_cards(smap, **cards):
 )
 def test_bits_of_an_eclipse(cards, expected):
     meta = {"t_obs": "2012.03.07_08:23:56_TAI", **cards}
+    meta["date-obs"] = meta["t_obs"][:10].replace(".", "-") + "T" + meta["t_obs"][11:19]
     assert has_eclipse_bits(with_cards(example_hmi_map(), **meta)) is expected
 
 

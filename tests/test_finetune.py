@@ -118,9 +118,10 @@ def test_moved_grid_is_what_the_header_says_elsewhere(mdi_map, header):
 
 
 def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):
-    first = _moved(mdi_map, t_obs="2010.10.15_12:00:34_TAI")
+    noon = _moved(mdi_map, **{"date-obs": "2010-10-15T11:57:30"})
+    first = _moved(noon, t_obs="2010.10.15_12:00:34_TAI")
     assert observation_time(first).isot == "2010-10-15T12:00:00.000"
-    others = [_moved(mdi_map, t_obs=f"2010.10.15_{t}_TAI") for t in ("11:30:34", "12:02:34")]
+    others = [_moved(noon, t_obs=f"2010.10.15_{t}_TAI") for t in ("11:30:34", "12:02:34")]
     assert match_pairs([first], others) == [(first, others[1])]
     assert match_pairs([first], others, largest_gap=1 * u.min) == []
     assert match_pairs([first], []) == []

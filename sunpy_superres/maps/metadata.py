@@ -13,7 +13,7 @@ __all__ = ["observation_time", "rebin_meta", "refresh_statistics"]
 #: Cards that describe the stored file or statistics of another array.
 _DROPPED = (
     "checksum datasum bitpix simple extend xtension pcount gcount tfields "
-    "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0"
+    "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0 "
     "dataskew datakurt tot_flux avg_flux mean_fld usfluxl meangbl r_value cmaskl data_rms "
     "d_min0 d_max0 d_mean0 d_medn0 d_rms0 d_skew0 d_kurt0 dvals0 d_rmso npixflux "
     "mtot mnet mpos_tot mneg_tot mmean mstdev mskew mkurt"
