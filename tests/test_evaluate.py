@@ -12,7 +12,7 @@ from sunpy_superres.cli import main
 from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.datasets.splits import HELD_OUT, has_eclipse_bits, read_splits, split_region
 from sunpy_superres.evaluation.evaluate import evaluate, interpolated_map
-from sunpy_superres.evaluation.scores import score
+from sunpy_superres.evaluation.scores import Scores, score
 from sunpy_superres.evaluation.truth import frames_with_truth
 from sunpy_superres.training.export import export
 
@@ -78,9 +78,10 @@ def test_simulated_frames_can_be_resampled(data):
 
 def test_the_command_passes_resampling_on(data, monkeypatch):
     given = {}
+    monkeypatch.setattr(Scores, "table", lambda self: {})
     monkeypatch.setattr(
         "sunpy_superres.evaluation.evaluate.evaluate",
-        lambda *_, **options: given.update(options) or {},
+        lambda *_, **options: given.update(options) or {"all": Scores()},
     )
     assert main(["evaluate", str(data), "--resampling", "bilinear", "--angle", "2.5"]) == 0
     assert given["resampling"] == "bilinear"
@@ -328,8 +329,39 @@ def test_a_model_can_be_calibrated_anew(data, tmp_path):
     assert model.config["calibration"] == calibration
     assert 0 <= calibration["mean_weight"] <= 1
     assert all(0.2 < factor < 5 for factor in calibration["factor"])
-    # The weights are the same.
+    # The weights are the same, and so is the record of their training.
     assert model.sha256 == load_model().sha256
+    assert model.config["training"] == load_model().config["training"]
+    # The card says what it was trained on and what was measured.
+    assert "harp377" in model.card
+    assert "| RMSE mean (G) | " in model.card
+    before = (tmp_path / "model" / "config.json").read_bytes()
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        export("default", tmp_path / "model", data, revision="other", progress=False)
+    assert (tmp_path / "model" / "config.json").read_bytes() == before
+
+
+def test_regions_of_the_training_are_not_scored(data, tmp_path, capsys):
+    """Neither by a list that calls them test regions, nor without a list."""
+    for name, harp in (("frame9", 377), ("frame5", TEST)):
+        smap = sunpy.map.Map(data / f"{name}.fits")
+        sunpy.map.Map(smap.data, dict(smap.meta, harpnum=harp)).save(tmp_path / f"{name}.fits")
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps({"test": ["harp377", f"harp{TEST}"]}))
+    assert main(["evaluate", str(tmp_path), "--n-samples", "2", "--noise", "15"]) == 0
+    out, err = capsys.readouterr()
+    assert "note: HARP 377: not scored, because the model was trained on it." in err
+    assert out.startswith(
+        f"default: split 'test' of {tmp_path}, 1 frames of HARP {TEST}, 15 G of noise, 2 members\n"
+    )
+    assert "== HARP 377" not in out
+    splits.write_text(json.dumps({"test": ["harp377"]}))
+    with (
+        pytest.warns(SuperResWarning, match="HARP 377: not scored"),
+        pytest.raises(ValueError, match="regions for it that default was not trained on"),
+    ):
+        evaluate(tmp_path, n_samples=2, progress=False)
+    assert split_region("harp377") == "train"
 
 
 @pytest.fixture(scope="module")

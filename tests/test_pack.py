@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 from test_training import field
 
+from sunpy_superres import SuperResWarning
 from sunpy_superres.cli import main
 from sunpy_superres.datasets.packed import Frame, load_pack, save_pack
 from sunpy_superres.datasets.packing import PackConfig, frames_of_maps, squeeze_to_ccd
@@ -57,7 +58,14 @@ def test_frames_of_a_folder_with_splits(tmp_path, capsys):
     (tmp_path / "pairs").mkdir()
     fits.writeto(tmp_path / "pairs" / "hmi.fits", values, header)
     (tmp_path / "splits.json").write_text('{"test": ["harp21"], "validation": ["harp22"]}')
-    frames = list(frames_of_maps(tmp_path, PackConfig(thinning=((377, 2),))))
+    with pytest.warns(SuperResWarning) as caught:
+        frames = list(frames_of_maps(tmp_path, PackConfig(thinning=((377, 2),))))
+    reasons = [str(w.message).partition(" is left out: ")[::2] for w in caught]
+    assert [name for name, _ in reasons] == ["frame5.fits", "frame6.fits", "frame7.fits"]
+    for (_, reason), part in zip(
+        reasons, ("80 degrees", "noise is 49.4 G", "eclipse"), strict=True
+    ):
+        assert part in reason
     assert [(f.name, f.split) for f in frames] == [
         ("frame1.fits", "train"),
         ("frame2.fits", "test"),
@@ -73,11 +81,14 @@ def test_frames_of_a_folder_with_splits(tmp_path, capsys):
     along_x, along_y = sides["frame4.fits"][:, 1, 1]
     assert along_x == pytest.approx(np.cos(np.radians(50)), abs=0.01)
     assert along_y == pytest.approx(1, abs=0.02)
-    few = list(frames_of_maps(tmp_path, PackConfig(oversampled_from=40.0)))
+    with pytest.warns(SuperResWarning):
+        few = list(frames_of_maps(tmp_path, PackConfig(oversampled_from=40.0)))
     assert [f.name for f in few][-1:] == ["frame4.fits#ccd"]
     assert "frame4.fits" not in [f.name for f in few]
     assert main(["pack", str(tmp_path), "-o", str(tmp_path / "out" / "p.safetensors")]) == 0
-    assert "train: 4 frames, 2 regions" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "train: 3 files of 2 regions; 4 frames, of them 1 as they looked on the CCD" in out
+    assert "note: frame6.fits is left out: its noise is 49.4 G" in err
     assert len(load_pack(tmp_path / "out" / "p.safetensors", "train")) == 4
 
 
@@ -86,7 +97,6 @@ def test_frames_of_a_folder_without_splits(tmp_path):
     import sunpy.map
 
     from sunpy_superres.data import example_hmi_map, example_mdi_map
-    from sunpy_superres.exceptions import SuperResWarning
 
     hmi_map = example_hmi_map()
     for name, cards in (
@@ -109,7 +119,7 @@ def test_frames_of_a_folder_without_splits(tmp_path):
         ("side.fits", "harp71", "test"),
     ]  # fmt: skip
     assert {Path(str(w.message).split(" is left")[0]).name for w in caught} == {
-        "coarse.fits", "broken.fits", "eclipse.fits",
+        "coarse.fits", "broken.fits", "eclipse.fits", "b.fits",
     }  # fmt: skip
     smap = sunpy.map.Map(tmp_path / "a.fits")
     frames = list(frames_of_maps([smap, str(tmp_path / "c.fits")], config))

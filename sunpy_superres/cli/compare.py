@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-
 from sunpy_superres.cli.options import parse_table_path
 
 __all__ = ["add_parser", "compare"]
@@ -51,15 +48,13 @@ def add_parser(commands):
 
 def compare(options) -> int:
     """Score a file, print the table, and a note for each warning."""
+    from sunpy_superres.cli.notes import print_notes
     from sunpy_superres.evaluation.result_files import compare_files
     from sunpy_superres.files import write_table
-    from sunpy_superres.warning import SuperResWarning
 
     if options.register and options.mdi is None:
         options.error("--register needs --mdi")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", SuperResWarning)
+    with print_notes():
         table = compare_files(
             options.result,
             options.hmi,
@@ -67,8 +62,6 @@ def compare(options) -> int:
             uncertainty=options.uncertainty,
             register=options.register,
         )
-    for note in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"note: {note}", file=sys.stderr)
     print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
     if options.output is not None:
         write_table(table, options.output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 
 from sunpy_superres.cli.options import add_ensemble_options, add_quiet_option
@@ -66,8 +65,9 @@ def evaluate(options) -> int:
     """Measure models and print a table of scores."""
     if options.keywords and len(options.models) > 1:
         options.error("--keywords takes one model")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    from sunpy_superres.cli.notes import print_notes
+
+    with print_notes(options.quiet):
         if options.keywords:
             return _evaluate_keywords(options)
         return _compare(options) if len(options.models) > 1 else _evaluate_one(options)
@@ -99,12 +99,25 @@ def _evaluate_one(options):
     )
     if gathered is not None:
         gathered.write(options.output, options.split)
+    regions = [name for name in scores if name not in ("all", ECLIPSE)]
+    print(_describe(options, len(scores["all"].frames), regions))
     for name, entry in scores.items():
-        print(f"== {name}: {', '.join(entry.frames)}" if name == ECLIPSE else f"== {name}")
+        frames = "" if name == "all" else f": {', '.join(entry.frames)}"
+        print(f"== {name}{frames}")
         for label, value in entry.table().items():
             text = value if isinstance(value, int) else f"{value:.4f}"
             print(f"{label:44} {text}")
     return 0
+
+
+def _describe(options, n_frames, regions):
+    """Say in a line what was scored."""
+    noise = "" if options.split in ("pairs", "example") else f", {options.noise:g} G of noise"
+    where = "of the package" if options.split == "example" else f"of {options.data}"
+    return (
+        f"{', '.join(options.models)}: split '{options.split}' {where}, {n_frames} frames "
+        f"of {', '.join(regions)}{noise}, {options.n_samples} members"
+    )
 
 
 def _evaluate_keywords(options):
@@ -126,6 +139,7 @@ def _compare(options):
     comparison = compare_models(options.data, options.models, **_common_arguments(options))
     if options.output:
         comparison.write(options.output)
+    print(_describe(options, comparison.n_frames, comparison.regions))
     for table in (comparison.table, comparison.eclipse):
         if table is not None:
             print("\n".join(table.pformat(max_lines=-1, max_width=-1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import warnings
+import sys
 from pathlib import Path
 
 from sunpy_superres.cli.options import (
@@ -30,7 +30,13 @@ def add_parser(commands):
     parser.add_argument(
         "--revision", default="local", help="name of this version of the weights ('local')"
     )
-    parser.add_argument("--card", metavar="FILE", help="file with the text of the model card")
+    parser.add_argument(
+        "--card",
+        metavar="FILE",
+        help="file with the text of the model card; without it, a card is written from the record "
+        "of the training and the scores on the validation regions",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
     add_ensemble_options(parser, steps=False)
     add_quiet_option(parser)
     parser.set_defaults(function=export, error=parser.error)
@@ -39,11 +45,11 @@ def add_parser(commands):
 def export(options) -> int:
     """Export a training and print its calibration."""
     output = get_output(options)
+    from sunpy_superres.cli.notes import print_notes
     from sunpy_superres.training.export import export as export_run
 
     card = Path(options.card).read_text(encoding="utf-8") if options.card else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with print_notes(options.quiet):
         calibration = export_run(
             options.run,
             output,
@@ -52,6 +58,9 @@ def export(options) -> int:
             card=card,
             n_samples=options.n_samples,
             progress=not options.quiet,
+            overwrite=options.overwrite,
         )
     print(json.dumps(calibration))
+    if not options.quiet:
+        print(f"written: {output}, with the card {Path(output) / 'README.md'}", file=sys.stderr)
     return 0

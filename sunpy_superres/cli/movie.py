@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 from sunpy_superres.cli.options import (
     add_ensemble_options,
@@ -52,21 +51,12 @@ def add_parser(commands):
 
 def movie(options) -> int:
     """Write the movie, and name the files that it lacks."""
-    from tqdm.auto import tqdm
-
     from sunpy_superres.batch import write_movie
-    from sunpy_superres.exceptions import SuperResWarning
+    from sunpy_superres.cli.notes import print_notes
     from sunpy_superres.sampling.memory import reuse_memory
 
-    def note(message, category, *place, **more):
-        if not options.quiet:
-            tqdm.write(f"note: {message}", file=sys.stderr)
-
     reuse_memory()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", SuperResWarning)
-        warnings.showwarning = note
+    with print_notes(options.quiet):
         left_out = write_movie(
             options.inputs,
             options.output,

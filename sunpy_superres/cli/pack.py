@@ -32,13 +32,21 @@ def add_parser(commands):
 def pack(options) -> int:
     """Pack a folder and print what each split holds."""
     output = get_output(options)
+    from sunpy_superres.cli.notes import print_notes
     from sunpy_superres.datasets.packing import pack_folder
     from sunpy_superres.datasets.splits import HELD_OUT
 
-    frames = pack_folder(options.data, output, options.limit)
+    with print_notes():
+        frames = pack_folder(options.data, output, options.limit)
     for split in ("train", *HELD_OUT):
         chosen = [frame for frame in frames if frame.split == split]
         pixels = sum(frame.field.size for frame in chosen) / 1e6
         regions = len({frame.region for frame in chosen})
-        print(f"{split}: {len(chosen)} frames, {regions} regions, {pixels:.1f} Mpixel")
+        files = {frame.name.partition("#")[0] for frame in chosen}
+        squeezed = sum("#" in frame.name for frame in chosen)
+        print(
+            f"{split}: {len(files)} files of {regions} regions; {len(chosen)} frames, of them "
+            f"{squeezed} as they looked on the CCD; {pixels:.1f} Mpixel"
+        )
+    print(f"written: {output}")
     return 0

@@ -26,6 +26,7 @@ from sunpy_superres.datasets.splits import (
 )
 from sunpy_superres.maps.fields import known_pixels, to_gauss
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening
+from sunpy_superres.warning import warn_user
 
 __all__ = [
     "PackConfig",
@@ -138,10 +139,10 @@ def frames_of_maps(source, config=PackConfig()):
     """
     Make the frames of HMI magnetograms, by their headers.
 
-    A warning names what `~sunpy_superres.datasets.splits.find_hmi_maps` leaves out.  Frames of
-    the training split are also left out, silently, if they are noisy or near the limb, as
-    `PackConfig` says, or were taken when HMI was out of focus after an eclipse
-    (`~sunpy_superres.datasets.splits.has_eclipse_bits`).
+    A warning names each file that is left out: by
+    `~sunpy_superres.datasets.splits.find_hmi_maps`; between two splits; and, in the training
+    split, if it is noisy or near the limb, as `PackConfig` says, or was taken when HMI was out of
+    focus after an eclipse (`~sunpy_superres.datasets.splits.has_eclipse_bits`).
 
     Parameters
     ----------
@@ -166,17 +167,34 @@ def frames_of_maps(source, config=PackConfig()):
         region, split = assign_split(smap, config.shares, config.buffer, splits)
         number = smap.meta.get("harpnum")
         seen[number] = seen.get(number, 0) + 1
-        if split is None or (number in thinning and seen[number] % thinning[number]):
+        if split is None:
+            warn_user(f"{name} is left out: it lies between rotations of two splits.")
+            continue
+        if number in thinning and seen[number] % thinning[number]:
             continue
         values = to_gauss(smap)
         field = np.where(known_pixels(smap, values), values, np.nan).astype(np.float32)
-        if split == "train" and (
-            mad_std(field, ignore_nan=True) > config.largest_noise
-            or abs(float(smap.meta.get("lon_fwt") or 0.0)) > config.largest_longitude
-            or has_eclipse_bits(smap)
-        ):
+        reason = _reason_to_leave_out(smap, field, config) if split == "train" else None
+        if reason:
+            warn_user(f"{name} is left out: {reason}.")
             continue
         yield from view_region(name, region, split, field, smap, config)
+
+
+def _reason_to_leave_out(smap, field, config):
+    """Say why a magnetogram is not trained on; None if it is."""
+    noise = mad_std(field, ignore_nan=True)
+    if noise > config.largest_noise:
+        return f"its noise is {noise:.1f} G, above {config.largest_noise:g} G"
+    longitude = abs(float(smap.meta.get("lon_fwt") or 0.0))
+    if longitude > config.largest_longitude:
+        return (
+            f"it lies {longitude:.0f} degrees from the central meridian, beyond "
+            f"{config.largest_longitude:g}"
+        )
+    if has_eclipse_bits(smap):
+        return "its QUALITY has the bits of an eclipse"
+    return None
 
 
 def thin_frames(frames, limit=64.0):
@@ -251,7 +269,13 @@ def pack_folder(data, path, limit=64.0, config=PackConfig()):
             f"No file in {data} can be used, so nothing was written; give HMI line-of-sight "
             "magnetograms at full resolution, within 68 degrees of the central meridian."
         )
-    frames = thin_frames(frames, limit)
+    kept = thin_frames(frames, limit)
+    if len(kept) < len(frames):
+        warn_user(
+            f"{len(frames) - len(kept)} of {len(frames)} frames are left out, of the regions with "
+            f"most, so that the file is no larger than {limit:g} MiB."
+        )
+    frames = kept
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_pack(frames, path)
     return frames

@@ -153,10 +153,16 @@ def read_splits(folder=None):
 
 
 @functools.cache
+def _training_of_default_model():
+    """Read the record of the training of the embedded model."""
+    text = (files("sunpy_superres") / "weights" / "config.json").read_text(encoding="utf-8")
+    return json.loads(text)["training"]
+
+
+@functools.cache
 def _regions_of_default_model():
     """Read the split of each region that the embedded model was not trained on."""
-    text = (files("sunpy_superres") / "weights" / "config.json").read_text(encoding="utf-8")
-    held_out = json.loads(text)["training"]["held out"]
+    held_out = _training_of_default_model()["held out"]
     # The configuration has HARP numbers or names of regions.
     return {
         f"harp{region}" if isinstance(region, int) else region: split
@@ -174,12 +180,14 @@ def split_region(region, shares=SHARES):
     region : str
         "harp" and its number, say.
     shares : sequence of tuple
-        Split and its share of the regions.  Regions that the embedded model was not trained on
-        keep the split that they have there.
+        Split and its share of the regions.  Regions of the embedded model's training, and those
+        that were held out from it, keep the split that they have there.
     """
     known = _regions_of_default_model()
     if region in known:
         return known[region]
+    if region in _training_of_default_model()["trained on"]:
+        return "train"
     digest = hashlib.sha256(region.encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     for split, share in shares:

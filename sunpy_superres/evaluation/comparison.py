@@ -11,7 +11,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from sunpy_superres import metrics
-from sunpy_superres.evaluation.evaluate import ECLIPSE, evaluate
+from sunpy_superres.evaluation.evaluate import ECLIPSE, evaluate, regions_trained_on
 from sunpy_superres.evaluation.figures import Gathered, first_member
 from sunpy_superres.evaluation.timing import benchmark_frame, count_work
 from sunpy_superres.files import write_atomically
@@ -110,6 +110,17 @@ class Comparison:
     def __init__(self, table, looks, split, eclipse=None):
         self.table, self._looks, self._split, self.eclipse = table, looks, split, eclipse
 
+    @property
+    def regions(self):
+        """Names of the regions of the frames, in their order."""
+        truths = next(iter(self._looks.values())).truths
+        return list(dict.fromkeys(frame.region for frame, _ in truths))
+
+    @property
+    def n_frames(self):
+        """Number of the frames that count in the table."""
+        return len(next(iter(self._looks.values())).truths)
+
     def figure(self):
         """
         Draw the input, HMI, and one draw of each model, where the field is strongest.
@@ -189,6 +200,8 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
     """
     Score several models, and calibrated bicubic interpolation, on the same frames.
 
+    Regions that one of the models was trained on are left out.
+
     Parameters
     ----------
     data : path-like
@@ -214,12 +227,15 @@ def compare_models(data, models, split="test", *, n_samples=8, progress=True, **
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"Two models are named {twice!r}; rename the folder of one.")
+    # All models are scored on the same frames.
+    exclude = set().union(*map(regions_trained_on, loaded))
     looks, columns, eclipse = {}, {}, {}
     for model in loaded:
         look = _Look()
         scores = evaluate(
-            data, split, model, n_samples=n_samples, progress=progress, look=look, **options
-        )
+            data, split, model, n_samples=n_samples, progress=progress, look=look,
+            exclude=exclude, **options,
+        )  # fmt: skip
         looks[model.name] = look
         _add_columns(columns, model.name, scores["all"], look)
         columns[model.name] |= {

@@ -17,7 +17,7 @@ from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
 from sunpy_superres.torch_state import own_torch_state
 
-__all__ = ["ECLIPSE", "evaluate", "interpolated_map"]
+__all__ = ["ECLIPSE", "evaluate", "interpolated_map", "regions_trained_on"]
 
 #: Name of the scores of frames that HMI observed in an eclipse or shortly after.
 ECLIPSE = "eclipse"
@@ -52,6 +52,17 @@ def interpolated_map(mdi_map, model="default"):
     return sunpy.map.Map(data, rebin_meta(mdi_map.meta, data.shape, factor))
 
 
+def regions_trained_on(model) -> set:
+    """
+    Return the regions that a model was trained on, such as "harp377"; none if not recorded.
+
+    Parameters
+    ----------
+    model : Model
+    """
+    return set(model.config.get("training", {}).get("trained on", ()))
+
+
 def evaluate(
     data,
     split="test",
@@ -65,6 +76,7 @@ def evaluate(
     angle=0 * u.deg,
     progress=True,
     look=None,
+    exclude=None,
 ):
     """
     Score a model on a split.
@@ -85,6 +97,9 @@ def evaluate(
     look : callable, optional
         Called with each `~sunpy_superres.evaluation.truth.FrameWithTruth`, its baseline and its
         result.
+    exclude : collection of str, optional
+        Regions that are not scored, such as "harp377"; by default those that config.json of the
+        model names as trained on.  For the splits "test" and "validation".
 
     Returns
     -------
@@ -97,11 +112,17 @@ def evaluate(
     ------
     ValueError
         If no frame, or none without the bits of an eclipse, belongs to the split.
+
+    Warns
+    -----
+    SuperResWarning
+        If regions are left out because the model was trained on them.
     """
     loaded = load_model(model)
+    exclude = regions_trained_on(loaded) if exclude is None else set(exclude)
     regions, everything, eclipse = {}, Scores(), Scores()
     frames = frames_with_truth(
-        data, split, noise=noise, seed=seed, resampling=resampling, angle=angle
+        data, split, noise=noise, seed=seed, resampling=resampling, angle=angle, exclude=exclude
     )
     for number, frame in enumerate(frames):
         result = super_resolve(
@@ -137,6 +158,6 @@ def evaluate(
         but = f" but those of an eclipse ({', '.join(eclipse.frames)})" if eclipse.frames else ""
         raise ValueError(
             f"{data} has no frame of the split {split!r}{but}; give a folder, or a splits.json, "
-            "with regions for it."
+            f"with regions for it that {loaded.name} was not trained on."
         )
     return {**regions, "all": everything, **({ECLIPSE: eclipse} if eclipse.frames else {})}

@@ -11,6 +11,7 @@ import sunpy.map
 from sunpy_superres.datasets.pairs import align_pair, match_pairs
 from sunpy_superres.datasets.splits import (
     ANY_QUALITY,
+    HELD_OUT,
     LARGEST_QUALITY,
     PAIRS,
     assign_split,
@@ -33,6 +34,7 @@ __all__ = [
     "read_pairs",
     "register_hmi",
     "simulate_frames",
+    "title_of",
 ]
 
 #: A simulated frame has an INTERVAL of 300 s up to this noise in MDI Gauss, and of 30 s above.
@@ -69,7 +71,14 @@ class FrameWithTruth:
 
 
 def frames_with_truth(
-    data, split="test", *, noise=12 * u.G, seed=0, resampling=None, angle=0 * u.deg
+    data,
+    split="test",
+    *,
+    noise=12 * u.G,
+    seed=0,
+    resampling=None,
+    angle=0 * u.deg,
+    exclude=(),
 ):
     """
     Read or simulate the MDI frames of a split, each with HMI's.
@@ -89,6 +98,8 @@ def frames_with_truth(
         Seed of this noise.
     resampling, angle
         Resample simulated frames, as `~sunpy_superres.simulate_mdi` does.
+    exclude : collection of str
+        Regions of "test" and "validation" that are left out, such as "harp377".
 
     Yields
     ------
@@ -100,30 +111,51 @@ def frames_with_truth(
         yield from read_pairs(data)
     else:
         yield from simulate_frames(
-            data, split, noise=noise, seed=seed, resampling=resampling, angle=angle
+            data, split, noise=noise, seed=seed, resampling=resampling, angle=angle, exclude=exclude
         )
 
 
 def simulate_frames(
-    data, split="test", *, noise=12 * u.G, seed=0, resampling=None, angle=0 * u.deg
+    data,
+    split="test",
+    *,
+    noise=12 * u.G,
+    seed=0,
+    resampling=None,
+    angle=0 * u.deg,
+    exclude=(),
 ):
     """
     Degrade the HMI regions of a folder by `~sunpy_superres.simulate_mdi`, in the order of time.
 
     Parameters
     ----------
-    data, split, noise, seed, resampling, angle
+    data, split, noise, seed, resampling, angle, exclude
         See `frames_with_truth`.  In a folder with ``splits.json`` all frames count, whatever
         their QUALITY: they have been chosen by hand.
 
     Yields
     ------
     FrameWithTruth
+
+    Warns
+    -----
+    SuperResWarning
+        If regions are left out by ``exclude``.
     """
     noise = quantity_in("noise", noise, u.G)
     interval = (300 if noise <= _LONG_INTERVAL else 30) * u.s
     quality = LARGEST_QUALITY if read_splits(data) is None else ANY_QUALITY
-    for number, (name, region) in enumerate(_names_of_split(data, split, quality)):
+    names = _names_of_split(data, split, quality)
+    left_out = {region for _, region in names if split in HELD_OUT and region in exclude}
+    if left_out:
+        warn_user(
+            f"{', '.join(map(title_of, sorted(left_out)))}: not scored, because the model was "
+            f"trained on {'it' if len(left_out) == 1 else 'them'}."
+        )
+    for number, (name, region) in enumerate(names):
+        if region in left_out:
+            continue
         for _, hmi_map in find_hmi_maps([Path(data) / name], quality):
             # Only whole MDI pixels, so that the result has the same grid.
             ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
@@ -137,9 +169,13 @@ def simulate_frames(
                 resampling=resampling,
                 angle=angle,
             )
-            region_name = region.replace("harp", "HARP ")
             eclipse = has_eclipse_bits(hmi_map)
-            yield FrameWithTruth(Path(name).stem, region_name, mdi_map, hmi_map, eclipse)
+            yield FrameWithTruth(Path(name).stem, title_of(region), mdi_map, hmi_map, eclipse)
+
+
+def title_of(region) -> str:
+    """Return the name of a region as tables show it, such as "HARP 377"."""
+    return region.replace("harp", "HARP ")
 
 
 def _names_of_split(data, split, quality):

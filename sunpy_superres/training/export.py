@@ -10,13 +10,16 @@ import astropy.units as u
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sunpy_superres.datasets.splits import HELD_OUT, read_splits
+from sunpy_superres.datasets.splits import HELD_OUT
 from sunpy_superres.evaluation.calibration import calibrate
 from sunpy_superres.evaluation.evaluate import evaluate
 from sunpy_superres.evaluation.scores import Scores
+from sunpy_superres.models.folder import CONFIG
 from sunpy_superres.models.loading import load_model, save_model
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
+from sunpy_superres.training.card import write_card
+from sunpy_superres.training.lineage import describe_data, read_lineage
 from sunpy_superres.training.recipe import Recipe
 
 __all__ = ["export"]
@@ -53,7 +56,7 @@ def extend_calibration(held_out, trained) -> dict:
     }
 
 
-def _read_trained(source, held_out):
+def _read_trained(source):
     """Read network, architecture, sampler and record of the training, from a run or a model."""
     source = Path(source)
     if (source / "config.json").exists() or str(source) == "default":
@@ -77,9 +80,14 @@ def _read_trained(source, held_out):
     recipe = Recipe.from_dict(json.loads(record["recipe"]))
     network = build(recipe.config)
     network.load_state_dict(load_file(weights))
+    lineage = read_lineage(weights)
+    regions = {}
+    if lineage is not None:
+        held_out = {split: lineage[split] for split in HELD_OUT}
+        regions = {"trained on": lineage["trained on"], "held out": held_out}
     training = {
-        "data": "SDO/HMI line-of-sight magnetograms (SHARP CEA and CCD cut-outs)",
-        "held out": {name: [r for r in held_out if held_out[r] == name] for name in HELD_OUT},
+        "data": describe_data(lineage),
+        **regions,
         "steps of the last stage": int(record["steps"]),
         "calibration": "validation regions; above their strongest bin, one frame of each "
         "training region within 60 deg",
@@ -93,7 +101,9 @@ def _read_trained(source, held_out):
     )
 
 
-def export(source, folder, data, *, revision, card=None, n_samples=8, progress=True):
+def export(
+    source, folder, data, *, revision, card=None, n_samples=8, progress=True, overwrite=False
+):
     """
     Calibrate a trained network and write it as a model folder.
 
@@ -105,16 +115,19 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
     folder : path-like
         Folder of the new model.
     data : path-like
-        Folder of HMI magnetograms; its test regions are not used.  The model of a run records
-        the regions that the folder's ``splits.json`` holds out.
+        Folder of HMI magnetograms; its test regions are not used.  The regions that a run was
+        trained on are recorded with its weights, and are not used for validation.
     revision : str
         Name of this version of the weights.
     card : str, optional
-        Text of the model card.
+        Text of the model card; by default one is written from the record of the training and
+        the scores on the validation regions.
     n_samples : int
         Members of the ensembles from which the calibration is measured.
     progress : bool
         Show progress bars.
+    overwrite : bool
+        Replace a model that the folder holds.
 
     Returns
     -------
@@ -123,18 +136,26 @@ def export(source, folder, data, *, revision, card=None, n_samples=8, progress=T
 
     Raises
     ------
+    FileExistsError
+        If the folder holds a model, and ``overwrite`` is not set.
     ValueError
         If ``source`` is neither a run nor a model, or the run stopped within a stage.
     """
-    network, architecture, sampler, training = _read_trained(source, read_splits(data))
+    if (Path(folder) / CONFIG).exists() and not overwrite:
+        raise FileExistsError(
+            f"{folder} holds a model already; choose another folder, or replace it by --overwrite."
+        )
+    network, architecture, sampler, training = _read_trained(source)
     common = {"architecture": architecture, "sampler": sampler, "training": training}
     common["revision"] = revision
     with tempfile.TemporaryDirectory() as raw:
         save_model(raw, network, calibration=_NO_CALIBRATION, **common)
-        tables = [
-            calibrate(_measure_scores(data, split, raw, n_samples, progress))
+        scores = [
+            _measure_scores(data, split, raw, n_samples, progress)
             for split in ("validation", "calibration")
         ]
-    calibration = extend_calibration(*tables)
+    calibration = extend_calibration(*map(calibrate, scores))
+    if card is None:
+        card = write_card(revision, architecture, training, scores[0], n_samples)
     save_model(folder, network, calibration=calibration, card=card, **common)
     return calibration

@@ -19,6 +19,7 @@ from sunpy_superres.files import write_atomically, write_tensors
 from sunpy_superres.models.registry import build
 from sunpy_superres.sampling.schedule import SolverSettings
 from sunpy_superres.torch_state import own_torch_state
+from sunpy_superres.training.lineage import LINEAGE, trace_lineage
 from sunpy_superres.training.loop import check_settings, optimise
 from sunpy_superres.training.processes import Processes
 from sunpy_superres.training.progress import progress_bar
@@ -114,6 +115,8 @@ def train(
         _start_from(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
     frames = load_pack(pack, "train")
+    earlier = [weights] if weights.exists() else [start] if start is not None else []
+    record = {LINEAGE: json.dumps(trace_lineage(pack, *earlier))}
     processes.wait()
     for number, name in enumerate(recipe.stages):
         if name not in chosen:
@@ -130,7 +133,7 @@ def train(
             _measure_statistics(model, name, sampler, batches, started)
             # They are written before the first checkpoint, for a training that is resumed.
             if processes.is_main:
-                _write_weights(weights, model.state_dict(), {"stage": "statistics"})
+                _write_weights(weights, model.state_dict(), record | {"stage": "statistics"})
         processes.wait()
         part, loss_of_batch = _choose_part(model, name, sampler, batches, device, recipe)
         draw = None
@@ -158,7 +161,8 @@ def train(
             _write_weights(
                 weights,
                 model.state_dict(),
-                {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
+                record
+                | {"stage": name, "steps": str(done), "recipe": json.dumps(recipe.to_dict())},
             )
         processes.wait()
         if done < stage.loop.steps:
