@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "sunpy_superres"
 #: below it.  CONTRIBUTING.rst has a paragraph on each.
 ORDER = (
     "__init__ benchmark cli training evaluation datasets batch data super_resolution metrics "
-    "sampling models maps instruments files exceptions torch_state warning version"
+    "sampling models maps instruments files exceptions torch_state progress warning version"
 ).split()
 
 if not PACKAGE.is_dir():

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -220,3 +222,9 @@ def test_a_time_that_is_none(fido):
     fido()
     with pytest.raises(ValueError, match="yesterday"):
         fetch_mdi("yesterday")
+
+
+def test_fetching_needs_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sunpy.net", None)
+    with pytest.raises(ImportError, match=r"pip install 'sunpy_superres\[fetch\]'"):
+        fetch_mdi("2010-10-15")

@@ -203,8 +203,10 @@ def test_a_path_out_of_the_cache(refused, published):
     assert not list(cache().parents[1].rglob("evil*"))
 
 
-def test_progress(published, capfd, mdi_cutout):
+def test_progress(published, capfd, mdi_cutout, monkeypatch):
     import huggingface_hub.utils
+
+    monkeypatch.setattr("sunpy_superres.models.hub.shows_bars", lambda progress: progress)
 
     for progress, folder in ((False, "a"), (True, "b")):
         published[0].repositories[f"owner/{folder}"] = published[0].repositories[ID]

@@ -449,7 +449,10 @@ def test_suspicious_input_warns(small):
         super_resolve(sunpy.map.Map(small.data, dict(small.meta, quality=0x400)), **QUICK)
 
 
-def test_progress_goes_to_stderr_and_can_be_silenced(small, capsys):
+def test_progress_goes_to_stderr_and_can_be_silenced(small, capsys, monkeypatch):
+    super_resolve(small, **{**QUICK, "progress": True})
+    assert capsys.readouterr() == ("", "")  # stderr is no terminal
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     super_resolve(small, **{**QUICK, "progress": True})
     captured = capsys.readouterr()
     assert "super-resolving" in captured.err

@@ -34,6 +34,7 @@ from sunpy_superres.batch.sources import find_sources
 from sunpy_superres.exceptions import SuperResWarning
 from sunpy_superres.files import file_sha256
 from sunpy_superres.maps.levels import check_level
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.super_resolution import super_resolve
@@ -242,7 +243,7 @@ def super_resolve_files(
         if report.tell():
             report.write("\n")  # in case the last line is incomplete
         client = stack.enter_context(open_client(client, workers))
-        hidden = single or not progress
+        hidden = single or not shows_bars(progress)
         bar = stack.enter_context(
             tqdm(total=len(sources), unit="file", desc="super-resolving", disable=hidden)
         )

@@ -20,6 +20,7 @@ from sunpy_superres.maps.geometry import is_helioprojective
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.metrics import region_keywords
 from sunpy_superres.models.loading import load_model
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.super_resolution import super_resolve
 
 __all__ = ["find_measurable", "measure_keywords"]
@@ -115,7 +116,7 @@ def measure_keywords(inputs, *, n_samples=None, region=None, seed=0, progress=Tr
     if n_samples is not None:
         options["model"] = load_model(options.get("model", "default"), progress=progress)
     tables, failures, notes = [], {}, {}
-    for path in tqdm(paths, desc="keywords", unit="file", disable=not progress):
+    for path in tqdm(paths, desc="keywords", unit="file", disable=not shows_bars(progress)):
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("ignore")

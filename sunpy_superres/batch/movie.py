@@ -24,6 +24,7 @@ from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import rebin_meta
 from sunpy_superres.maps.plotting import ResultPanels
 from sunpy_superres.maps.resampling import check_resampling
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.sampling.ensemble import check_estimate
 from sunpy_superres.sampling.options import SamplingOptions
 from sunpy_superres.warning import warn_user
@@ -186,8 +187,8 @@ def write_movie(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent}; make it first.")
     total = len(frames) if isinstance(frames, list) else None
-    left_out = []
-    with tqdm(frames, total=total, unit="frame", desc="movie", disable=not progress) as bar:
+    left_out, hidden = [], not shows_bars(progress)
+    with tqdm(frames, total=total, unit="frame", desc="movie", disable=hidden) as bar:
         done = _resolve_frames(bar, follow, model, seed, options, left_out)
         figures = _draw_frames(done, limit, left_out)
         if writer is None:

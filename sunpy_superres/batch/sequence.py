@@ -15,6 +15,7 @@ from sunpy_superres.batch.scheduling import compute_in_order, use_own_threads
 from sunpy_superres.batch.sources import find_files
 from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.reading import read_map
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.super_resolution import super_resolve
 
 __all__ = [
@@ -146,7 +147,8 @@ def super_resolve_sequence(maps, *, client=None, model="default", seed=0, progre
     model = locate_model(model)
     model = (model, load_once(model, progress=progress).sha256)
     task = functools.partial(resolve_frame, model=model, seed=seed, options=options)
-    bar = tqdm(frames, total=total, unit="frame", desc="super-resolving", disable=not progress)
+    hidden = not shows_bars(progress)
+    bar = tqdm(frames, total=total, unit="frame", desc="super-resolving", disable=hidden)
     if client is not None:
         bar = (_make_portable(frame, client) for frame in bar)
     yield from compute_in_order(task, bar, client)

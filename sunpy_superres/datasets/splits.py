@@ -256,11 +256,13 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
     Raises
     ------
     FileNotFoundError
-        If a folder holds no FITS file.
+        If there is no such folder, or it holds no FITS file.
     """
     folder = None
     if isinstance(source, str | os.PathLike):
         folder = Path(source)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"There is no folder {folder}; check the path.")
         source = [p for p in find_fits(folder) if p.relative_to(folder).parts[0] != PAIRS]
         if not source:
             raise FileNotFoundError(f"{folder} has no FITS file; check the path.")

@@ -211,11 +211,20 @@ def fetch_mdi(time, *, path=None, progress=True):
         If the archive has no frame within 100 minutes of the time.
     ConnectionError
         If the archive does not answer, or does not give the file.
+    ImportError
+        Without the extra ``fetch``.
     """
     import astropy.units as u
-    from sunpy.net import Fido
-    from sunpy.net import attrs as a
     from sunpy.time import parse_time
+
+    try:
+        from sunpy.net import Fido
+        from sunpy.net import attrs as a
+    except ImportError as error:
+        raise ImportError(
+            "fetch_mdi needs sunpy's clients of archives: pip install 'sunpy_superres[fetch]', or "
+            "give a file of your own to sunpy_superres.read_map."
+        ) from error
 
     moment = parse_time(time)
     window = a.Time(moment - 100 * u.min, moment + 100 * u.min, near=moment)

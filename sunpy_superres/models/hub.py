@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sunpy_superres.exceptions import ModelError
 from sunpy_superres.models.folder import CARD, CONFIG, WEIGHTS
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.version import __version__
 
 __all__ = ["fetch", "publish"]
@@ -70,7 +71,7 @@ def fetch(name, revision=None, *, refresh=False, force=False, progress=True) -> 
                 folder = Path(snapshot_download(name, local_files_only=True, **options))
                 if not _missing_files(folder):
                     return folder
-        with _progress_bars(progress):
+        with _progress_bars(shows_bars(progress)):
             folder = Path(snapshot_download(name, force_download=force, **options))
     for missing in _missing_files(folder):
         raise ModelError(
@@ -117,7 +118,7 @@ def publish(folder, name, *, message, private=None, revision=None, progress=True
 
     api = HfApi(**_AGENT)
     files = [CommitOperationAdd(file, Path(folder) / file) for file in (CONFIG, WEIGHTS, CARD)]
-    with _explain_errors(name, revision, f"publish {name}"), _progress_bars(progress):
+    with _explain_errors(name, revision, f"publish {name}"), _progress_bars(shows_bars(progress)):
         api.create_repo(name, private=private, exist_ok=True)
         if private and not api.repo_info(name).private:
             raise ModelError(

@@ -11,6 +11,7 @@ from torch.profiler import record_function
 from tqdm.auto import tqdm
 
 from sunpy_superres.instruments import FACTOR
+from sunpy_superres.progress import shows_bars
 from sunpy_superres.sampling.consistency import Corrector, reduced_chi_square
 from sunpy_superres.sampling.ensemble import Ensemble
 from sunpy_superres.sampling.memory import return_memory
@@ -179,7 +180,7 @@ def draw_ensemble(
             return corrector.correct(field)
 
     with tqdm(
-        desc="super-resolving", unit="tile", disable=not options.progress, leave=False
+        desc="super-resolving", unit="tile", disable=not shows_bars(options.progress), leave=False
     ) as bar:
         evaluate = TiledEvaluation(inside, tile_size, device, dtype, bar.update)
         coarse, fine = network.count_evaluations(n, options.num_steps)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -304,11 +303,10 @@ def tune_model(model, pairs, out, recipe=FineTuning(), *, revision="local", prog
     """
     source = load_model(model, progress=progress)
     network = copy.deepcopy(source.network)
+    records = read_index(pairs, "pairs", "sunpy-superres pairs")
     with progress_bar(2 * recipe.loop.steps, "fine-tuning", progress) as bar:
         solver = SolverSettings.from_dict(source.config["sampler"])
         finetune(network, pairs, out, recipe, lambda step, loss: bar.update(1), solver)
-    with safe_open(str(pairs), framework="numpy") as file:
-        records = json.loads(file.metadata()["pairs"])
     tuning = {"recipe": recipe.to_dict(), "pairs": records, "start": source.sha256}
     folder = Path(out) / "model"
     save_model(

@@ -9,11 +9,13 @@ try:
 except ImportError:  # a bare GPU machine
     tqdm = None
 
+from sunpy_superres.progress import shows_bars
+
 __all__ = ["progress_bar"]
 
 
 class _Lines:
-    """Replaces the progress bar if tqdm is missing: prints a line now and then."""
+    """Replaces the progress bar where there is none: prints a line now and then."""
 
     def __init__(self, total, name, progress):
         self.total, self.name, self.progress, self.n, self.text = total, name, progress, 0, ""
@@ -29,7 +31,8 @@ class _Lines:
 
     def update(self, steps):
         self.n += steps
-        if self.progress and (self.n % 50 == 0 or self.n == self.total):
+        every = max(1, min(50, self.total // 10))
+        if self.progress and steps and (self.n % every == 0 or self.n == self.total):
             print(f"{self.name} {self.n}/{self.total} {self.text}", file=sys.stderr, flush=True)
 
 
@@ -42,8 +45,9 @@ def progress_bar(total, name, progress):
     total : int
     name : str
     progress : bool
-        Whether to show it.
+        Whether to show it.  Where no bars are drawn, in a log file for example, a line says now and
+        then how far the training is.
     """
-    if tqdm is None:
+    if tqdm is None or not shows_bars():
         return _Lines(total, name, progress)
     return tqdm(total=total, desc=name, unit="step", disable=not progress, mininterval=5)

@@ -94,6 +94,7 @@ def train(
         on a state of an earlier stage that has changed since.
     """
     recipe = load_recipe(recipe)
+    frames = load_pack(pack, "train")
     out = Path(out)
     processes = Processes(device)
     if processes.is_main:
@@ -114,7 +115,6 @@ def train(
     elif start is not None:
         _start_from(model, start)
     model = model.to(device).to(memory_format=torch.channels_last)
-    frames = load_pack(pack, "train")
     earlier = [weights] if weights.exists() else [start] if start is not None else []
     record = {LINEAGE: json.dumps(trace_lineage(pack, *earlier))}
     processes.wait()
