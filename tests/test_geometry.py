@@ -229,6 +229,16 @@ def test_disk_when_the_reference_pixel_is_not_its_centre(mdi_header, roll):
     assert_circle(mask, centre, header["rsun_obs"] / cdelt)
 
 
+@pytest.mark.parametrize("shape", [(n, 96 + n % 7) for n in range(64, 98)])
+def test_disk_of_any_number_of_rows(mdi_header, shape):
+    """By the lattice as pixel by pixel, for sides that leave any rest."""
+    header = mdi_header(shape, crval1=900.0, crval2=-150.0, crpix1=50.5, crpix2=40.5, crota2=25.0)
+    smap = sunpy.map.Map(np.zeros(shape, np.float32), header)
+    mask = on_disk_mask(smap)
+    np.testing.assert_array_equal(mask, np.isfinite(heliocentric_mu(smap)))
+    assert 0 < mask.mean() < 1
+
+
 def test_fine_disk_covers_the_coarse_one(small_disk):
     shape = tuple(4 * n for n in small_disk.data.shape)
     fine = sunpy.map.Map(np.zeros(shape), rebin_meta(small_disk.meta, shape, 4))

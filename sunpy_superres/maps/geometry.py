@@ -364,7 +364,7 @@ def on_disk_mask(smap) -> np.ndarray:
         return np.isfinite(heliocentric_mu(smap))
     # Cells of a lattice whose corners, and their neighbours' corners, are all on the disk, or all
     # off it, are known; the others, along the limb, are computed pixel by pixel.
-    nodes = [np.minimum(np.arange(0, n + _CELL - 1, _CELL), n - 1) for n in shape]
+    nodes = [np.minimum(np.arange(0, n + _CELL, _CELL), n - 1) for n in shape]
     corners = np.isfinite(_mu_at(smap, nodes[1][None, :], nodes[0][:, None].astype(float)))
     count = sum(corners[i : len(corners) - 1 + i, j : corners.shape[1] - 1 + j].astype(int)
                 for i in (0, 1) for j in (0, 1))  # fmt: skip
