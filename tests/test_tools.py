@@ -11,6 +11,7 @@ from scipy import ndimage
 from test_pack import sharp_header
 from test_training import field
 
+import pairs_figure
 import public_benchmark
 from interpolated_frames import recover_native_frame
 from project_data import frames_of_manifest, main, pair_header
@@ -221,3 +222,19 @@ def test_a_system_of_somebody_else_is_pooled_over_its_pairs(tmp_path):
     pairs.write_text(f"score,bicubic,new\n{scores.replace(chr(10), ',1' + chr(10))}")
     with pytest.raises(ValueError, match="systems.csv lacks new"):
         public_benchmark.build(tmp_path)
+
+
+def test_windows_of_a_pair_show_a_spot_and_network():
+    """The spot's window holds it; that of the network holds field, but none of the spot's."""
+    truth = np.zeros((380, 380))
+    row, column = np.mgrid[:380, :380]
+    truth[np.hypot(row - 250, column - 120) < 20] = -1800.0
+    network = (np.abs(row - 100) < 30) & (np.abs(column - 290) < 30)
+    truth[network & (row % 6 < 2)] = 250.0
+    windows = pairs_figure.choose_windows(truth)
+    side = pairs_figure.SIDE
+    parts = {n: np.abs(truth[r : r + side, c : c + side]) for n, (r, c) in windows.items()}
+    assert (parts["spot"] > 1000).sum() == (truth < -1000).sum()
+    assert parts["network"].max() == 250.0
+    assert (parts["network"] > 0).sum() == (truth > 0).sum()
+    assert all(n % 4 == 0 for corner in windows.values() for n in corner)
