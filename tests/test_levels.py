@@ -41,6 +41,11 @@ def frame(mdi_header, bipole):
         ({"drms_id": "mdi.fd_m_96m_lev182[:#1]", "history": "aligned with HMI level 1.5"}, "1.8.2"),
         ({"history": "compared with level 1.8 data\nnoise level 12.5 G"}, "1.8.2"),
         ({"comment": "aia_prep level 1.5, confidence level 95"}, "1.8.2"),
+        ({"level": "1.8.2 (MDI)"}, "1.8.2"),
+        ({"lvl_num": 1.82}, "1.8.2"),
+        ({"note": "Lev 1.8.2, made of level 1.8"}, "1.8.2"),
+        ({"source": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.8.2"),
+        ({"level": "unknown", "note": "noise level 12.5 G"}, "1.8.2"),
     ],
 )
 def test_the_header_says_the_level(frame, cards, name):
@@ -60,11 +65,37 @@ def test_the_header_says_the_level(frame, cards, name):
         ({"date": "2008-05-02"}, "1.8.1"),
         ({"lvl_num": "lev1.8"}, "1.8"),
         ({"dsname": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.5"),
+        *[({"level": text}, "1.8") for text in ("Level 1.8", "L1.8", "lev18", "1.80", "1.8 (new)")],
+        *[({"level": value}, "1") for value in ("1", 1, "lev1")],
+        ({"level": "0"}, "0"),
+        ({"lvl_num": 2.0}, "2"),
+        ({"dsname": "prog:mdi,level:lev1,series:fd_M_01h[3376]"}, "1"),
+        ({"dataset": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}, "1.8"),
+        ({"note": "MDI level 1.8 magnetogram"}, "1.8"),
+        ({"note1": "Lev-1.8 created"}, "1.8"),
+        ({"drms_id": "mdi.fd_M_96m_lev18:123:data"}, "1.8"),
+        ({"filename": "mdi_fd_M_96m_lev1.8_20020331_173600_TAI.fits"}, "1.8"),
+        ({"src_adj": "/PDS86/D5418704/lev1.8_adj/tables/scale_corrections"}, "1.8"),
     ],
 )
 def test_older_levels_are_refused(frame, cards, level):
     with pytest.raises(ValueError, match=f"says level {level}[,;].* fetch the frame of"):
         read_magnetogram(frame(noise=13.0, **cards))
+
+
+@pytest.mark.parametrize("interval", ["30", "30 s", "30.0 seconds", None])
+def test_the_noise_counts_whatever_the_interval_looks_like(frame, interval):
+    """Without one, the noise of an average of five minutes is the least that MDI has."""
+    noise = 13.0 if interval else 6.0
+    text = "INTERVAL = 30 s" if interval else "October 2007\\), whose"
+    with pytest.warns(SuperResWarning, match=f"that of level 1.8 .*{text}"):
+        read_magnetogram(frame(noise=noise, interval=interval))
+
+
+def test_a_mark_that_both_levels_have_gives_a_warning(frame):
+    with pytest.warns(SuperResWarning, match="CALTBLS = NONE is usual in files of MDI's level 1.8"):
+        assert read_magnetogram(frame(caltbls="NONE")).level.name == "1.8.2"
+    assert read_magnetogram(frame(caltbls="NONE", bldver18=60102)).level.source == "header"
 
 
 def test_an_older_level_is_scaled_when_asked(frame):

@@ -245,7 +245,7 @@ def add_output_option(parser, metavar, text):
         Name of the value, and help of the option.
     """
     parser.add_argument("positional_output", nargs="?", help=argparse.SUPPRESS)
-    parser.add_argument("-o", "--output", metavar=metavar, help=text)
+    parser.add_argument("-o", "--output", metavar=metavar, help=f"{text} (required)")
 
 
 def get_output(options) -> str:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import warnings
-from importlib.resources import files
 from pathlib import Path
 
 import astropy.units as u
@@ -22,6 +21,7 @@ from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
+from sunpy_superres.models.embedded import read_embedded_config
 from sunpy_superres.warning import warn_user
 
 __all__ = [
@@ -153,16 +153,9 @@ def read_splits(folder=None):
 
 
 @functools.cache
-def _training_of_default_model():
-    """Read the record of the training of the embedded model."""
-    text = (files("sunpy_superres") / "weights" / "config.json").read_text(encoding="utf-8")
-    return json.loads(text)["training"]
-
-
-@functools.cache
 def _regions_of_default_model():
     """Read the split of each region that the embedded model was not trained on."""
-    held_out = _training_of_default_model()["held out"]
+    held_out = read_embedded_config()["training"]["held out"]
     # The configuration has HARP numbers or names of regions.
     return {
         f"harp{region}" if isinstance(region, int) else region: split
@@ -186,7 +179,7 @@ def split_region(region, shares=SHARES):
     known = _regions_of_default_model()
     if region in known:
         return known[region]
-    if region in _training_of_default_model()["trained on"]:
+    if region in read_embedded_config()["training"]["trained on"]:
         return "train"
     digest = hashlib.sha256(region.encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64

@@ -27,13 +27,27 @@ _FACTOR, _FACTOR_UNCERTAINTY = 1.65, 0.03
 _RECALIBRATED, _BEGINNING = "2007-10-15", "2008-12-01"
 #: BLDVER18 of level 1.8.2; its sign differs between archives.
 _BUILD = 60102
-#: How cards name a level: a NOTE "Lev 1.8.2 created by ...", a card LEVEL, and, in DSNAME,
-#: "level:lev1.8,".  A frame of level 1.8.2 still names there the 1.8 that it was made from, so the
-#: order counts.  HISTORY and COMMENT name levels of anything.
+#: A level as people write it: 1.8.2, 1.80, 18, 182, 1, Lev 1.8, L1.8; its digits are caught.
+_LEVEL = r"(\d)(?:\.?(\d))?(?:\.?(\d))?"
+#: How cards name a level: a NOTE with "Lev 1.8.2", a card LEVEL, in DSNAME and DATASET
+#: "level:lev1.8,", and names of series and files, "lev18".  A frame of level 1.8.2 still names in
+#: DSNAME the 1.8 that it was made from, and SRC_ADJ its folder, so the order counts.  HISTORY and
+#: COMMENT name levels of anything, and SOURCE that of the input.
 _STATED = (
-    (re.compile(r"note\d*"), re.compile(r"(?i)^\s*lev(?:el)?\s*(1\.\d(?:\.\d)?)\b")),
-    (re.compile(r"level|lvl_num"), re.compile(r"(?i)^\s*(?:lev)?\s*(1\.\d(?:\.\d)?)\s*$")),
-    (re.compile(r"dsname"), re.compile(r"(?i)\blevel:lev(\d\.\d(?:\.\d)?)")),
+    (
+        re.compile(r"note\d*"),
+        re.compile(r"(?i)\blev(?:el)?[\s.-]*(1)\.(\d)(?:\.(\d))?(?![\d.]*\d|\s*G)"),
+    ),
+    (
+        re.compile(r"level|lvl_num"),
+        re.compile(r"(?i)^\s*(?:lev(?:el)?|l)?[\s.-]*" + _LEVEL + r"0*(?![\d.]*\d)"),
+    ),
+    (re.compile(r"dsname|dataset"), re.compile(r"(?i)\blevel:lev" + _LEVEL + r"(?!\d)")),
+    (
+        re.compile(r"drms_id|srindrms|filename|srinfile"),
+        re.compile(r"(?i)(?<![a-z])lev_?(1)\.?(\d)(?:\.?(\d))?(?!\d)"),
+    ),
+    (re.compile(r"src_adj\d*"), re.compile(r"(?i)/lev(1)\.?(\d)(?:\.?(\d))?_adj\b")),
 )
 #: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
@@ -94,12 +108,17 @@ def _read_text(meta, names):
 
 
 def _stated_level(meta):
-    """Return the level that a card names; None if none does."""
+    """Return the level that a card names, such as "1.8"; None if none does."""
     for names, levels in _STATED:
-        for name, value in meta.items():
-            found = names.fullmatch(str(name).lower()) and levels.search(str(value))
-            if found:
-                return "1.8" if found[1] == "1.8.0" else found[1]
+        found = [
+            digits
+            for name, value in meta.items()
+            if names.fullmatch(str(name).lower())
+            for digits in levels.findall(str(value))
+        ]
+        if found:
+            # A note may name the level that a frame was made from, too.
+            return max(".".join(digits).rstrip(".0") or "0" for digits in found)
     return None
 
 
@@ -183,13 +202,21 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
         return Level(stated, "header"), []
     if stated is not None:
         raise ValueError(_refuse(stated))
-    if interval and _NOISE[0] * smallest < measured < _NOISE[1] * smallest:
+    if _NOISE[0] * smallest < measured < _NOISE[1] * smallest:
+        known = f" with INTERVAL = {interval:.0f} s" if interval else ""
         notes.append(
             f"The header does not tell the level, and the noise of {measured:.1f} G is that of "
-            f"level 1.8 (before October 2007) with INTERVAL = {interval:.0f} s, whose field is "
+            f"level 1.8 (before October 2007){known}, whose field is "
             f"{_FACTOR} times weaker than that of level 1.8.2, or that of a frame that was "
             "smoothed. It is taken for level 1.8.2; give level='1.8' to have it scaled, or "
             "level='1.8.2' if that is right."
+        )
+    elif str(meta.get("caltbls", "")).strip().upper() == "NONE":
+        notes.append(
+            "CALTBLS = NONE is usual in files of MDI's level 1.8 (before October 2007), whose "
+            f"field is {_FACTOR} times weaker than that of level 1.8.2, and nothing else in the "
+            "header tells the level. It is taken for level 1.8.2; give level='1.8' to have it "
+            "scaled, or level='1.8.2' if that is right."
         )
     return Level("1.8.2", "noise"), notes
 
@@ -209,4 +236,7 @@ def _refuse(stated):
             f"was recalibrated by other factors than level 1.8.2; {advice}, or give level='1.8.2' "
             "(--level 1.8.2) to take it as it is."
         )
-    return f"The header says level {stated}; the model is for level 1.8.2: {advice}."
+    return (
+        f"The header says level {stated}; the model is for level 1.8.2: {advice}, or give "
+        "level='1.8.2' (--level 1.8.2) if the header is wrong."
+    )

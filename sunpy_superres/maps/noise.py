@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 from astropy.nddata import reshape_as_blocks
@@ -22,6 +23,8 @@ __all__ = [
     "quiet_pixels",
 ]
 
+#: An INTERVAL, with or without its unit.
+_SECONDS = re.compile(r"(?i)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(?:s|sec|secs|seconds?)?\s*")
 #: Standard deviation of a normal distribution over the median of its absolute values.
 MAD_TO_SIGMA = 1.4826
 
@@ -40,11 +43,9 @@ _RINGS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.985, 1.0)
 
 
 def observed_interval(meta):
-    """Read INTERVAL in seconds; None if the header does not give it."""
-    try:
-        return float(meta.get("interval"))
-    except (ValueError, TypeError):
-        return None
+    """Read INTERVAL in seconds, such as 30.0 or "30 s"; None if the header does not give it."""
+    found = _SECONDS.fullmatch(str(meta.get("interval")))
+    return float(found[1]) if found else None
 
 
 def is_usual_noise(measured, interval) -> bool:
