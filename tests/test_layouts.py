@@ -115,6 +115,17 @@ def test_pairs_hold_what_was_given(tmp_path, layout):
     np.testing.assert_array_equal(loaded["good0000"], good)
 
 
+@pytest.mark.parametrize("name", ["frame", "noise", "target"])
+def test_a_pair_with_a_mask_is_refused(tmp_path, name):
+    """The file has no place for it; a fill value would be taken for field."""
+    pair = {"frame": VALUES, "noise": VALUES, "target": VALUES, "good": VALUES > 10}
+    pair[name] = np.ma.masked_less(VALUES, 2)
+    record = PairRecord("", "", (0, 0), (0, 0, 0, 0), 1.0)
+    with pytest.raises(TypeError, match=f"{name}0000 is masked; fill it"):
+        save_pairs([types.SimpleNamespace(record=record, **pair)], tmp_path / "pairs")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_folder_holds_the_weights(tmp_path):
     network = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
     write_folder(tmp_path, network, {})

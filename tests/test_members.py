@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres import metrics
-from sunpy_superres.maps.members import Members
+from sunpy_superres.maps.members import Members, as_cube
 from sunpy_superres.super_resolution import SuperResolutionSamples
 
 SHAPE = (20, 24)
@@ -91,3 +91,29 @@ def test_one_member_has_no_error(result):
     assert len(alone.members) == 1
     with pytest.raises(ValueError, match="n of at least 2"):
         alone.measure(metrics.unsigned_flux)
+
+
+def real_cube(result):
+    """The ensemble as super_resolve makes it, whose WCS says where it lies."""
+    return as_cube(result.samples.data, result.hmi_like)
+
+
+def test_members_of_a_part_of_the_ensemble_lie_where_the_part_lies(result):
+    part = result._replace(samples=real_cube(result)[:, 5:15, 8:20])
+    member = part.members[1]
+    expected = result.hmi_like.pixel_to_world(8 * u.pix, 5 * u.pix)
+    assert member.pixel_to_world(0 * u.pix, 0 * u.pix).separation(expected) < 1e-3 * u.arcsec
+    np.testing.assert_array_equal(member.data, result.samples.data[1, 5:15, 8:20])
+
+
+@pytest.mark.parametrize("cards", [
+    {"dsun_obs": 1.01}, {"crln_obs": 1.01}, {"crpix1": 1.01}, {"cdelt2": 1.05},
+])  # fmt: skip
+def test_a_reprojected_ensemble_is_refused(result, cards):
+    """Its meta is that of the old grid and observer, and nothing else says whose it is."""
+    meta = dict(result.hmi_like.meta)
+    meta |= {name: factor * meta[name] for name, factor in cards.items()}
+    other = as_cube(result.samples.data, sunpy.map.Map(result.hmi_like.data, meta))
+    moved = ndcube.NDCube(other.data, wcs=other.wcs, unit=u.G, meta=dict(result.hmi_like.meta))
+    with pytest.raises(ValueError, match="The pixels or the observer of the NDCube"):
+        metrics.with_error(metrics.unsigned_flux, moved)

@@ -125,7 +125,10 @@ def test_frames_of_a_folder_without_splits(tmp_path):
     frames = list(frames_of_maps([smap, str(tmp_path / "c.fits")], config))
     assert [f.name for f in frames] == ["map0000", str(tmp_path / "c.fits")]
     np.testing.assert_array_equal(frames[0].field, smap.data.astype(np.float32))
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no FITS file"):
+        list(frames_of_maps(tmp_path / "empty"))
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
         list(frames_of_maps(tmp_path / "nothing"))
 
 

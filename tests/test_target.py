@@ -4,6 +4,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.io import fits
+from astropy.wcs import WCS
 from scipy import ndimage
 from sunpy.coordinates import HeliographicCarrington, propagate_with_solar_surface
 
@@ -169,6 +171,24 @@ def test_the_cards_of_the_grid_are_in_arcsec_and_those_of_the_input_are_gone(mdi
     assert "SRRESAMP" in {card.upper() for card in moved.meta}
     cards = write_cards(moved.wcs)
     assert cards["crval1"] == pytest.approx(moved.meta["crval1"], abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+def test_an_alternate_wcs_of_a_file_is_the_main_one_of_the_result(mdi_header):
+    """By its letter, its cards would not place the result."""
+    frame = spot(mdi_header)
+    grid = {k: frame.meta[k] for k in ("rsun_ref", "dsun_obs", "crln_obs", "crlt_obs", "date-obs")}
+    for card in ("ctype1", "ctype2", "cunit1", "cunit2", "crpix1", "crpix2", "cdelt1", "cdelt2"):
+        grid[f"{card}a"] = frame.meta[card]
+    grid |= {"crval1a": 0.0, "crval2a": 0.0, "ctype1": "LINEAR", "ctype2": "LINEAR"}
+    target = WCS(fits.Header(grid), key="A")
+    target.array_shape = frame.data.shape
+    moved = super_resolve(frame, target_wcs=target, **QUICK).hmi_like
+    assert moved.meta["ctype1"] == "HPLN-TAN"
+    assert not [card for card in moved.meta if card.endswith("1a")]
+    for axis in ("Tx", "Ty"):
+        assert abs(getattr(place(moved), axis) - getattr(place(frame), axis)) < 0.5 * u.arcsec
+    assert target.wcs.alt == "A"
 
 
 def test_an_unknown_resampling_is_refused(mdi_header):

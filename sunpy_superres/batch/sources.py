@@ -149,7 +149,11 @@ def find_files(entry) -> list[str]:
     else:
         start = Path(path.anchor)
         found = sorted(start.glob(str(path.relative_to(start))))
+        if not path.name.startswith("."):  # as a shell and a folder do it
+            found = [p for p in found if not p.name.startswith(".")]
         names = [n for p in found for n in (_list_folder(p) if p.is_dir() else [str(p)])]
+    if not names and path.is_dir():
+        raise FileNotFoundError(f"The folder {entry} holds no FITS file of an input.")
     if not names:
         raise FileNotFoundError(f"{entry} matches no file; check the path.")
     return names

@@ -92,7 +92,7 @@ def save_pack(frames, path):
         counts = np.where(np.isfinite(field), counts, -32768)
         tensors[f"frame{number:04d}"] = counts.astype(np.int16)
         if frame.foreshortening is not None:
-            tensors[f"foreshortening{number:04d}"] = np.asarray(frame.foreshortening, np.float16)
+            tensors[f"foreshortening{number:04d}"] = np.asanyarray(frame.foreshortening, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
     write_tensors(path, tensors, {"frames": json.dumps(index)})
 

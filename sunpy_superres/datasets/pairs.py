@@ -312,11 +312,16 @@ def save_pairs(pairs, path):
     ----------
     pairs : sequence of AlignedPair
     path : path-like
+
+    Raises
+    ------
+    TypeError
+        If an array of a pair is masked; ``good`` says what is missing.
     """
     tensors, index = {}, []
     for number, pair in enumerate(pairs):
         for name in ("frame", "noise", "target"):
-            tensors[f"{name}{number:04d}"] = np.asarray(getattr(pair, name), np.float32)
-        tensors[f"good{number:04d}"] = pair.good.astype(np.uint8)
+            tensors[f"{name}{number:04d}"] = np.asanyarray(getattr(pair, name), np.float32)
+        tensors[f"good{number:04d}"] = np.asanyarray(pair.good).astype(np.uint8)
         index.append(asdict(pair.record))
     write_tensors(path, tensors, {"pairs": json.dumps(index)})

@@ -22,7 +22,7 @@ from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.models.embedded import read_embedded_config
-from sunpy_superres.warning import warn_user
+from sunpy_superres.warning import SuperResWarning, warn_user
 
 __all__ = [
     "ANY_QUALITY",
@@ -263,13 +263,16 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
         given = isinstance(item, sunpy.map.GenericMap)
         name = f"map{number:04d}" if given else _within(item, folder)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
                 smap = item if given else read_map(item, "HMI")
                 smap = _check_usable(smap, largest_quality)
         except (OSError, TypeError, ValueError, LookupError) as error:
             warn_user(f"{name} is left out: {error}")
             continue
+        # What costs data, or may be damaged; not what was repaired in a header.
+        texts = [str(w.message) for w in caught if issubclass(w.category, SuperResWarning)]
+        warn_user(*(t for t in texts if " frames, and the first is taken" in t or "damaged" in t))
         yield name, smap
 
 

@@ -15,7 +15,7 @@ from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance
 from sunpy_superres.maps.result_map import set_plot_settings
 
-__all__ = ["EnsembleCube", "Members", "as_cube"]
+__all__ = ["EnsembleCube", "Members", "as_cube", "header_of_cube"]
 
 _COMMENTS = {"srmember": "number of this member, from 1 to SRNSAMP"}
 
@@ -122,3 +122,58 @@ def as_cube(members, reference) -> EnsembleCube:
     wcs = WCS(header, naxis=3)
     wcs.array_shape = members.shape
     return EnsembleCube(members, wcs=wcs, unit=u.G, meta=dict(reference.meta))
+
+
+def header_of_cube(cube) -> dict:
+    """
+    Make the header of a member: that in the cube's meta, moved where the cube was sliced.
+
+    Slicing a cube moves its WCS, and leaves its meta.
+
+    Parameters
+    ----------
+    cube : `~ndcube.NDCube`
+        ``(n, ny, nx)``, in Gauss.
+
+    Raises
+    ------
+    ValueError
+        If the pixels or the observer of its WCS are not those of its meta: it was rebinned or
+        reprojected.
+    """
+    meta, (_, ny, nx) = dict(cube.meta, bunit="Gauss"), np.shape(cube.data)
+    sky = cube.wcs.low_level_wcs
+    types = sky.world_axis_physical_types[:2]
+    if not all(str(t).endswith(("lon", "lat")) for t in types):
+        return meta  # a cube that was made by hand, whose meta alone says where it lies
+    x, y = np.array([[0, nx - 1, 0], [0, ny - 1, ny - 1]])
+    world = sky.pixel_to_world_values(x, y, np.zeros(3))[:2]
+    wcs = sunpy.map.Map(np.broadcast_to(np.float32(0), (ny, nx)), meta).wcs
+    units = zip(sky.world_axis_units, wcs.world_axis_units, strict=False)
+    angles = [a * u.Unit(own).to(other) for a, (own, other) in zip(world, units, strict=False)]
+    shift = np.array(wcs.world_to_pixel_values(*angles)) - [x, y]
+    moved = np.rint(shift[:, :1])
+    if not np.allclose(shift, moved, atol=0.01) or not _same_observer(sky, wcs):
+        raise ValueError(
+            "The pixels or the observer of the NDCube are not those of the header in its meta; "
+            "rebin or reproject the Maps of the members instead, and give these."
+        )
+    for card, pixels in zip(("crpix1", "crpix2"), moved[:, 0], strict=True):
+        if pixels:
+            meta[card] = float(meta[card]) - pixels
+    return meta
+
+
+def _same_observer(sky, wcs) -> bool:
+    """Return whether two WCS have one observer, as far as both name one."""
+    auxiliaries = []
+    for one in (sky, wcs):
+        while not hasattr(one, "wcs") and hasattr(one, "_wcs"):
+            one = one._wcs  # a slice of a WCS
+        auxiliaries.append(getattr(getattr(one, "wcs", None), "aux", None))
+    for name, tolerance in (("dsun_obs", 1e4), ("hglt_obs", 1e-4), ("hgln_obs", 1e-4),
+                            ("crln_obs", 1e-4)):  # fmt: skip
+        own, other = (getattr(aux, name, None) for aux in auxiliaries)
+        if own is not None and other is not None and abs(own - other) > tolerance:
+            return False
+    return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from sunpy_superres.maps.dates import find_contradictions, read_moment
@@ -16,8 +18,14 @@ _DROPPED = (
     "zimage zcmptype zbitpix znaxis znaxis1 znaxis2 ztile1 ztile2 zquantiz zdither0 "
     "dataskew datakurt tot_flux avg_flux mean_fld usfluxl meangbl r_value cmaskl data_rms "
     "d_min0 d_max0 d_mean0 d_medn0 d_rms0 d_skew0 d_kurt0 dvals0 d_rmso npixflux "
-    "mtot mnet mpos_tot mneg_tot mmean mstdev mskew mkurt"
+    "mtot mnet mpos_tot mneg_tot mmean mstdev mskew mkurt "
+    "usflux meangam meangbt meangbz meangbh meanjzd totusjz meanalp meanjzh totusjh absnjzh "
+    "savncpp meanpot totpot meanshr shrgt45"
 ).split()
+#: Statistics of further planes or arrays of a record.
+_OTHER_STATISTICS = re.compile(
+    r"(?:datamin|datamax|datamea|datamed|datarms|dataske|datakur|datavals|missvals)[1-9]"
+)
 
 #: Statistics of the data, and how they are computed from the finite pixels.
 _STATISTICS = {
@@ -53,7 +61,11 @@ def rebin_meta(meta, shape, factor: float) -> dict:
         A copy.
     """
     dropped = {*_DROPPED, *FILL_CARDS}
-    meta = {k.lower(): v for k, v in dict(meta).items() if k.lower() not in dropped}
+    meta = {
+        name: value
+        for card, value in dict(meta).items()
+        if (name := card.lower()) not in dropped and not _OTHER_STATISTICS.fullmatch(name)
+    }
     meta["naxis"], meta["naxis1"], meta["naxis2"] = 2, shape[1], shape[0]
     rescale_cards(meta, factor)
     return meta

@@ -9,7 +9,7 @@ import numpy as np
 
 from sunpy_superres.maps.cards import is_finite_number, read_number
 
-__all__ = ["counts_pixels", "rescale_cards"]
+__all__ = ["counts_pixels", "drop_other_axes", "rescale_cards"]
 
 #: Lengths in pixels.
 _LENGTHS = "r_sun crop_rad dpc_crop rsun_lf r_sun_lf a_dmax b_dmax ap_dmax bp_dmax".split()
@@ -30,7 +30,7 @@ _DROPPED = set(
     "y_center img_x0 img_y0 bl_x bl_y tr_x tr_y ccdsec datasec trimsec biassec detsec ccdsum "
     "nxsum nysum xbin ybin ccdxbin ccdybin binning xdim ydim nx ny xsize ysize imgwidth "
     "imgheig width height totvals satvals npix npix_spt nacr cmask naxis3 naxis4 rescale "
-    "xcenpix ycenpix".split()
+    "xcenpix ycenpix camx_min camx_max camy_min camy_max arm_ncln ars_ncln".split()
 )
 #: Cards of a WCS by their form: the number of an axis, and the letter of an alternate WCS.
 _CRPIX = re.compile(r"crpix([12])([a-z]?)")
@@ -48,6 +48,28 @@ _LTV, _LTM = re.compile(r"ltv([12])"), re.compile(r"ltm[12]_[12]")
 _TABLES = re.compile(
     r"(?:cpdis|cqdis|cperr|cqerr|d2imdis|d2imerr|dp|dq|d2im)\d.*|axiscorr|\d+c(?:rp|dl|d|dlt)\w*"
 )
+
+
+#: Cards of the third and further axes of a cube.
+_OTHER_AXES = re.compile(
+    r"(?:naxis|ctype|crpix|cdelt|crval|cunit|crota|cname|crder|csyer)[3-9][a-z]?"
+    r"|(?:pc|cd)(?:[3-9]_\d|\d_[3-9])[a-z]?|(?:pv|ps)[3-9]_\d+[a-z]?"
+)
+
+
+def drop_other_axes(meta):
+    """
+    Delete the cards of all axes but the first two, in place: an image is a plane of its cube.
+
+    Parameters
+    ----------
+    meta : dict
+        FITS cards, lower-case names.
+    """
+    for name in [n for n in meta if _OTHER_AXES.fullmatch(str(n))]:
+        del meta[name]
+    for name in [n for n in meta if re.fullmatch("wcsaxes[a-z]?", str(n))]:
+        meta[name] = 2
 
 
 def counts_pixels(name) -> bool:
@@ -84,6 +106,7 @@ def rescale_cards(meta, factor):
     """
     for name in [n for n in meta if n in _DROPPED or _TABLES.fullmatch(n)]:
         del meta[name]
+    drop_other_axes(meta)
     radii = [name for name in _RADII if _is_in_pixels(name, meta)]
     _write_defaults(meta)
     for name in list(meta):

@@ -16,13 +16,14 @@ from astropy.io.fits.card import Undefined
 from sunpy_superres.files import check_regular
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
+from sunpy_superres.maps.pixel_cards import drop_other_axes
 from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame
 from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
 
 #: Cards of the time of a frame.
-_TIMES = ("DATE-OBS", "DATE_OBS", "T_OBS", "T_REC")
+_TIMES = ("DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG")
 #: Largest number of pixels of an image (HMI's has 2^24), since a damaged header may give any.
 _MOST_PIXELS = 2**28
 
@@ -61,13 +62,14 @@ def read_map(path, instrument=None, *, frame=None):
     -----
     SuperResWarning
         If the file is cut short, its data contradict its DATASUM card, it holds several frames
-        and ``frame`` does not say which, or ``instrument`` is "MDI" and the header names no
-        instrument.
+        and ``frame`` does not say which, the frame is a later plane of a cube, or ``instrument``
+        is "MDI" and the header names no instrument.
     """
     path = Path(path)
     check_regular(path)
     data, header = _first_image(path, frame)
     meta, repeated = _as_meta(header)
+    drop_other_axes(meta)
     check_has_keywords(meta, str(path))
     warn_user(*repeated, *check_observable(meta, instrument, path.name))
     meta, changes = repair_header(meta)
@@ -122,7 +124,13 @@ def _first_image(path, frame):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            data, header, intact, number = _read_image(path, frame)
+            data, header, intact, number, plane = _read_image(path, frame)
+        except _NoSuchFrame as error:
+            count = error.args[0]
+            raise ValueError(
+                f"{path} holds {count} frame{'s' * (count > 1)}, numbered from 0, and frame is "
+                f"{frame}; give one of 0 to {count - 1}."
+            ) from None
         except Exception as error:  # astropy and its decompressors raise a dozen kinds
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
@@ -140,20 +148,31 @@ def _first_image(path, frame):
             f"{path} holds {number} frames, and the first is taken; read another by "
             "read_map(path, frame=1), and so on, and give super_resolve each of them."
         )
+    if plane:
+        warn_user(
+            f"Frame {frame} of {path} is plane {plane + 1} of a cube, whose header is that of all "
+            "planes: the Map has the times of the header. Correct date-obs and t_obs in its meta "
+            "if they are not this plane's."
+        )
     return data, header
+
+
+class _NoSuchFrame(Exception):
+    """The number of frames of a file that has none of the number that was asked for."""
 
 
 def _read_image(path, frame):
     """
     Read a frame.
 
-    Also return whether the data agree with the checksum in the file, and the number of frames.
+    Also return whether the data agree with the checksum in the file, the number of frames, and the
+    number of the plane (None if the image is flat).
     """
     _check_gzip(path)
     with fits.open(path) as file:
         frames = _find_frames(file)
         if not 0 <= (frame or 0) < len(frames):
-            raise ValueError(f"it holds {len(frames)} frames, and frame is {frame}")
+            raise _NoSuchFrame(len(frames))
         number, plane = frames[frame or 0]
         image = file[number]
         image.verify("silentfix+ignore")
@@ -168,7 +187,7 @@ def _read_image(path, frame):
     with fits.open(path, disable_image_compression=True) as file:
         # verify_datasum returns 2 without a checksum, and 0 if it disagrees.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
-    return data, header, intact, len(frames)
+    return data, header, intact, len(frames), plane
 
 
 def _find_frames(file):
@@ -177,14 +196,14 @@ def _find_frames(file):
 
     Images after the first, such as masks, count if they have a time of their own.
     """
-    first, image = _find_image(file)
+    first, _ = _find_image(file)
     hdus, number = [first], first
     while True:
         try:
             number, other = _find_image(file, number + 1)
         except Exception:  # the end of the file, or what follows the first image is damaged
             break
-        if other.shape[-2:] == image.shape[-2:] and set(_TIMES) & set(other.header):
+        if len(other.shape) > 1 and set(_TIMES) & set(other.header):
             hdus.append(number)
     frames = []
     for number in hdus:

@@ -114,6 +114,7 @@ class TargetGrid:
         _check(target)
         completed = target.deepcopy()
         completed.array_shape = target.array_shape
+        completed.wcs.alt = " "  # an alternate WCS of a file is the main one of the result
         known = source.wcs
         if completed.wcs.aux.dsun_obs is None:
             for name in _OBSERVER:

@@ -10,6 +10,7 @@ import numpy as np
 import sunpy.map
 
 from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.members import header_of_cube
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._fields import Pair
 
@@ -71,7 +72,7 @@ def _members_of_cube(cube):
     _check_cube(cube, members.shape)
     if cube.unit is not None and cube.unit != u.G:
         members = members * cube.unit.to(u.G)
-    grid = sunpy.map.Map(members[0], _header_of_cube(cube))
+    grid = sunpy.map.Map(members[0], header_of_cube(cube))
     known = np.all([known_pixels(grid, member) for member in members], axis=0)
     if cube.mask is not None:
         known &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
@@ -133,7 +134,7 @@ def _slices_of_cube(cube):
     shape = np.shape(cube.data)
     _check_cube(cube, shape)
     factor = 1.0 if cube.unit is None else cube.unit.to(u.G)
-    meta = _header_of_cube(cube)
+    meta = header_of_cube(cube)
     masks = None if cube.mask is None else np.broadcast_to(np.asarray(cube.mask, bool), shape)
     for number in range(shape[0]):
         data = np.asarray(cube.data[number])
@@ -150,35 +151,6 @@ def _check_cube(cube, shape):
         raise ValueError(
             "The NDCube's meta holds no Map's header; give it that of a member, or give Maps."
         )
-
-
-def _header_of_cube(cube):
-    """
-    Make the header of a member: that in the cube's meta, moved where the cube was sliced.
-
-    Slicing a cube moves its WCS, and leaves its meta.
-    """
-    meta, (_, ny, nx) = dict(cube.meta, bunit="Gauss"), np.shape(cube.data)
-    sky = cube.wcs.low_level_wcs
-    types = sky.world_axis_physical_types[:2]
-    if not all(str(t).endswith(("lon", "lat")) for t in types):
-        return meta  # a cube that was made by hand, whose meta alone says where it lies
-    x, y = np.array([[0, nx - 1], [0, ny - 1]])
-    world = sky.pixel_to_world_values(x, y, np.zeros(2))[:2]
-    wcs = sunpy.map.Map(np.broadcast_to(np.float32(0), (ny, nx)), meta).wcs
-    units = zip(sky.world_axis_units, wcs.world_axis_units, strict=False)
-    angles = [a * u.Unit(own).to(other) for a, (own, other) in zip(world, units, strict=False)]
-    shift = np.array(wcs.world_to_pixel_values(*angles)) - [x, y]
-    moved = np.rint(shift[:, :1])
-    if not np.allclose(shift, moved, atol=0.01):
-        raise ValueError(
-            "The pixels of the NDCube are not those of the header in its meta; "
-            "rebin the Maps of the members instead, and give these."
-        )
-    for card, pixels in zip(("crpix1", "crpix2"), moved[:, 0], strict=True):
-        if pixels:
-            meta[card] = float(meta[card]) - pixels
-    return meta
 
 
 def pair_members(samples, reference, region):
