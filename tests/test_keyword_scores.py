@@ -51,6 +51,26 @@ def test_known_errors_are_found(frame):
     assert np.ma.is_masked(flux["MDI as is"]["within 68 %"])
 
 
+def test_what_the_members_share_is_found_and_added():
+    """Errors of 5 per cent where the members scatter by 3: they share 4."""
+    rng = np.random.default_rng(0)
+    scores = KeywordScores()
+    names = ("R_VALUE", "USFLUXL", "MEANGBL", "AREA", "AREA_ACR", "PIL length")
+    for error in rng.normal(0, 0.05, 400):
+        entry = {"HMI": 1.0, "ensemble": 1 + error, "error": 0.03}
+        scores.values.append({e: dict.fromkeys(names, value) for e, value in entry.items()})
+    shared = scores.shared_errors()
+    assert shared["USFLUXL"] == pytest.approx(0.04, abs=0.004)
+    assert shared["R_VALUE"] == shared["USFLUXL"]  # in dex
+    wide = KeywordScores(shared)
+    wide.values = scores.values
+    for keyword in ("USFLUXL", "R_VALUE"):
+        _, error, claimed = wide.errors(keyword, "ensemble")
+        assert np.mean(np.abs(error) < claimed) == pytest.approx(0.68, abs=0.05)
+    narrow = scores.errors("USFLUXL", "ensemble")
+    assert np.mean(np.abs(narrow[1]) < narrow[2]) < 0.5
+
+
 def test_frames_of_an_eclipse_do_not_count(frame, tmp_path):
     scores = KeywordScores()
     scores(replace(frame, eclipse=True), None, None)

@@ -13,6 +13,7 @@ from sunpy.coordinates import frames
 from sunpy_superres import metrics
 from sunpy_superres.maps.geometry import find_pixels, pixel_area, sphere_vectors
 from sunpy_superres.maps.reading import read_map
+from sunpy_superres.models.embedded import read_embedded_config
 
 RADIUS = 695.7  # Mm
 #: Area of a pixel of 0.03 deg of the equal-area grid, cm^2.
@@ -291,6 +292,33 @@ def test_errors_are_those_of_the_members(patch):
     # A region that is given is the same for all members.
     assert row["AREA_err"] == 0
     assert "LATDTMIN_err" not in table.colnames
+
+
+def test_errors_hold_what_the_members_share(patch):
+    """Of the embedded model, which was measured; in quadrature, and the percentiles likewise."""
+    config = read_embedded_config()
+    shared = config["calibration"]["keywords"]
+    assert 0.001 < shared["USFLUXL"] < 0.1
+    cards = {"srmodel": "default", "srrev": config["revision"]}
+    members = [patch(factor * halves(), **cards) for factor in (0.99, 1.0, 1.01)]
+    row, other = (
+        measure(maps[1], samples=maps)[0]
+        for maps in (members, [patch(m.data, srmodel="mine") for m in members])
+    )
+    flux, error = (row[f"USFLUXL{end}"].to_value(u.Mx) for end in ("", "_err"))
+    own = 0.01 * flux
+    assert other["USFLUXL_err"].to_value(u.Mx) == pytest.approx(own)
+    assert error == pytest.approx(np.hypot(own, shared["USFLUXL"] * flux))
+    for end, side in (("p16", -1), ("p84", 1)):
+        expected = flux + side * 0.68 * own * error / own
+        assert row[f"USFLUXL_{end}"].to_value(u.Mx) == pytest.approx(expected)
+    # Members that agree still share their error; other keywords have their scatter alone.
+    alike = measure(members[1], samples=[members[1]] * 3)
+    gradient, error, upper = (alike[f"MEANGBL{end}"][0].value for end in ("", "_err", "_p84"))
+    assert error == pytest.approx(shared["MEANGBL"] * gradient)
+    assert upper == pytest.approx(gradient + error)
+    assert alike["MSTDEV_err"][0].value == pytest.approx(0, abs=1e-9)
+    assert f"USFLUXL {shared['USFLUXL']:g}" in alike.meta["shared_errors"]
 
 
 def test_a_region_that_is_found_has_the_outline_of_each_member(sphere_field):

@@ -109,9 +109,7 @@ def test_a_frame_of_several_is_named(frame, tmp_path):
             # A plane has the time of its cube.
             warnings.filterwarnings("ignore", "Frame 2 of .*cube.fits is plane 3")
             assert np.array_equal(read_map(tmp_path / name, frame=2).data, planes[2])
-        with pytest.raises(
-            ValueError, match="3 frames, numbered from 0, and frame is 3; give"
-        ):
+        with pytest.raises(ValueError, match="3 frames, numbered from 0, and frame is 3; give"):
             read_map(tmp_path / name, frame=3)
 
 

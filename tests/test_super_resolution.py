@@ -484,3 +484,11 @@ def test_the_members_change_nothing_whether_they_are_held_or_not(tiny_model, mon
     mean, _ = super_resolve(example_mdi_map(), estimate="mean", **options)
     difference = np.median(held.samples.data, axis=0) - held.samples.data.mean(0)
     np.testing.assert_allclose(median.data - mean.data, difference, atol=0.05)
+
+
+def test_the_uncertainty_of_one_draw_shows_no_pixels_of_mdi(small):
+    """It is predicted for each of MDI's pixels, and their pattern is no property of the Sun."""
+    sigma = super_resolve(small, n_samples=1, seed=1, progress=False).uncertainty.data
+    inner = sigma[16:-16, 16:-16]
+    places = [np.nanmedian(inner[i::4, j::4]) for i in range(4) for j in range(4)]
+    assert max(places) < 1.12 * min(places)

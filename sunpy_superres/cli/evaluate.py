@@ -123,9 +123,11 @@ def _describe(options, n_frames, regions):
 def _evaluate_keywords(options):
     from sunpy_superres.evaluation.evaluate import evaluate as evaluate_model
     from sunpy_superres.evaluation.keywords import KeywordScores
+    from sunpy_superres.models.loading import load_model
 
-    scores = KeywordScores()
-    evaluate_model(options.data, model=options.models[0], look=scores, **_common_arguments(options))
+    model = load_model(options.models[0])
+    scores = KeywordScores(model.config["calibration"].get("keywords"))
+    evaluate_model(options.data, model=model, look=scores, **_common_arguments(options))
     if options.output:
         scores.write(options.output, options.split)
     else:

@@ -37,6 +37,12 @@ class KeywordScores:
     are those of the active regions of HMI's Map; AREA is the area of all active regions that an
     estimate shows by itself.
 
+    Parameters
+    ----------
+    shared : dict, optional
+        The shared error of keywords, from `shared_errors` of other frames, which is added to the
+        error bars.
+
     Attributes
     ----------
     values : list of dict
@@ -46,8 +52,8 @@ class KeywordScores:
         Names of the frames.
     """
 
-    def __init__(self):
-        self.values, self.names = [], []
+    def __init__(self, shared=None):
+        self.values, self.names, self.shared = [], [], dict(shared or {})
 
     def __call__(self, frame, baseline, result):
         """Add a frame, unless HMI was out of focus; arguments as for ``look`` of `evaluate`."""
@@ -99,8 +105,40 @@ class KeywordScores:
         ).reshape(-1, 3)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 0] != 0)]
         truth, value, claimed = rows.T
+        if self.shared:
+            shared = self.shared.get(keyword, 0.0)
+            claimed = np.hypot(claimed, shared if keyword == "R_VALUE" else shared * np.abs(value))
         scale = 1.0 if _MEASURED[keyword] == "dex" else 100 / np.abs(truth)
         return truth, (value - truth) * scale, claimed * scale
+
+    def shared_errors(self) -> dict:
+        """
+        Find what the members share of the error of their mean: what their scatter does not explain.
+
+        It is the error that, added to the scatter in quadrature, makes the errors of all frames
+        likeliest (normal distributions).
+
+        Returns
+        -------
+        dict of str to float
+            Relative errors, in dex for R_VALUE; keywords that no frame has are left out.
+        """
+        found = {}
+        for keyword, unit in _MEASURED.items():
+            _, error, claimed = self.errors(keyword, "ensemble")
+            if not len(error):
+                continue
+
+            def unlikely(shared, error=error, claimed=claimed):
+                variance = np.maximum(claimed**2 + shared**2, 1e-12)
+                return float(np.sum(np.log(variance) + error**2 / variance))
+
+            limit = 2 * float(np.abs(error).max()) + 1e-6
+            tried = np.linspace(0, limit, 401)
+            scale = 1.0 if unit == "dex" else 0.01
+            best = tried[int(np.argmin([unlikely(shared) for shared in tried]))]
+            found[keyword] = round(scale * float(best), 5)
+        return found
 
     def table(self) -> Table:
         """

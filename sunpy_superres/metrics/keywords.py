@@ -13,6 +13,7 @@ from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
+from sunpy_superres.metrics._model_error import shared_errors, widen
 from sunpy_superres.metrics._patch import Patch, pixel_of_plane
 from sunpy_superres.metrics._patch_values import measure_patch
 from sunpy_superres.metrics._region import region_mask
@@ -122,7 +123,12 @@ iterable of `~sunpy.map.GenericMap`, optional
         LONFWTNE, LATDTMIN, LONDTMIN, LATDTMAX, LONDTMAX.  With ``samples`` each of these, such as
         ``R_VALUE``, is followed by ``R_VALUE_err``, the standard deviation of the members, and
         ``R_VALUE_p16`` and ``R_VALUE_p84``, their percentiles.  The value itself is that of
-        ``smap``.  The edges of a patch (LATDTMIN to LONDTMAX) have no error.  Columns have units
+        ``smap``, and may lie outside of the percentiles if that is one draw.  What the members of
+        the embedded model share of an error, as measured when it was calibrated, is added in
+        quadrature to the errors of R_VALUE, USFLUXL, MEANGBL and the active area
+        (``meta["shared_errors"]``); the uncertainty of the ratio between the instruments is not
+        (``meta["ratio_uncertainty"]``).  The edges of a patch (LATDTMIN to LONDTMAX) have no
+        error.  Columns have units
         and descriptions; ``meta`` says what was measured and how.
 
     Raises
@@ -167,9 +173,10 @@ iterable of `~sunpy.map.GenericMap`, optional
 
     values = _measure(patches, field.grid.map)
     spread = None if samples is None else with_error(measure, samples)
-    meta = _describe(field.grid.map, spread)
+    shared = shared_errors(field.grid.map.meta)
+    meta = _describe(field.grid.map, spread, shared)
     meta["grid_pixel_deg"] = pixel_of_plane(field.grid)
-    return _table(patches, values, spread, meta)
+    return _table(patches, values, spread, shared, meta)
 
 
 def _find_patches(field, region):
@@ -234,7 +241,7 @@ def _measure(patches, smap):
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
 
 
-def _describe(smap, spread):
+def _describe(smap, spread, shared):
     """Collect the metadata of the table."""
     meta, cards = smap.meta, {}
     for name, card in (
@@ -254,26 +261,29 @@ def _describe(smap, spread):
         **cards,
         **({} if spread is None else {
             "members": len(spread.members),
-            "errors": "standard deviation of the members; percentiles "
-            f"{PERCENTILES[0]} and {PERCENTILES[1]}",
+            "errors": "standard deviation of the members, with the error that they share where "
+            "it is known (shared_errors, in quadrature); percentiles "
+            f"{PERCENTILES[0]} and {PERCENTILES[1]}, widened likewise; without the uncertainty "
+            "of the ratio between the instruments (ratio_uncertainty)",
+            "shared_errors": ", ".join(f"{name} {error:g}" for name, error in shared.items()),
         }),
     }  # fmt: skip
 
 
-def _table(patches, values, spread, meta):
+def _table(patches, values, spread, shared, meta):
     table = FullQTable({"region": np.arange(1, len(patches) + 1)}, meta=meta)
     table["region"].info.description = "Number of the region"
     for number, keyword in enumerate(_KEYWORDS):
         columns = {keyword.name: values[:, number]}
         if spread is not None and "DTM" not in keyword.name:
-            for end, array in (("err", spread.error), ("p16", spread.p16), ("p84", spread.p84)):
-                columns[f"{keyword.name}_{end}"] = np.reshape(array, values.shape)[:, number]
+            for end, array in zip(_ENDS, widen(keyword.name, spread, number, shared), strict=True):
+                columns[f"{keyword.name}_{end}"] = array
         for name, column in columns.items():
             _add_column(table, keyword, name, column)
     return table
 
 
-_ENDS = {"err": "Standard error of {}, from the members", "p16": "16th percentile of {}",
+_ENDS = {"err": "Standard error of {}", "p16": "16th percentile of {}",
          "p84": "84th percentile of {}"}  # fmt: skip
 
 

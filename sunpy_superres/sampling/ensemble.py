@@ -219,8 +219,8 @@ class Ensemble:
             raise ValueError("The median needs the members; keep them (keep=True).")
         else:
             field = np.median(self.members, axis=0).astype(np.float32) + (mean - average)
-        pooling = 0.0 if n == 1 else calibration.get("pooling", 0.0)
-        variance = pool_variance(self.variance, pooling)
+        # That of one member is the predicted one, which has a pattern of MDI's pixels.
+        variance = pool_variance(self.variance, calibration.get("pooling", 0.0))
         variance *= np.square(interpolate_calibration(np.abs(mean), calibration))
         variance *= np.float32(1 + (1 - weight) ** 2 / n)
         if field is not mean:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from sunpy_superres.datasets.splits import HELD_OUT
 from sunpy_superres.evaluation.calibration import calibrate
 from sunpy_superres.evaluation.evaluate import evaluate
+from sunpy_superres.evaluation.keywords import KeywordScores
 from sunpy_superres.evaluation.scores import Scores
 from sunpy_superres.models.folder import CONFIG
 from sunpy_superres.models.loading import load_model, save_model
@@ -30,11 +31,12 @@ _NO_CALIBRATION = {"mean_weight": 1.0, "pooling": 0.0, "field": [0.0, 3000.0], "
 _NOISE = (12.0, 24.0) * u.G
 
 
-def _measure_scores(data, split, model, n_samples, progress):
-    """Add up the scores of a split over the noise levels."""
-    scores = Scores()
+def _measure_scores(data, split, model, n_samples, progress, keywords):
+    """Add up the scores of a split over the noise levels, and gather keywords."""
+    scores, options = Scores(), {"n_samples": n_samples, "progress": progress}
+    look = keywords if n_samples > 1 else None
     for noise in _NOISE:
-        regions = evaluate(data, split, model, n_samples=n_samples, noise=noise, progress=progress)
+        regions = evaluate(data, split, model, noise=noise, look=look, **options)
         scores.merge(regions["all"])
     return scores
 
@@ -150,11 +152,13 @@ def export(
     common["revision"] = revision
     with tempfile.TemporaryDirectory() as raw:
         save_model(raw, network, calibration=_NO_CALIBRATION, **common)
+        keywords = KeywordScores()
         scores = [
-            _measure_scores(data, split, raw, n_samples, progress)
+            _measure_scores(data, split, raw, n_samples, progress, keywords)
             for split in ("validation", "calibration")
         ]
     calibration = extend_calibration(*map(calibrate, scores))
+    calibration["keywords"] = keywords.shared_errors()
     if card is None:
         card = write_card(revision, architecture, training, scores[0], n_samples)
     save_model(folder, network, calibration=calibration, card=card, **common)
