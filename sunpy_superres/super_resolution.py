@@ -48,7 +48,7 @@ _COMMENTS = {
     "srgain": "MDI/HMI ratio that the model divides by",
     "srgainu": "relative uncertainty of that ratio",
     "srnoise": "[Gauss] median noise of the input",
-    "srchisq": "reduced chi-square of the mean against MDI",
+    "srchisq": "reduced chi-square against MDI, mean of members",
     "srdevice": "device of torch that it was computed on",
     "srdtype": "number format of the network",
 }

@@ -52,7 +52,7 @@ def sharp(tmp_path):
 def test_table_is_that_of_the_function(region_file, tmp_path, capsys, suffix):
     path = tmp_path / f"table{suffix}"
     assert main(["keywords", str(region_file), "-o", str(path)]) == 0
-    assert "1 regions; 0 files failed" in capsys.readouterr().out
+    assert "regions: 1; files that failed: 0" in capsys.readouterr().out
     table = (QTable if suffix == ".ecsv" else Table).read(path)
     expected = metrics.region_keywords(read_map(region_file))
     assert table.colnames == ["file", "date", "instrument", *expected.colnames]

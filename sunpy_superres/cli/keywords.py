@@ -40,8 +40,8 @@ def add_parser(commands):
         "--samples",
         type=parse_positive,
         metavar="N",
-        help="super-resolve the files, of MDI, with N members, which give the error bars; by "
-        "default the files are measured as they are",
+        help="super-resolve the files, of MDI, with N members, which give the error bars (values "
+        "are those of the first); by default the files are measured as they are",
     )
     parser.add_argument(
         "--whole",
@@ -90,5 +90,11 @@ def keywords(options) -> int:
     for path, reason in failures.items():
         print(f"failed: {path}: {reason}", file=sys.stderr)
     if not options.quiet:
-        print(f"{options.output}: {len(table)} regions; {len(failures)} files failed")
+        print(f"{options.output}: regions: {len(table)}; files that failed: {len(failures)}")
+        if not len(table):
+            print(
+                "note: no file shows an active region within 70 deg of disk centre; --whole "
+                "measures each file as one region.",
+                file=sys.stderr,
+            )
     return 1 if failures else 0

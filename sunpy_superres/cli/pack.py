@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from sunpy_superres.cli.options import add_output_option, get_output
 
 __all__ = ["add_parser", "pack"]
@@ -47,6 +49,13 @@ def pack(options) -> int:
         print(
             f"{split}: {len(files)} files of {regions} regions; {len(chosen)} frames, of them "
             f"{squeezed} as they looked on the CCD; {pixels:.1f} Mpixel"
+        )
+    empty = [split for split in HELD_OUT if not any(f.split == split for f in frames)]
+    if empty:
+        print(
+            f"note: no region is held out for {' and '.join(empty)}, which 'export' (validation) "
+            "and 'evaluate' (test) need; give more regions, or name some in splits.json.",
+            file=sys.stderr,
         )
     print(f"written: {output}")
     return 0

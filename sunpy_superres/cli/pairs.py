@@ -68,6 +68,9 @@ def pairs(options) -> int:
         print(f"failed: {text}", file=sys.stderr)
     print(f"{len(kept)} pairs of {len(mdi)} MDI files; {len(bad)} files failed.")
     if not kept:
-        raise ValueError("No pair is left; nothing was written.")
+        raise ValueError(
+            "No pair is left; nothing was written. Files are matched whose observations lie within "
+            f"{options.largest_gap:g} minutes (--largest-gap)."
+        )
     save_pairs(kept, output)
     return 1 if bad else 0
