@@ -26,10 +26,14 @@ def public_modules():
     return [n for n in names if hasattr(import_module(n), "__all__")]
 
 
+def text_of_reference():
+    """The pages of the reference, as one text."""
+    return "\n".join(p.read_text(encoding="utf-8") for p in sorted((DOCS / "reference").iterdir()))
+
+
 def in_reference(directive):
-    """Arguments of a directive of the reference page."""
-    text = (DOCS / "reference.rst").read_text(encoding="utf-8")
-    return re.findall(rf"^\.\. {directive}:: *(\S+)", text, re.MULTILINE)
+    """Arguments of a directive of the reference."""
+    return re.findall(rf"^\.\. {directive}:: *(\S+)", text_of_reference(), re.MULTILINE)
 
 
 def pages():
@@ -60,8 +64,8 @@ def toctree_entries(text):
 
 def documented():
     """Names with what they stand for, as the reference lists them."""
-    text = (DOCS / "reference.rst").read_text(encoding="utf-8")
-    for module, options in re.findall(r"^\.\. automodapi:: *(\S+)\n((?: +:.*\n)*)", text, re.M):
+    blocks = re.findall(r"^\.\. automodapi:: *(\S+)\n((?: +:.*\n)*)", text_of_reference(), re.M)
+    for module, options in blocks:
         skipped = re.findall(r":skip: *(.*)", options)
         skipped = {name.strip() for line in skipped for name in line.split(",")}
         for name in import_module(module).__all__:
@@ -84,7 +88,7 @@ def test_every_public_name_is_in_the_reference(module, reference):
     loaded = import_module(module)
     missing = [n for n in loaded.__all__ if (n, id(getattr(loaded, n))) not in reference]
     assert not missing, (
-        f"docs/reference.rst lacks {', '.join(missing)}: "
+        f"docs/reference lacks {', '.join(missing)}: "
         f"add '.. automodapi:: {module}', or '.. autodata::' for what is no function and no class"
     )
 
