@@ -96,7 +96,8 @@ class EnsembleCube(ndcube.NDCube):
     The ensemble of a result: an `~ndcube.NDCube` that NumPy takes for an array of its data.
 
     ``np.mean(cube, axis=0)`` is the mean over the members, in Gauss.  For a plain NDCube, NumPy
-    would return the cube itself.
+    would return the cube itself.  NumPy's universal functions, such as ``np.abs`` and ``np.sum``,
+    refuse a cube, as they do any NDCube: give them ``cube.data``.
     """
 
     def __array__(self, dtype=None, copy=None):
