@@ -69,7 +69,9 @@ def test_download_by_force(author, tiny_folder):
         assert len(author.given()) == given
 
 
-def test_download_shows_its_progress(author, tiny_folder, capfd):
+def test_download_shows_its_progress(author, tiny_folder, capfd, monkeypatch):
+    # stderr is no terminal here.
+    monkeypatch.setattr("sunpy_superres.models.hub.shows_bars", lambda progress: progress)
     author.add("me/mdi", tiny_folder)
     assert main(["download", "me/mdi"]) == 0
     assert "3/3" in capfd.readouterr().err
