@@ -65,7 +65,7 @@ def test_members_are_a_list(result):
 def test_a_member_is_plotted_and_saved_as_what_it_is(result, tmp_path):
     result.members[2].save(tmp_path / "member.fits")
     for member in (result.members[2], sunpy.map.Map(tmp_path / "member.fits")):
-        assert member.plot_settings["title"] == "Member 3 of 4, 2010-10-15 00:00"
+        assert member.latex_name == "Member 3 of 4, 2010-10-15 00:00"
         assert member.plot_settings["cmap"] == "gray"
         assert member.plot_settings["norm"].vmax == 1000
     assert member.meta["keycomments"]["SRMEMBER"] == "number of this member, from 1 to SRNSAMP"

@@ -38,6 +38,22 @@ def test_a_result_has_plot_settings(mdi_header, tmp_path, content, colours, limi
         plt.close()
 
 
+def test_contours_of_a_result_can_be_drawn(mdi_header):
+    """sunpy gives all plot settings to matplotlib's contour, which knows no title."""
+    smap = result(mdi_header, FIELD)
+    smap.data[5:12, 6:14] = 500.0
+    axes = plt.figure().add_subplot(projection=smap)
+    smap.plot(axes=axes)
+    drawn = smap.draw_contours([250] * u.G, axes=axes)
+    (outline,) = drawn.get_paths()
+    # Half way between the pixels of the rectangle and those around it: 250 of 30 to 500.
+    low, high = outline.vertices.min(axis=0), outline.vertices.max(axis=0)
+    np.testing.assert_allclose(low, (5 + 220 / 470, 4 + 220 / 470), atol=1e-6)
+    np.testing.assert_allclose(high, (14 - 220 / 470, 12 - 220 / 470), atol=1e-6)
+    assert axes.get_title().startswith("HMI-like")
+    plt.close()
+
+
 def test_what_is_made_of_a_result_is_plotted_like_it(mdi_header):
     smap = result(mdi_header, ERROR)
     for made in (smap.submap([2, 2] * u.pix, top_right=[9, 9] * u.pix), smap * 2):

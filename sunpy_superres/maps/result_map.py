@@ -25,31 +25,40 @@ class SuperResolvedMap(MDIMap):
         super().__init__(data, header, **kwargs)
         set_plot_settings(self)
 
+    @property
+    def latex_name(self):
+        """Title of a plot: what the Map is, and its time."""
+        title = "Standard error" if _is_error(self) else "HMI-like field from MDI"
+        if "srmember" in self.meta:
+            title = f"Member {self.meta['srmember']} of {self.meta.get('srnsamp', '?')}"
+        return f"{title}, {self.date.strftime('%Y-%m-%d %H:%M')}"
+
     @classmethod
     def is_datasource_for(cls, data, header, **kwargs):
         """Return whether a header is that of a result on MDI's instrument."""
         return "srmodel" in header and MDIMap.is_datasource_for(data, header, **kwargs)
 
 
+def _is_error(smap):
+    return "error" in str(smap.meta.get("content", "")).lower()
+
+
 def set_plot_settings(smap):
     """
-    Set colours, their limits and the title of a result, in place.
+    Set colours and their limits of a result, in place.
 
     Parameters
     ----------
     smap : `~sunpy.map.GenericMap`
         With the cards of a result.
     """
-    is_error = "error" in str(smap.meta.get("content", "")).lower()
-    title = "Standard error" if is_error else "HMI-like field from MDI"
-    if "srmember" in smap.meta:
-        title = f"Member {smap.meta['srmember']} of {smap.meta.get('srnsamp', '?')}"
+    is_error = _is_error(smap)
     low, high = (0.0, _UNCERTAINTY) if is_error else (-_FIELD, _FIELD)
+    # No title: sunpy's draw_contours would give it to matplotlib, which refuses it.
     smap.plot_settings |= {
         "cmap": "magma" if is_error else "gray",
         "norm": ImageNormalize(vmin=low, vmax=high, clip=False),
         "interpolation": "nearest",
-        "title": f"{title}, {smap.date.strftime('%Y-%m-%d %H:%M')}",
     }
 
 
