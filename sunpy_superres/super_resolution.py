@@ -102,7 +102,9 @@ class SuperResolutionSamples(NamedTuple):
     @property
     def members(self):
         """The members as Maps (`~sunpy_superres.maps.members.Members`), each made on demand."""
-        return Members(self.samples.data, header_of_cube(self.samples))
+        cube = self.samples
+        data = cube.data if cube.unit in (None, u.G) else cube.data * cube.unit.to(u.G)
+        return Members(data, header_of_cube(cube))
 
     def measure(self, function):
         """

@@ -106,6 +106,12 @@ def test_members_of_a_part_of_the_ensemble_lie_where_the_part_lies(result):
     np.testing.assert_array_equal(member.data, result.samples.data[1, 5:15, 8:20])
 
 
+def test_members_are_in_gauss_whatever_the_unit_of_the_cube(result):
+    moved = result._replace(samples=real_cube(result).to("kG"))
+    np.testing.assert_allclose(moved.members[2].data, result.samples.data[2], rtol=1e-6)
+    assert moved.members[2].unit == u.G
+
+
 @pytest.mark.parametrize("cards", [
     {"dsun_obs": 1.01}, {"crln_obs": 1.01}, {"crpix1": 1.01}, {"cdelt2": 1.05},
 ])  # fmt: skip

@@ -120,6 +120,19 @@ def test_a_mask_beside_the_image_is_no_frame(frame, tmp_path):
     assert np.array_equal(read_map(tmp_path / "one.fits").data, frame.data)
 
 
+def test_the_mask_of_an_array_of_dask_counts(frame):
+    """NumPy's conversion of such an array drops the mask."""
+    dask = pytest.importorskip("dask.array")
+    mask = np.zeros(SHAPE, bool)
+    mask[HOLE] = True
+    lazy = dask.ma.masked_array(dask.from_array(frame.data, chunks=20), mask)
+    smap = sunpy.map.Map(lazy, frame.meta)
+    known = sunpy.map.Map(np.where(mask, np.nan, frame.data), frame.meta)
+    assert not read_magnetogram(smap).good[HOLE].any()
+    assert np.isnan(mark_missing(smap)[HOLE]).all()
+    assert metrics.unsigned_flux(smap) == metrics.unsigned_flux(known)
+
+
 @pytest.mark.parametrize("line", [np.s_[30, 5:40], np.s_[8:60, 50]], ids=["row", "column"])
 def test_a_line_of_one_value_is_told(frame, line):
     frame.data[line] = -999.0

@@ -372,7 +372,7 @@ def write_images(path, header, *changes, shape=(20, 24)):
     fits.HDUList(images).writeto(path)
 
 
-@pytest.mark.parametrize("card", ["date-avg", "date-beg", "t_obs"])
+@pytest.mark.parametrize("card", ["date-avg", "date-beg", "t_obs", "date-end"])
 def test_frames_of_any_size_with_any_time_count(mdi_header, tmp_path, card):
     none = dict.fromkeys(("date-obs", "t_obs", "t_rec"))
     header = mdi_header((20, 24), corner=(500, 500))

@@ -191,6 +191,18 @@ def test_an_alternate_wcs_of_a_file_is_the_main_one_of_the_result(mdi_header):
     assert target.wcs.alt == "A"
 
 
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+def test_a_target_with_a_distortion_is_refused(mdi_header):
+    """The cards of a result would not say where its distorted pixels lie."""
+    frame = spot(mdi_header)
+    grid = {k: v for k, v in frame.meta.items() if isinstance(v, int | float) and v is not None}
+    grid |= {"ctype1": "HPLN-TAN-SIP", "ctype2": "HPLT-TAN-SIP", "a_order": 2, "b_order": 2}
+    grid |= {"a_2_0": 2e-4, "b_0_2": 1e-4, "cunit1": "arcsec", "cunit2": "arcsec"}
+    grid |= {"naxis": 2, "naxis1": 48, "naxis2": 40}
+    with pytest.raises(ValueError, match="target_wcs has a distortion"):
+        super_resolve(frame, target_wcs=grid, **QUICK)
+
+
 def test_an_unknown_resampling_is_refused(mdi_header):
     with pytest.raises(ValueError, match="auto, interpolation, adaptive"):
         super_resolve(spot(mdi_header), resampling="cubic", **QUICK)

@@ -40,7 +40,9 @@ _STATED = (
     ),
     (
         re.compile(r"level|lvl_num"),
-        re.compile(r"(?i)^\s*(?:lev(?:el)?|l)?[\s.-]*" + _LEVEL + r"0*(?![\d.]*\d)"),
+        re.compile(
+            r"(?i)^\s*(?:mdi\s+)?(?:lev(?:el)?|lvl|l|v)?[\s.:_-]*" + _LEVEL + r"0*(?![\d.]*\d)"
+        ),
     ),
     (re.compile(r"dsname|dataset"), re.compile(r"(?i)\blevel:lev" + _LEVEL + r"(?!\d)")),
     (
@@ -107,6 +109,11 @@ def _read_text(meta, names):
     return " ".join(str(meta.get(name, "")) for name in names).lower()
 
 
+def _as_text(value):
+    """Write a card's value; 1.7999999523162842, single precision, is 1.8."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def _stated_level(meta):
     """Return the level that a card names, such as "1.8"; None if none does."""
     for names, levels in _STATED:
@@ -114,7 +121,7 @@ def _stated_level(meta):
             digits
             for name, value in meta.items()
             if names.fullmatch(str(name).lower())
-            for digits in levels.findall(str(value))
+            for digits in levels.findall(_as_text(value))
         ]
         if found:
             # A note may name the level that a frame was made from, too.
@@ -124,7 +131,9 @@ def _stated_level(meta):
 
 def _read_header(meta):
     """Return the level by the header; None if it does not tell."""
-    record = _read_text(meta, ("drms_id", "srindrms", "filename", "srinfile", "content"))
+    record = _read_text(meta, ("drms_id", "srindrms", "content"))
+    files = _read_text(meta, ("filename", "srinfile")).split()
+    record += "".join(f" {name.rpartition('/')[2]}" for name in files)
     build = read_number(meta.get("bldver18"))
     if abs(build or 0) >= _BUILD or "lev182" in record or "smarp" in record or "tarpnum" in meta:
         return "1.8.2"

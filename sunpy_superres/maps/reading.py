@@ -23,7 +23,10 @@ from sunpy_superres.warning import warn_user
 __all__ = ["read_map"]
 
 #: Cards of the time of a frame.
-_TIMES = ("DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG")
+_TIMES = (
+    "DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG", "DATE-END", "MJD-OBS",
+    "MJD-AVG", "MJD-BEG",
+)  # fmt: skip
 #: Largest number of pixels of an image (HMI's has 2^24), since a damaged header may give any.
 _MOST_PIXELS = 2**28
 

@@ -266,6 +266,11 @@ def _check(target):
         raise ValueError(
             "target_wcs has no pixels, or no finite plate scale; set its array_shape, CDELT and PC."
         )
+    if any((target.sip, target.cpdis1, target.cpdis2, target.det2im1, target.det2im2)):
+        raise ValueError(
+            "target_wcs has a distortion (SIP or tables), which the header of a result does not "
+            "hold; give a copy of it without: WCS(target_wcs.to_header()), with its array_shape."
+        )
     if {name[:2] for name in target.wcs.ctype} not in ({"HP"}, {"HG"}, {"CR"}):
         raise ValueError(
             f"The axes of target_wcs are {' and '.join(target.wcs.ctype)}; they must be "
