@@ -352,7 +352,7 @@ def test_regions_of_the_training_are_not_scored(data, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "note: HARP 377: not scored, because the model was trained on it." in err
     assert out.startswith(
-        f"default: split 'test' of {tmp_path}, 1 frames of HARP {TEST}, 15 G of noise, 2 members\n"
+        f"default: split 'test' of {tmp_path}, HARP {TEST} (frames: 1), 15 G of noise, 2 members\n"
     )
     assert "== HARP 377" not in out
     splits.write_text(json.dumps({"test": ["harp377"]}))

@@ -1,7 +1,5 @@
 """Missing data that a Map holds as numbers."""
 
-import warnings
-
 import astropy.units as u
 import numpy as np
 import pytest
@@ -87,37 +85,6 @@ def test_coarse_steps_and_a_frame_without_noise_are_not_told(frame):
     for step in (0.1, 2.8):
         stepped = sunpy.map.Map(np.round(frame.data / step) * step, frame.meta)
         assert read_magnetogram(stepped).good.all()
-
-
-# Several frames in a file
-
-
-def test_a_frame_of_several_is_named(frame, tmp_path):
-    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
-    planes = np.stack([frame.data + 10 * n for n in range(3)]).astype(np.float32)
-    fits.PrimaryHDU(planes, header).writeto(tmp_path / "cube.fits")
-    images = [fits.ImageHDU(plane, header) for plane in planes[1:]]
-    many = fits.HDUList([fits.PrimaryHDU(planes[0], header), *images])
-    many.writeto(tmp_path / "many.fits")
-    packed = [fits.CompImageHDU(p, header, compression_type="GZIP_2", quantize_level=0)
-              for p in planes]  # fmt: skip
-    fits.HDUList([fits.PrimaryHDU(), *packed]).writeto(tmp_path / "packed.fits")
-    for name in ("cube.fits", "many.fits", "packed.fits"):
-        with pytest.warns(SuperResWarning, match="holds 3 frames, and the first is taken"):
-            assert np.array_equal(read_map(tmp_path / name).data, planes[0])
-        with warnings.catch_warnings():
-            # A plane has the time of its cube.
-            warnings.filterwarnings("ignore", "Frame 2 of .*cube.fits is plane 3")
-            assert np.array_equal(read_map(tmp_path / name, frame=2).data, planes[2])
-        with pytest.raises(ValueError, match="3 frames, numbered from 0, and frame is 3; give"):
-            read_map(tmp_path / name, frame=3)
-
-
-def test_a_mask_beside_the_image_is_no_frame(frame, tmp_path):
-    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
-    mask = fits.ImageHDU(np.ones(SHAPE, np.uint8), name="MASK")
-    fits.HDUList([fits.PrimaryHDU(frame.data, header), mask]).writeto(tmp_path / "one.fits")
-    assert np.array_equal(read_map(tmp_path / "one.fits").data, frame.data)
 
 
 def test_the_mask_of_an_array_of_dask_counts(frame):

@@ -11,7 +11,6 @@ from astropy.io import fits
 from sunpy_superres import SuperResWarning, read_map, super_resolve
 from sunpy_superres.files import write_atomically
 from sunpy_superres.maps.headers import repair_map
-from sunpy_superres.maps.metadata import observation_time
 
 
 @pytest.fixture
@@ -360,44 +359,3 @@ def test_umask_is_respected(tmp_path, umask):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
-
-
-def write_images(path, header, *changes, shape=(20, 24)):
-    """Write an image for each change of the header."""
-    images = [fits.PrimaryHDU()]
-    for number, change in enumerate(changes):
-        cards = {k.upper(): v for k, v in (header | change).items() if v is not None}
-        images.append(fits.ImageHDU(np.full(shape, 10.0 * (number + 1), "f4"), fits.Header(cards)))
-        shape = tuple(n + 4 for n in shape)
-    fits.HDUList(images).writeto(path)
-
-
-@pytest.mark.parametrize("card", ["date-avg", "date-beg", "t_obs", "date-end"])
-def test_frames_of_any_size_with_any_time_count(mdi_header, tmp_path, card):
-    none = dict.fromkeys(("date-obs", "t_obs", "t_rec"))
-    header = mdi_header((20, 24), corner=(500, 500))
-    times = [none | {card: f"2010-10-15T0{hour}:00:00"} for hour in (1, 2)]
-    path = tmp_path / "two.fits"
-    write_images(path, header, *times)
-    with pytest.warns(SuperResWarning, match="holds 2 frames, and the first is taken"):
-        read_map(path)
-    second = read_map(path, frame=1)
-    assert second.data.shape == (24, 28)
-    assert observation_time(second).isot.startswith("2010-10-15T0")
-    for frame in (-1, 2):
-        with pytest.raises(ValueError, match=f"2 frames, numbered from 0, and frame is {frame}"):
-            read_map(path, frame=frame)
-
-
-def test_a_plane_of_a_cube_has_two_axes_and_a_time_that_is_not_its_own(mdi_header, tmp_path):
-    header = mdi_header((20, 24), corner=(500, 500))
-    header |= {"wcsaxes": 3, "ctype3": "TIME", "cunit3": "s", "crpix3": 1.0, "cdelt3": 5760.0}
-    header |= {"crval3": 0.0, "pc3_3": 1.0}
-    cube = np.arange(3, dtype="f4")[:, None, None] * np.ones((20, 24), "f4")
-    cards = {k.upper(): v for k, v in header.items() if not k.startswith("naxis")}
-    fits.writeto(tmp_path / "cube.fits", cube, fits.Header(cards))
-    with pytest.warns(SuperResWarning, match="Frame 2 of .* is plane 3 of a cube.*Correct date"):
-        smap = read_map(tmp_path / "cube.fits", frame=2)
-    np.testing.assert_array_equal(smap.data, 2.0)
-    assert smap.meta["wcsaxes"] == 2
-    assert not [card for card in smap.meta if card.endswith("3") and card[:2] in ("ct", "cr", "cd")]

@@ -152,10 +152,9 @@ def find_files(entry) -> list[str]:
         if not path.name.startswith("."):  # as a shell and a folder do it
             found = [p for p in found if not p.name.startswith(".")]
         names = [n for p in found for n in (_list_folder(p) if p.is_dir() else [str(p)])]
-    if not names and path.is_dir():
-        raise FileNotFoundError(f"The folder {entry} holds no FITS file of an input.")
     if not names:
-        raise FileNotFoundError(f"{entry} matches no file; check the path.")
+        problem = "holds no FITS file of an input" if path.is_dir() else "matches no file"
+        raise FileNotFoundError(f"{entry} {problem}; check the path.")
     return names
 
 

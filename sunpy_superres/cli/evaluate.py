@@ -115,8 +115,8 @@ def _describe(options, n_frames, regions):
     noise = "" if options.split in ("pairs", "example") else f", {options.noise:g} G of noise"
     where = "of the package" if options.split == "example" else f"of {options.data}"
     return (
-        f"{', '.join(options.models)}: split '{options.split}' {where}, {n_frames} frames "
-        f"of {', '.join(regions)}{noise}, {options.n_samples} members"
+        f"{', '.join(options.models)}: split '{options.split}' {where}, {', '.join(regions)} "
+        f"(frames: {n_frames}){noise}, {options.n_samples} members"
     )
 
 

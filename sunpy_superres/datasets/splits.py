@@ -270,9 +270,7 @@ def find_hmi_maps(source, largest_quality=LARGEST_QUALITY):
         except (OSError, TypeError, ValueError, LookupError) as error:
             warn_user(f"{name} is left out: {error}")
             continue
-        # What costs data, or may be damaged; not what was repaired in a header.
-        texts = [str(w.message) for w in caught if issubclass(w.category, SuperResWarning)]
-        warn_user(*(t for t in texts if " frames, and the first is taken" in t or "damaged" in t))
+        warn_user(*(str(w.message) for w in caught if issubclass(w.category, SuperResWarning)))
         yield name, smap
 
 

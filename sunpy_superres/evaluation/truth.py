@@ -70,16 +70,7 @@ class FrameWithTruth:
     eclipse: bool = False
 
 
-def frames_with_truth(
-    data,
-    split="test",
-    *,
-    noise=12 * u.G,
-    seed=0,
-    resampling=None,
-    angle=0 * u.deg,
-    exclude=(),
-):
+def frames_with_truth(data, split="test", **options):
     """
     Read or simulate the MDI frames of a split, each with HMI's.
 
@@ -92,14 +83,8 @@ def frames_with_truth(
         "calibration" is the frame of each training region that is nearest to the central
         meridian.  "example" is the embedded one: it needs no data; it is simulated, so that it
         does not test a model.
-    noise : `~astropy.units.Quantity`
-        Noise of simulated frames, in MDI Gauss.
-    seed : int
-        Seed of this noise.
-    resampling, angle
-        Resample simulated frames, as `~sunpy_superres.simulate_mdi` does.
-    exclude : collection of str
-        Regions of "test" and "validation" that are left out, such as "harp377".
+    **options
+        Of simulated frames: other arguments of `simulate_frames`.
 
     Yields
     ------
@@ -110,9 +95,7 @@ def frames_with_truth(
     elif split == "pairs":
         yield from read_pairs(data)
     else:
-        yield from simulate_frames(
-            data, split, noise=noise, seed=seed, resampling=resampling, angle=angle, exclude=exclude
-        )
+        yield from simulate_frames(data, split, **options)
 
 
 def simulate_frames(
@@ -130,9 +113,17 @@ def simulate_frames(
 
     Parameters
     ----------
-    data, split, noise, seed, resampling, angle, exclude
+    data, split
         See `frames_with_truth`.  In a folder with ``splits.json`` all frames count, whatever
         their QUALITY: they have been chosen by hand.
+    noise : `~astropy.units.Quantity`
+        Noise of the frames, in MDI Gauss.
+    seed : int
+        Seed of this noise.
+    resampling, angle
+        Resample the frames, as `~sunpy_superres.simulate_mdi` does.
+    exclude : collection of str
+        Regions of "test" and "validation" that are left out, such as "harp377".
 
     Yields
     ------

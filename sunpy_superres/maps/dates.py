@@ -334,10 +334,11 @@ def compare_dates(meta) -> list[str]:
     list of str
         A sentence for the first that contradicts it.
     """
-    for name, apart in find_contradictions(meta).items():
-        used = "DATE-AVG places the frame" if name == "date-avg" else "DATE-OBS is used"
-        return [
-            f"{name.upper()} = {meta[name]} and DATE-OBS = {meta['date-obs']} lie "
-            f"{apart / 60:.0f} minutes apart; {used}. Delete the wrong one."
-        ]
-    return []
+    name, apart = next(iter(find_contradictions(meta).items()), (None, 0.0))
+    if name is None:
+        return []
+    used = "DATE-AVG places the frame" if name == "date-avg" else "DATE-OBS is used"
+    return [
+        f"{name.upper()} = {meta[name]} and DATE-OBS = {meta['date-obs']} lie "
+        f"{apart / 60:.0f} minutes apart; {used}. Delete the wrong one."
+    ]

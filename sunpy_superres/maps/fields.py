@@ -8,6 +8,7 @@ import sunpy.map
 
 from sunpy_superres.maps.geometry import has_solar_axes
 from sunpy_superres.maps.headers import repair_map
+from sunpy_superres.maps.lazy import read_array
 from sunpy_superres.maps.missing import holds_fill_value
 from sunpy_superres.maps.refusals import check_has_pixels
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
@@ -48,17 +49,8 @@ def to_gauss(smap) -> np.ndarray:
 def convert_to_gauss(data, unit) -> np.ndarray:
     """Convert data of a unit to Gauss, float32; without a unit (None) they are in Gauss."""
     with np.errstate(over="ignore"):  # a value that overflows is missing
-        values = _read_array(data, np.float32)
+        values = read_array(data, np.float32)
         return values if unit in (None, u.G) else values * np.float32(unit.to(u.G))
-
-
-def _read_array(data, dtype=None) -> np.ndarray:
-    """Read data as a plain array; what is masked, in an array of dask too, is NaN."""
-    if hasattr(data, "__dask_graph__"):
-        data = data.compute()
-    if isinstance(data, np.ma.MaskedArray):
-        data = data.astype(dtype or np.result_type(data.dtype, np.float32)).filled(np.nan)
-    return np.asarray(data, dtype=dtype)
 
 
 def known_pixels(smap, values) -> np.ndarray:
@@ -74,6 +66,6 @@ def known_pixels(smap, values) -> np.ndarray:
 
 def mark_missing(smap) -> np.ndarray:
     """Return the data of a Map in its own unit, with NaN where `known_pixels` is False."""
-    data = _read_array(smap.data)
+    data = read_array(smap.data)
     known = known_pixels(smap, convert_to_gauss(data, field_unit(smap)))
     return np.where(known, data, np.float32(np.nan))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 
+import numpy as np
 import sunpy.map
 
-__all__ = ["compute_data"]
+__all__ = ["compute_data", "read_array"]
 
 
 def compute_data(smap, client=None):
@@ -29,6 +30,26 @@ def compute_data(smap, client=None):
         return smap
     data, mask = (_compute(part, client) if _is_lazy(part) else part for part in parts)
     return sunpy.map.Map(data, smap.meta, mask=mask, plot_settings=smap.plot_settings)
+
+
+def read_array(data, dtype=None) -> np.ndarray:
+    """
+    Read data as a plain array; what is masked is NaN.
+
+    NumPy's own conversion of an array of dask drops its mask.
+
+    Parameters
+    ----------
+    data : array-like
+        Also of dask, or masked.
+    dtype : dtype, optional
+        A floating-point type; by default that of the data, or float32 for masked integers.
+    """
+    if _is_lazy(data):
+        data = data.compute()
+    if isinstance(data, np.ma.MaskedArray):
+        data = data.astype(dtype or np.result_type(data.dtype, np.float32)).filled(np.nan)
+    return np.asarray(data, dtype=dtype)
 
 
 def _is_lazy(part):

@@ -35,7 +35,7 @@ _LEVEL = r"(\d)(?:\.?(\d))?(?:\.?(\d))?"
 #: COMMENT name levels of anything, and SOURCE that of the input.
 _STATED = (
     (
-        re.compile(r"note\d*"),
+        re.compile(r"notes?\d*"),
         re.compile(r"(?i)\blev(?:el)?[\s.-]*(1)\.(\d)(?:\.(\d))?(?![\d.]*\d|\s*G)"),
     ),
     (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sunpy_superres.datasets.splits import HELD_OUT
-
 __all__ = ["write_card"]
 
 #: Scores in the card, by their names in `~sunpy_superres.evaluation.scores.Scores.table`.
@@ -40,7 +38,7 @@ def write_card(revision, architecture, training, scores, n_samples) -> str:
     """
     trained, held_out = training.get("trained on"), training.get("held out", {})
     regions = [f"- trained on: {', '.join(trained) if trained else 'not recorded'}"]
-    regions += [f"- {split}: {', '.join(held_out.get(split, [])) or 'none'}" for split in HELD_OUT]
+    regions += [f"- {split}: {', '.join(names)}" for split, names in held_out.items()]
     table = scores.table()
     rows = [f"| {name} | {table[name]:.4g} |" for name in _ROWS if name in table]
     steps = training.get("steps of the last stage")

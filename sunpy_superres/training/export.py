@@ -10,7 +10,6 @@ import astropy.units as u
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from sunpy_superres.datasets.splits import HELD_OUT
 from sunpy_superres.evaluation.calibration import calibrate
 from sunpy_superres.evaluation.evaluate import evaluate
 from sunpy_superres.evaluation.keywords import KeywordScores
@@ -85,8 +84,7 @@ def _read_trained(source):
     lineage = read_lineage(weights)
     regions = {}
     if lineage is not None:
-        held_out = {split: lineage[split] for split in HELD_OUT}
-        regions = {"trained on": lineage["trained on"], "held out": held_out}
+        regions = {name: lineage[name] for name in ("trained on", "held out")}
     training = {
         "data": describe_data(lineage),
         **regions,

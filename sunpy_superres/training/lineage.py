@@ -18,8 +18,6 @@ __all__ = ["LINEAGE", "describe_data", "read_lineage", "trace_lineage"]
 
 #: Name of the record in the metadata of a weights file.
 LINEAGE = "regions"
-#: Splits that are not trained on.
-_HELD_OUT = ("test", "validation")
 
 
 def read_lineage(weights) -> dict | None:
@@ -33,8 +31,8 @@ def read_lineage(weights) -> dict | None:
     Returns
     -------
     dict or None
-        Names of regions as "trained on", "test" and "validation", and the number of frames as
-        "frames"; None if nothing is recorded.
+        Names of regions as "trained on" and, by their split, as "held out", and the number of
+        frames as "frames"; None if nothing is recorded.
     """
     weights = Path(weights)
     with safe_open(str(weights), framework="numpy") as file:
@@ -47,9 +45,7 @@ def read_lineage(weights) -> dict | None:
     training = json.loads(config.read_text(encoding="utf-8")).get("training", {})
     if "trained on" not in training:
         return None
-    return {"trained on": training["trained on"], "frames": 0} | {
-        split: training.get("held out", {}).get(split, []) for split in _HELD_OUT
-    }
+    return {"frames": 0} | {name: training.get(name, {}) for name in ("trained on", "held out")}
 
 
 def trace_lineage(pack, *earlier) -> dict:
@@ -75,13 +71,15 @@ def trace_lineage(pack, *earlier) -> dict:
     known = [record for record in records.values() if record]
     trained = {entry["region"] for entry in index if entry["split"] == "train"}
     trained = trained.union(*(record["trained on"] for record in known))
+    held_out = {}
+    for entry in index:
+        if entry["region"] not in trained:
+            held_out.setdefault(entry["split"], set()).add(entry["region"])
     lineage = {
         "trained on": sorted(trained),
+        "held out": {split: sorted(names) for split, names in held_out.items()},
         "frames": sum(entry["split"] == "train" for entry in index),
     }
-    for split in _HELD_OUT:
-        names = {entry["region"] for entry in index if entry["split"] == split}
-        lineage[split] = sorted(names - trained)
     unknown = {path for path, record in records.items() if not record}
     unknown = unknown.union(*(record.get("start", ()) for record in known))
     return lineage | ({"start": sorted(unknown)} if unknown else {})
