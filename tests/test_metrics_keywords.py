@@ -312,7 +312,10 @@ def test_errors_hold_what_the_members_share(patch):
     for end, side in (("p16", -1), ("p84", 1)):
         expected = flux + side * 0.68 * own * error / own
         assert row[f"USFLUXL_{end}"].to_value(u.Mx) == pytest.approx(expected)
-    # Members that agree still share their error; other keywords have their scatter alone.
+    # What the region fixes has no error, and what was not measured its scatter alone.
+    assert row["AREA_err"] == row["CMASKL_err"] == row["SIZE_err"] == 0
+    assert row["MSTDEV_err"] == other["MSTDEV_err"]
+    # Members that agree still share their error.
     alike = measure(members[1], samples=[members[1]] * 3)
     gradient, error, upper = (alike[f"MEANGBL{end}"][0].value for end in ("", "_err", "_p84"))
     assert error == pytest.approx(shared["MEANGBL"] * gradient)

@@ -275,7 +275,6 @@ def pack_folder(data, path, limit=64.0, config=PackConfig()):
             f"{len(frames) - len(kept)} of {len(frames)} frames are left out, of the regions with "
             f"most, so that the file is no larger than {limit:g} MiB."
         )
-    frames = kept
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_pack(frames, path)
-    return frames
+    save_pack(kept, path)
+    return kept

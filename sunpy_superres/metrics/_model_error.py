@@ -6,8 +6,16 @@ import numpy as np
 
 from sunpy_superres.models.embedded import read_embedded_config
 
-#: Keywords that the measured ones stand for.
-_ALIKE = {"SIZE_ACR": "AREA_ACR", "NACR": "AREA_ACR", "CMASKL": "AREA_ACR"}
+#: Keywords that have a shared error, and the measured one that it is.  The others are fixed by the
+#: region that is given, or were not measured.
+_MEASURED = {
+    "R_VALUE": "R_VALUE",
+    "USFLUXL": "USFLUXL",
+    "MEANGBL": "MEANGBL",
+    "AREA_ACR": "AREA_ACR",
+    "SIZE_ACR": "AREA_ACR",
+    "NACR": "AREA_ACR",
+}
 
 
 def shared_errors(meta) -> dict:
@@ -58,7 +66,7 @@ def widen(name, spread, number, errors):
         np.reshape(array, (-1, spread.members.shape[-1]))[:, number]
         for array in (spread.value, spread.error, spread.p16, spread.p84)
     )
-    shared = errors.get(_ALIKE.get(name, name))
+    shared = errors.get(_MEASURED.get(name))
     if shared is None:
         return error, *ends
     total = np.hypot(error, shared if name == "R_VALUE" else shared * np.abs(value))
