@@ -35,6 +35,23 @@ def test_unet_halo_covers_the_receptive_field():
     assert found <= net.halo <= found + 3
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_unet_gives_the_same_with_and_without_gradients(layout):
+    """Without gradients memory is written again, and features may come in half precision."""
+    torch.manual_seed(0)
+    net = UNet(3, 4, (6, 8), (1, 2, 1), embedding=5)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    net = net.to(memory_format=layout)
+    x, embedding, added = torch.randn(2, 3, 12, 8), torch.randn(2, 5), torch.randn(2, 6, 12, 8)
+    added = added.half()
+    expected = net(x.to(memory_format=layout), embedding, added.float())
+    with torch.no_grad():
+        found = net(x.to(memory_format=layout), embedding, added)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert expected.std() > 0.1
+
+
 def test_denoiser_halo_covers_the_receptive_field():
     net = randomised(Denoiser(2, 3, DenoiserConfig((4, 6), (1, 1, 1), 8)))
     prepared = net.prepare(torch.zeros(1, 3, 64, 64, dtype=torch.float64))

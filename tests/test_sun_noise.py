@@ -22,7 +22,7 @@ from noise_tools import (
 
 from sunpy_superres import simulate_mdi
 from sunpy_superres.maps.geometry import heliocentric_mu
-from sunpy_superres.sampling.cells import cell_noise
+from sunpy_superres.sampling.cells import cell_noise, weighted_table
 from sunpy_superres.sampling.sun_noise import SunNoise
 
 
@@ -48,7 +48,7 @@ def members(cutout):
 def test_numbers_of_the_cells_are_normal_and_independent():
     keys = np.random.default_rng(0).integers(2**32, size=(2, 200, 1), dtype=np.uint32)
     columns = np.broadcast_to(np.arange(18000, dtype=np.uint32), (200, 18000))
-    noise = cell_noise(keys, columns)
+    noise = cell_noise([keys], columns, [weighted_table(1.0)])
     assert_unit_variance(noise)
     assert_normal(noise)
     for a, b in [
@@ -63,9 +63,22 @@ def test_numbers_of_the_cells_are_normal_and_independent():
 def test_neighbouring_keys_give_independent_numbers():
     columns = np.broadcast_to(np.arange(18000, dtype=np.uint32), (100, 18000))
     keys = np.random.default_rng(0).integers(2**32, size=(2, 100, 1), dtype=np.uint32)
-    first = cell_noise(keys, columns)
+    tables = [weighted_table(1.0)]
+    first = cell_noise([keys], columns, tables)
     for change in ([[[1]], [[0]]], [[[0]], [[1]]], [[[0]], [[2**31]]]):
-        assert_independent(first, cell_noise(keys ^ np.array(change, np.uint32), columns))
+        other = cell_noise([keys ^ np.array(change, np.uint32)], columns, tables)
+        assert_independent(first, other)
+
+
+def test_numbers_of_two_epochs_are_added_with_their_weights():
+    columns = np.broadcast_to(np.arange(18000, dtype=np.uint32), (100, 18000))
+    keys = list(np.random.default_rng(0).integers(2**32, size=(2, 2, 100, 1), dtype=np.uint32))
+    both = cell_noise(keys, columns, [weighted_table(0.6), weighted_table(0.8)])
+    one, other = (cell_noise([key], columns, [weighted_table(1.0)]) for key in keys)
+    # Entries are rounded to a multiple of 2**-16, and four are added.
+    np.testing.assert_allclose(both, 0.6 * one + 0.8 * other, atol=4 * 2.0**-16)
+    assert_normal(both)
+    assert (both * 2.0**16 == np.rint(both * 2.0**16)).all()  # so that sums are exact
 
 
 def test_white_normal_and_of_unit_variance(members):

@@ -61,9 +61,10 @@ def run(warm_up, frame, options):
     import sunpy.map
 
     build = importlib.import_module("sunpy_superres")
+    # Before torch has its first array, as in the commands.
+    options = as_in_the_commands() | options
     facts = read_facts(options.get("model", "default")) | {"file": build.__file__}
     facts |= {name: options[name] for name in ("dtype",) if options.get(name)}
-    options = as_in_the_commands() | options
     common = {"seed": 0, "progress": False}
     build.super_resolve(sunpy.map.Map(warm_up), **{**options, **common, "n_samples": 1})
     smap = sunpy.map.Map(frame)

@@ -6,6 +6,8 @@ import astropy.units as u
 import numpy as np
 from scipy import ndimage
 
+from sunpy_superres.maps.projection import angles_of, directions_of
+
 __all__ = [
     "emission_cosine",
     "find_pixels",
@@ -71,17 +73,18 @@ def _limb_scale(smap) -> float:
     return 1 / (_distance(smap) * np.sin(smap.rsun_obs.to_value(u.rad)))
 
 
-def _angles(smap, x, y):
-    """Return longitude and latitude, in radians, of pixel coordinates from 0."""
-    longitude, latitude = smap.wcs.pixel_to_world_values(x, y)
-    unit1, unit2 = (u.Unit(unit) for unit in smap.wcs.wcs.cunit)
-    return longitude * unit1.to(u.rad), latitude * unit2.to(u.rad)
+def _heliocentric_angle(smap, west, north):
+    """
+    Return sine and cosine of the heliocentric angle of directions; NaN beyond the limb.
 
-
-def _apparent_radius(longitude, latitude, smap):
-    """Return the distance of helioprojective angles from disk centre, in radii of RSUN_OBS."""
-    sine = np.sqrt(np.clip(1 - (np.cos(longitude) * np.cos(latitude)) ** 2, 0, None))
-    return sine / np.sin(smap.rsun_obs.to_value(u.rad))
+    It is the angle of emission, whose sine is the distance from disk centre in radii, less the
+    angle at the observer, scaled so that the limb lies where RSUN_OBS has it.
+    """
+    relative = np.hypot(west, north) / np.sin(smap.rsun_obs.to_value(u.rad))
+    seen = relative / _distance(smap)
+    with np.errstate(invalid="ignore"):  # beyond the limb
+        emission, observer = np.sqrt(1 - relative**2), np.sqrt(1 - seen**2)
+    return relative * observer - emission * seen, emission * observer + relative * seen
 
 
 def _heliographic_angles(smap, longitude, latitude):
@@ -108,16 +111,15 @@ def sphere_vectors(smap, x, y) -> np.ndarray:
         Shape ``(3, ...)``: solar west, solar north in the plane of the sky, and toward the
         observer (heliocentric Cartesian coordinates in solar radii); NaN off the disk.
     """
-    longitude, latitude = _angles(smap, *np.broadcast_arrays(np.float64(x), np.float64(y)))
-    distance = _distance(smap)
+    x, y = np.broadcast_arrays(np.float64(x), np.float64(y))
     if is_helioprojective(smap):
-        relative = _apparent_radius(longitude, latitude, smap)
-        west, north = np.cos(latitude) * np.sin(longitude), np.sin(latitude)
+        west, north, _ = directions_of(smap, x, y)
+        sine, cosine = _heliocentric_angle(smap, west, north)
         with np.errstate(invalid="ignore", divide="ignore"):
-            emission = np.arcsin(np.where(relative <= 1, relative, np.nan))
-            angle = emission - np.arcsin(relative / distance)
-            ratio = np.where(relative > 0, np.sin(angle) / np.hypot(west, north), 0.0)
-        return np.stack([west * ratio, north * ratio, np.cos(angle)])
+            aside = np.hypot(west, north)
+            ratio = np.where(aside > 0, sine / aside, 0.0)
+        return np.stack([west * ratio, north * ratio, cosine])
+    longitude, latitude = angles_of(smap, x, y)
     longitude, latitude, _ = _heliographic_angles(smap, longitude, latitude)
     return from_heliographic(longitude * u.rad, latitude * u.rad, smap)
 
@@ -261,17 +263,12 @@ def heliocentric_mu(smap, rows=None) -> np.ndarray:
 
 def _mu_at(smap, x, y):
     """Compute `heliocentric_mu` at pixel coordinates from 0."""
-    longitude, latitude = _angles(smap, x, y)
-    distance = _distance(smap)
     if is_helioprojective(smap):
-        relative = _apparent_radius(longitude, latitude, smap)
-        # rho is the angle at the observer, scaled so that the limb lies where RSUN_OBS has it.
-        with np.errstate(invalid="ignore"):
-            rho = np.arcsin(np.where(relative <= 1, relative / distance, np.nan))
-            return np.cos(np.arcsin(relative) - rho)
+        return _heliocentric_angle(smap, *directions_of(smap, x, y)[:2])[1]
+    longitude, latitude = angles_of(smap, x, y)
     longitude, latitude, tilt = _heliographic_angles(smap, longitude, latitude)
     mu = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(tilt) * np.cos(longitude)
-    return np.where(mu * distance >= 1, mu, np.nan)
+    return np.where(mu * _distance(smap) >= 1, mu, np.nan)
 
 
 def emission_cosine(mu, smap) -> np.ndarray:
@@ -311,12 +308,13 @@ def pixel_area(smap, mu=None) -> u.Quantity:
     smap : `~sunpy.map.GenericMap`
         Helioprojective, or heliographic with CRLN/HGLN and CRLT/HGLT axes.
     mu : numpy.ndarray, optional
-        Result of `heliocentric_mu`, if it was computed before.
+        Result of `heliocentric_mu`, if it was computed before; in helioprojective coordinates also
+        some of its values.
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Mm^2, float32, ``(ny, nx)``; NaN off the disk.
+        Mm^2, float32, ``(ny, nx)``, or the shape of ``mu``; NaN off the disk.
     """
     mu = heliocentric_mu(smap) if mu is None else mu
     distance = _distance(smap)
@@ -332,8 +330,8 @@ def pixel_area(smap, mu=None) -> u.Quantity:
         middles = np.ogrid[:ny, :nx]
         edges = np.ogrid[-0.5 : ny + 0.5, -0.5 : nx + 0.5]
         # The middles of the pixels' sides, on the unit sphere.
-        sides = _unit_vectors(*_angles(smap, *np.broadcast_arrays(edges[1], middles[0])))
-        ends = _unit_vectors(*_angles(smap, *np.broadcast_arrays(middles[1], edges[0])))
+        sides = _unit_vectors(*angles_of(smap, *np.broadcast_arrays(edges[1], middles[0])))
+        ends = _unit_vectors(*angles_of(smap, *np.broadcast_arrays(middles[1], edges[0])))
         across, along = np.diff(sides, axis=2), np.diff(ends, axis=1)
         area = np.linalg.norm(np.cross(across, along, axis=0), axis=0)
         area = np.where(np.isfinite(mu), area, np.nan)

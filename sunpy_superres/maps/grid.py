@@ -11,6 +11,7 @@ import sunpy.map
 from sunpy_superres.maps.geometry import (
     emission_cosine,
     heliocentric_mu,
+    is_helioprojective,
     on_disk_mask,
     pixel_area,
     plate_scale,
@@ -77,6 +78,19 @@ class Grid:
         """Area on the sphere of each pixel, Mm^2, float32; 0 off the disk."""
         area = pixel_area(self.map, self.mu).to_value(u.Mm**2)
         return np.where(np.isfinite(area), area, np.float32(0))
+
+    def area_in(self, where) -> np.ndarray:
+        """
+        Compute `area` of some pixels, without that of all where it is not known yet.
+
+        Parameters
+        ----------
+        where : numpy.ndarray of bool, or tuple of numpy.ndarray
+            As in an index of `area`.
+        """
+        if "area" in vars(self) or not is_helioprojective(self.map):
+            return self.area[where]
+        return np.nan_to_num(pixel_area(self.map, self.mu[where]).to_value(u.Mm**2))
 
     @cached_property
     def emission_cosine(self) -> np.ndarray:

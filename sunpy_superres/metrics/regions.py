@@ -181,7 +181,7 @@ def label_regions(
         joined = ndimage.maximum_filter(active, 2 * reach + 1) if reach else active
         labels, number = ndimage.label(joined, eight)
         labels[~active] = 0
-    area = np.bincount(labels[active], field.grid.area[active], number + 1)
+    area = np.bincount(labels[active], field.grid.area_in(active), number + 1)
     kept = [n for n in np.argsort(-area, kind="stable") if n and area[n] >= max(smallest, 1e-9)]
     renumber = np.zeros(number + 1, np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
@@ -194,7 +194,7 @@ def _table(field, labels, number):
     rows, columns = np.nonzero(labels)
     which = labels[rows, columns]
     values = field.values[rows, columns].astype(float)
-    area = field.grid.area[rows, columns].astype(float)
+    area = field.grid.area_in((rows, columns)).astype(float)
     flux = np.abs(values) * area
 
     def total(weight):

@@ -137,6 +137,5 @@ class EDMPreconditioner(nn.Module):
                 total.rsqrt(),
             )
         )
-        network_dtype = prepared.dtype
-        raw = self.network((c_in * x).to(network_dtype), sigma.log() / 4, prepared)
+        raw = self.network(c_in * x, sigma.log() / 4, prepared)
         return torch.addcmul(c_skip * x, c_out, raw.to(x.dtype))

@@ -217,7 +217,8 @@ class ResidualLDM(BaseNetwork):
         """Solve for the residual and decode it; see `BaseNetwork.draw`."""
 
         def denoise_piece(noisy, features, level):
-            features = features.to(noisy.dtype).expand(len(noisy), -1, -1, -1)
+            # In half precision: adding them makes no copy in full.
+            features = features.expand(len(noisy), -1, -1, -1)
             with record_function("network"):
                 return self.denoiser(noisy, level.flatten(), features)
 

@@ -23,6 +23,17 @@ def _pixel_norm(x):
     return x * torch.rsqrt(norm.square_().div_(x.shape[1]).add_(1e-4))
 
 
+def _add_shuffled(x, y):
+    """Add ``pixel_shuffle(y, 2)`` to ``x``."""
+    if torch.is_grad_enabled():
+        return x + F.pixel_shuffle(y, 2)
+    # The same without an array of the shuffled pixels.
+    n, channels, height, width = x.shape
+    pixels = x.view(n, channels, height // 2, 2, width // 2, 2)
+    pixels += y.view(n, channels, 2, 2, height // 2, width // 2).permute(0, 1, 4, 2, 5, 3)
+    return x
+
+
 class ResidualBlock(nn.Module):
     """
     Two 3 x 3 convolutions whose output is added to their input; before training, the identity.
@@ -52,7 +63,7 @@ class ResidualBlock(nn.Module):
         h = self.conv1(F.silu(_pixel_norm(x), inplace=inplace))
         if self.modulation is not None:
             scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-            h = h.mul_(1 + scale).add_(shift) if inplace else torch.addcmul(shift, h, 1 + scale)
+            h = torch.addcmul(shift, h, 1 + scale, **({"out": h} if inplace else {}))
         h = self.conv2(F.silu(h, inplace=inplace))
         return h.add_(x) if inplace else x + h
 
@@ -112,7 +123,7 @@ class UNet(nn.Module):
         h = self.down(x)
         for block in self.middle:
             h = block(h, embedding)
-        x = x + F.pixel_shuffle(self.up(F.silu(h)), 2)
+        x = _add_shuffled(x, self.up(F.silu(h)))
         for block in self.after:
             x = block(x, embedding)
         return x if self.head is None else self.head(F.silu(x))

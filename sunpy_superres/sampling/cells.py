@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from scipy import special
 
-__all__ = ["cell_noise"]
+__all__ = ["cell_noise", "weighted_table"]
 
 #: Bits of a random number that look up one entry of the table of normal numbers.
 _BITS = 16
@@ -21,8 +21,27 @@ def _normal_table():
     """Quantiles of the normal distribution, of variance 1/2: the sum of two has variance 1."""
     n = 2**_BITS
     table = special.ndtri((np.arange(n) + 0.5) / n)
-    table /= table.std() * np.sqrt(2)
-    return (np.rint(table / _QUANTUM) * _QUANTUM).astype(np.float32)
+    return table / (table.std() * np.sqrt(2))
+
+
+@functools.lru_cache(maxsize=8)
+def weighted_table(weight) -> np.ndarray:
+    """
+    Make the table in which a cell's numbers are looked up: two entries for each.
+
+    Parameters
+    ----------
+    weight : float
+        Standard deviation of the numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, multiples of 2 to the power of -16; not to be written to.
+    """
+    table = (np.rint(weight * _normal_table() / _QUANTUM) * _QUANTUM).astype(np.float32)
+    table.flags.writeable = False
+    return table
 
 
 def _mix(bits, buffer):
@@ -35,25 +54,38 @@ def _mix(bits, buffer):
     return bits
 
 
-def cell_noise(keys, columns) -> np.ndarray:
+def cell_noise(keys, columns, tables) -> np.ndarray:
     """
-    Standard normal numbers of cells: a pure function of the keys and the columns.
+    Draw numbers of cells, each a sum of independent normal numbers.
+
+    A pure function of the keys and the columns.
 
     Parameters
     ----------
-    keys : numpy.ndarray of uint32
-        Two for each row, ``(2, rows, 1)``; other keys give other numbers.
+    keys : sequence of numpy.ndarray of uint32
+        For each normal number two for each row, ``(2, rows, 1)``; other keys give other numbers.
     columns : numpy.ndarray of uint32
         Numbers of the cells within their rows, ``(rows, n)``.
+    tables : sequence of numpy.ndarray
+        For each normal number the `weighted_table` of its standard deviation.
 
     Returns
     -------
     numpy.ndarray
         float32, ``(rows, n)``.
     """
-    bits, table = columns + keys[0], _normal_table()
-    buffer = np.empty_like(bits)
-    _mix(bits, buffer)
-    bits ^= keys[1]
-    _mix(bits, buffer)
-    return table[bits & np.uint32(2**_BITS - 1)] + table[bits >> np.uint32(_BITS)]
+    total = np.zeros(columns.shape, np.float32)
+    bits, buffer = (np.empty_like(columns) for _ in range(2))
+    entry, found = np.empty(columns.shape, np.intp), np.empty(columns.shape, np.float32)
+    for (first, second), table in zip(keys, tables, strict=True):
+        np.add(columns, first, out=bits)
+        _mix(bits, buffer)
+        bits ^= second
+        _mix(bits, buffer)
+        np.right_shift(bits, np.uint32(_BITS), out=buffer)
+        bits &= np.uint32(2**_BITS - 1)
+        for half in (bits, buffer):
+            # Of the type and in the mode in which take neither copies nor checks.
+            entry[...] = half
+            total += np.take(table, entry, out=found, mode="wrap")
+    return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 
 __all__ = ["return_memory", "reuse_memory"]
 
@@ -26,8 +27,11 @@ def reuse_memory():
 
     By default it returns large blocks to the system, which clears them each time they are used
     again.  The setting holds for the whole process, so only a process that this package starts
-    should call this function.  Whole images, of more than 32 MiB, still go back.
+    should call this function.  Whole images, of more than 32 MiB, still go back; torch is asked to
+    take them in huge pages (``THP_MEM_ALLOC_ENABLE``, which it reads before its first array), of
+    which the system has to provide 500 times fewer.
     """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     _call_glibc("mallopt", _M_MMAP_THRESHOLD, _LARGE)
     _call_glibc("mallopt", _M_TRIM_THRESHOLD, 2**31 - 1)
 

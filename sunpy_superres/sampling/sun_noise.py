@@ -9,8 +9,8 @@ Since each cell belongs to one pixel, the noise is white and has unit variance, 
 the foreshortening, the plate scale and the position of the pixels.  Nothing is interpolated, which
 would correlate it.
 
-Each epoch has cells of its own, that start to turn at its beginning.  At any time two epochs
-contribute, with weights whose squares add up to one, so that the noise is renewed over a lifetime.
+Each epoch has numbers of its own.  At any time the numbers of two epochs are added in each cell,
+with weights whose squares add up to one, so that the noise is renewed over a lifetime.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from astropy.time import Time
 from sunpy.sun.models import differential_rotation
 
 from sunpy_superres.maps.geometry import is_helioprojective, sphere_vectors
-from sunpy_superres.sampling.cells import cell_noise
+from sunpy_superres.maps.projection import gnomonic_matrix
+from sunpy_superres.sampling.cells import cell_noise, weighted_table
 
 __all__ = ["LIFETIME", "SunNoise"]
 
@@ -41,7 +42,7 @@ _ROWS = 9000
 _ZONE = 90
 #: Cells of a row that are computed together, so that what is computed fits into the cache.
 _CHUNK = 1500
-#: Start of the first epoch, before SOHO's first image.
+#: When the cells began to turn, and the first epoch to count: before SOHO's first image.
 _FIRST = Time("1996-01-01T00:00:00", scale="tai")
 #: Carrington's sidereal rotation, degrees in a day.
 _CARRINGTON = 14.1844
@@ -61,11 +62,10 @@ class _Zone:
 
 @dataclass(frozen=True)
 class _Epoch:
-    """Number of an epoch, its weight, and the days since its cells began to turn."""
+    """Number of an epoch, and its weight."""
 
     number: int
     weight: float
-    age: float
 
 
 @functools.cache
@@ -116,16 +116,16 @@ class SunNoise:
         self._tilt = smap.heliographic_latitude.to_value(u.rad)
         self._origin = smap.carrington_longitude.to_value(u.rad)
         self._distance = float((smap.dsun / smap.rsun_meters).to_value(u.one))
-        days = float((smap.date - _FIRST).to_value(u.day))
+        self._days = float((smap.date - _FIRST).to_value(u.day))
         if lifetime is None:
-            self._epochs = [_Epoch(0, 1.0, days)]
+            self._epochs = [_Epoch(0, 1.0)]
         else:
-            life = u.Quantity(lifetime).to_value(u.day)
-            number = int(np.floor(days / life))
-            phase = np.pi / 2 * (days / life - number)
+            phase = self._days / u.Quantity(lifetime).to_value(u.day)
+            number = int(np.floor(phase))
+            angle = np.pi / 2 * (phase - number)
             self._epochs = [
-                _Epoch(number, np.cos(phase), days - number * life),
-                _Epoch(number + 1, np.sin(phase), days - (number + 1) * life),
+                _Epoch(number, float(np.cos(angle))),
+                _Epoch(number + 1, float(np.sin(angle))),
             ]
 
     def draw(self, member) -> np.ndarray:
@@ -141,15 +141,14 @@ class SunNoise:
         numpy.ndarray
             Standard normal, float32, ``(ny, nx)``; NaN where a pixel sees no cell: off the disk.
         """
-        return functools.reduce(np.add, (self._draw_epoch([member], e)[0] for e in self._epochs))
+        return self._sum_cells([member])[0]
 
     def draw_projected(self, members, project) -> list:
         """
         Draw the noise of several members, and apply a linear function to it.
 
-        The cells' places on the frame, which all members share, are worked out only once, and the
-        fine noise of one epoch is held at a time.  Where a pixel sees no cell, it gets noise of its
-        own.
+        The cells' places on the frame, which all members share, are worked out only once.  Where a
+        pixel sees no cell, it gets noise of its own.
 
         Parameters
         ----------
@@ -162,30 +161,36 @@ class SunNoise:
         list
             What ``project`` returns for each member's standard normal noise.
         """
-        totals = [0] * len(members)
-        for epoch in self._epochs:
-            for i, noise in enumerate(self._draw_epoch(members, epoch)):
-                elsewhere = np.isnan(noise)
-                rng = np.random.default_rng([self.seed, members[i], epoch.number + _OFFSET])
-                own = rng.standard_normal(int(elsewhere.sum()), np.float32)
-                noise[elsewhere] = np.float32(epoch.weight) * own
-                totals[i] = totals[i] + project(noise)
-        return totals
+        results = []
+        for member, noise in zip(members, self._sum_cells(members), strict=True):
+            elsewhere = np.isnan(noise)
+            count, own = int(elsewhere.sum()), 0.0
+            for epoch in self._epochs:
+                rng = np.random.default_rng(self._key(member, epoch))
+                own = own + np.float32(epoch.weight) * rng.standard_normal(count, np.float32)
+            noise[elsewhere] = own
+            results.append(project(noise))
+        return results
 
-    def _draw_epoch(self, members, epoch):
-        """Draw the part of one epoch, ``(members, ny, nx)``; the epochs are independent."""
+    def _key(self, member, epoch):
+        """Numbers from which all that is random of a member in an epoch follows."""
+        return [self.seed, member, epoch.number + _OFFSET]
+
+    def _sum_cells(self, members):
+        """Draw the fine noise of members, ``(members, ny, nx)``; NaN where a pixel sees no cell."""
+        tables = [weighted_table(epoch.weight) for epoch in self._epochs]
         keys = []
         for member in members:
-            state = np.random.SeedSequence([self.seed, member, epoch.number + _OFFSET])
-            rng = np.random.Generator(np.random.Philox(state))
-            keys.append(rng.integers(2**32, size=(2, _ROWS, 1), dtype=np.uint32))
+            states = (np.random.SeedSequence(self._key(member, epoch)) for epoch in self._epochs)
+            rngs = (np.random.Generator(np.random.Philox(state)) for state in states)
+            keys.append([rng.integers(2**32, size=(2, _ROWS, 1), dtype=np.uint32) for rng in rngs])
         sums = np.zeros((len(members), *self.grid.shape), np.float32)
         counts = np.zeros(self.grid.shape, np.uint16)
         lock = threading.Lock()
 
         def add_zone(zone):
             """Add the cells of a zone; sums of the table's numbers are exact in any order."""
-            for rows, columns, y, x, inside in self._find_cells(zone, epoch.age):
+            for rows, columns, y, x, inside in self._find_cells(zone):
                 if inside is not None:
                     y, x = y[inside], x[inside]
                 corner = int(y.min()), int(x.min())
@@ -200,7 +205,7 @@ class SunNoise:
                 with lock:
                     counts[window] += number
                 for own, total in zip(keys, sums, strict=True):
-                    noise = cell_noise(own[:, rows], columns)
+                    noise = cell_noise([key[:, rows] for key in own], columns, tables)
                     noise = noise.ravel() if inside is None else noise[inside]
                     part = np.bincount(pixels, noise, size).reshape(shape)
                     with lock:
@@ -210,7 +215,7 @@ class SunNoise:
             for _ in pool.map(add_zone, _zones()):
                 pass
         with np.errstate(divide="ignore", invalid="ignore"):  # no cell: 0 / 0
-            sums *= np.float32(epoch.weight) / np.sqrt(counts, dtype=np.float32)
+            sums /= np.sqrt(counts, dtype=np.float32)
         return sums
 
     @cached_property
@@ -240,7 +245,7 @@ class SunNoise:
         radius = min(np.nanmax(angle) + margin, np.pi)
         return np.arcsin(centre[2]), np.arctan2(centre[1], centre[0]), np.cos(radius)
 
-    def _find_cells(self, zone, age):
+    def _find_cells(self, zone):
         """
         Find the cells of a zone that face the observer, a part after the other.
 
@@ -260,7 +265,7 @@ class SunNoise:
         if np.isnan(halves).all():
             return
         half, width = np.nanmax(halves), 2 * np.pi / zone.count
-        offset = _row_rotation()[zone.rows] * age - self._origin
+        offset = _row_rotation()[zone.rows] * self._days - self._origin
         start = np.floor((longitude - half - offset) / width).astype(np.int64)
         number = min(int(np.ceil(2 * half / width)) + 2, zone.count)
         for first in range(0, number, _CHUNK):
@@ -333,38 +338,5 @@ class SunNoise:
 
     @cached_property
     def _projection(self):
-        """
-        The gnomonic (TAN) projection as a matrix; None for another projection.
-
-        It takes directions to pixel coordinates, both homogeneous.
-        """
-        smap = self.grid.map
-        ny, nx = self.grid.shape
-        y, x = (part.ravel() for part in np.mgrid[0 : ny - 1 : 5j, 0 : nx - 1 : 5j])
-        units = [u.Unit(unit).to(u.rad) for unit in smap.wcs.wcs.cunit]
-        longitude, latitude = (
-            a * unit for a, unit in zip(smap.wcs.pixel_to_world_values(x, y), units, strict=True)
-        )
-        directions = np.stack(
-            [
-                np.cos(latitude) * np.sin(longitude),
-                np.sin(latitude),
-                np.cos(latitude) * np.cos(longitude),
-            ],
-            axis=1,
-        )
-        nothing = np.zeros_like(directions)
-        size = max(nx, ny)
-        equations = np.concatenate(
-            [
-                np.hstack([directions, nothing, -(x / size)[:, None] * directions]),
-                np.hstack([nothing, directions, -(y / size)[:, None] * directions]),
-            ]
-        )
-        # Directions differ by less than a hundredth: their scales are brought together.
-        norms = np.linalg.norm(equations, axis=0)
-        matrix = (np.linalg.svd(equations / norms)[2][-1] / norms).reshape(3, 3)
-        matrix[:2] *= size
-        found = directions @ matrix.T
-        error = np.hypot(found[:, 0] / found[:, 2] - x, found[:, 1] / found[:, 2] - y)
-        return matrix if error.max() < 1e-5 else None
+        """The gnomonic (TAN) projection as a matrix; None for another projection."""
+        return gnomonic_matrix(self.grid.map)
