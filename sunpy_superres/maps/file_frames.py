@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 
 import numpy as np
+from astropy.io.fits.card import Undefined
 
 from sunpy_superres.maps.missing import FILL_CARDS
 from sunpy_superres.maps.products import check_product
@@ -20,8 +22,10 @@ _TIMES = (
     "DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG", "DATE-END", "MJD-OBS",
     "MJD-AVG", "MJD-BEG",
 )  # fmt: skip
-#: Cards that say what an image holds, and words in them for what lies beside a frame.
+#: Cards that say what an image holds, those that `check_product` looks at, and words in the first
+#: for what lies beside a frame.
 _NAMES = ("EXTNAME", "HDUNAME", "BTYPE", "HDUCLAS2", "HDUCLAS3", "SEGMENT", "SEGNAME")
+_PRODUCT = ("DRMS_ID", "SEGMENT", "SEGNAME", "FILENAME", "FILEORIG")
 _BESIDE = re.compile(
     r"(?i)mask|error|uncert|sigma|std_?(dev|err|unc)|stdev|varian|weight|quality|flag|bitmap|"
     r"confid|noise|spread|chi_?sq|disambig|"
@@ -93,9 +97,17 @@ def _find_image(file, start=0):
             return number
 
 
+def _read_card(header, name) -> str:
+    """Return the text of a card; that of one that is missing or cannot be read is empty."""
+    with contextlib.suppress(Exception):
+        value = header.get(name)
+        return "" if isinstance(value, Undefined) else str(value or "").strip()
+    return ""
+
+
 def has_time(header) -> bool:
     """Return whether a header has a card with the time of a frame."""
-    return any(str(header.get(card) or "").strip() for card in _TIMES)
+    return any(_read_times(header))
 
 
 def _is_other_product(hdu):
@@ -103,13 +115,15 @@ def _is_other_product(hdu):
     header = hdu.header
     if len(hdu.shape) < 2 or (header.get("BITPIX") == 8 and "BSCALE" not in header):
         return True
-    if any(_BESIDE.search(str(header.get(card, ""))) for card in _NAMES):
+    if any(_BESIDE.search(_read_card(header, card)) for card in _NAMES):
         return True
-    try:
-        check_product({card.keyword.lower(): card.value for card in header.cards})
-        as_field_unit(header.get("BUNIT") or "G")
-    except (TypeError, ValueError):
-        return True
+    meta = {name.lower(): _read_card(header, name) for name in _PRODUCT}
+    with contextlib.suppress(ValueError):  # a unit that nobody knows tells nothing
+        try:
+            check_product(meta)
+            as_field_unit(_read_card(header, "BUNIT") or "G")
+        except TypeError:
+            return True
     return False
 
 
@@ -124,7 +138,7 @@ def _is_frame(hdu, first):
 
 
 def _read_times(header):
-    return [str(header.get(card, "")).strip() for card in _TIMES]
+    return [_read_card(header, card) for card in _TIMES]
 
 
 def _has_both_signs(hdu):
