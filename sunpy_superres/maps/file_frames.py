@@ -27,7 +27,7 @@ _TIMES = (
 _NAMES = ("EXTNAME", "HDUNAME", "BTYPE", "HDUCLAS2", "HDUCLAS3", "SEGMENT", "SEGNAME")
 _PRODUCT = ("DRMS_ID", "SEGMENT", "SEGNAME", "FILENAME", "FILEORIG")
 _BESIDE = re.compile(
-    r"(?i)mask|error|uncert|sigma|std_?(dev|err|unc)|stdev|varian|weight|quality|flag|bitmap|"
+    r"(?i)mask|error|uncert|sigma|std_?(dev|err|unc)|stdev|variance|weight|quality|flag|bitmap|"
     r"confid|noise|spread|chi_?sq|disambig|"
     r"(?<![a-z])(err|unc|std|var|ivar|dq|wht|wgt|rms|bpm|bad|badpix|snr|cov|mu|lon|lat|longitude|"
     r"latitude)(?![a-z])|(err|unc|var)s?(?![a-z])"
