@@ -22,6 +22,7 @@ __all__ = [
     "file_sha256",
     "find_fits",
     "move_together",
+    "refuse_existing",
     "remove_suffixes",
     "write_atomically",
     "write_table",
@@ -170,6 +171,28 @@ def move_together(sources, targets, check=None):
             target.unlink(missing_ok=True)
         for source, target in zip(sources, targets, strict=True):
             source.replace(target)
+
+
+def refuse_existing(paths, overwrite=False):
+    """
+    Refuse to write where something is already.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+    overwrite : bool
+        Refuse nothing.
+
+    Raises
+    ------
+    FileExistsError
+        If something is at one of the paths.
+    """
+    for path in paths:
+        if not overwrite and os.path.lexists(path):
+            raise FileExistsError(
+                f"{path} exists; give --overwrite to replace it, or another name."
+            )
 
 
 def file_sha256(path) -> str:

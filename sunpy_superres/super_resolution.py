@@ -14,7 +14,7 @@ from sunpy_superres.exceptions import ModelError
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.lazy import compute_data
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.members import EnsembleCube, Members, as_cube, header_of_cube
+from sunpy_superres.maps.members import EnsembleCube, as_cube, members_of_cube
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.provenance import add_provenance, fit_comments, retire_record
 from sunpy_superres.maps.resampling import check_resampling
@@ -102,9 +102,7 @@ class SuperResolutionSamples(NamedTuple):
     @property
     def members(self):
         """The members as Maps (`~sunpy_superres.maps.members.Members`), each made on demand."""
-        cube = self.samples
-        data = cube.data if cube.unit in (None, u.G) else cube.data * cube.unit.to(u.G)
-        return Members(data, header_of_cube(cube))
+        return members_of_cube(self.samples)
 
     def measure(self, function):
         """

@@ -89,7 +89,7 @@ def test_a_bad_file_does_not_stop_the_rest(region_file, tmp_path, capsys):
     assert main(["keywords", str(bad), str(region_file), "--quiet", "-o", str(path)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"failed: {bad}: ValueError: ")
+    assert err.startswith(f"failed: {bad}: {bad} is not a readable FITS image")
     assert len(Table.read(path)) == 1
     assert main(["keywords", str(bad), "-o", str(tmp_path / "none.csv")]) == 1
     assert "No file could be measured" in capsys.readouterr().err
@@ -101,11 +101,12 @@ def test_a_patch_is_one_region_by_its_bitmap(sharp, tmp_path):
     path = tmp_path / "table.ecsv"
     for number, save in ((60 * 80, lambda: None), (40 * 40, save_bitmap)):
         save()
-        assert main(["keywords", str(magnetogram), "--quiet", "-o", str(path)]) == 0
+        command = ["keywords", str(magnetogram), "--quiet", "--overwrite", "-o", str(path)]
+        assert main(command) == 0
         assert QTable.read(path)["CMASKL"].tolist() == [number]
     # In a folder, the bitmap is no file to be measured.
     assert find_measurable(tmp_path) == [str(magnetogram)]
-    assert main(["keywords", str(magnetogram), "--whole", "--quiet", "-o", str(path)]) == 0
+    assert main([*command, "--whole"]) == 0
     assert QTable.read(path)["CMASKL"].tolist() == [60 * 80]
 
 
@@ -120,8 +121,26 @@ def test_results_of_a_batch_are_measured(region_file, tmp_path, capsys):
     assert len(table) == 1
     assert table["file"][0].endswith("region_hmi_like.fits")
     assert table.meta["model"]
-    assert main(["keywords", str(results), *FAST, "-o", str(path)]) == 1
+    assert main(["keywords", str(results), *FAST, "--overwrite", "-o", str(path)]) == 1
     assert "its members are not on disk; give the MDI file" in capsys.readouterr().err
+
+
+def test_a_table_is_not_replaced_unasked(region_file, tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text("mine")
+    assert main(["keywords", str(region_file), "-o", str(path)]) == 1
+    assert f"{path} exists; give --overwrite to replace it, or" in capsys.readouterr().err
+    assert path.read_text() == "mine"
+    assert main(["keywords", str(region_file), "--overwrite", "-o", str(path)]) == 0
+    assert len(Table.read(path)) == 1
+
+
+@pytest.mark.needs_torch
+def test_the_device_is_that_of_the_model(region_file, tmp_path, capsys):
+    options = [*FAST, "-o", str(tmp_path / "table.csv")]
+    assert main(["keywords", str(region_file), *options, "--device", "abacus"]) == 1
+    assert "abacus" in capsys.readouterr().err
+    assert main(["keywords", str(region_file), *options, "--device", "cpu"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,9 @@ def test_evaluation_prints_scores_and_writes_tables_and_plots(data, tmp_path, ca
     assert "RMSE mean / bicubic" in out
     assert "reliability of sample" in out
     assert sorted(p.name for p in folder.iterdir()) == ["test_metrics.csv", "test_metrics.png"]
+    # Not replaced unless asked.
+    assert main(["evaluate", *options]) == 1
+    assert "test_metrics.csv exists; give --overwrite" in capsys.readouterr().err
     table = {
         line.split(",")[0].strip('"'): line.split(",")
         for line in (folder / "test_metrics.csv").read_text().splitlines()

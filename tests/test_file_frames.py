@@ -46,6 +46,74 @@ def test_a_mask_beside_the_image_is_no_frame(frame, tmp_path):
     assert np.array_equal(read_map(tmp_path / "one.fits").data, frame.data)
 
 
+def write_beside(path, frame, data, cards):
+    """Write a frame, and an image beside it."""
+    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
+    beside = fits.ImageHDU(data, fits.Header(cards))
+    fits.HDUList([fits.PrimaryHDU(frame.data, header), beside]).writeto(path)
+
+
+def cards_without_time(frame):
+    """Return the cards of a Map, but for those of its time."""
+    left_out = ("date", "mjd", "t_obs", "t_rec", "history", "comment")
+    return {k: v for k, v in frame.fits_header.items() if not k.lower().startswith(left_out)}
+
+
+@pytest.mark.parametrize("kind", ["bare", "header", "integers", "name", "unit", "small"])
+def test_images_without_a_time_count(frame, tmp_path, kind):
+    """Their header may lack more; it is that of the first frame then, as for planes of a cube."""
+    data = {"integers": (7 - frame.data).astype(np.int16), "small": frame.data[:40, :50]}
+    cards = {"header": cards_without_time(frame), "name": {"EXTNAME": "B2"}}
+    cards |= {"unit": {"BUNIT": "Gauss"}, "small": cards["header"] | {"CRPIX1": 1.0}}
+    data = data.get(kind, 7 - frame.data)
+    write_beside(tmp_path / "two.fits", frame, data, cards.get(kind, {}))
+    with pytest.warns(SuperResWarning, match="holds 2 frames, and the first is taken"):
+        np.testing.assert_array_equal(read_map(tmp_path / "two.fits").data, frame.data)
+    match = r"Frame 1 of .* \(HDU 1\) has no time of its own: .*Correct date-obs and t_obs"
+    with pytest.warns(SuperResWarning, match=match):
+        second = read_map(tmp_path / "two.fits", frame=1)
+    np.testing.assert_array_equal(second.data, data)
+    assert second.date == frame.date
+    assert second.meta["crpix1"] == (1.0 if kind == "small" else frame.meta["crpix1"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "cards"),
+    [
+        ("error", {}),
+        ("error", "all"),
+        ("filled error", {}),
+        ("error", {"EXTNAME": "UNCERT"}),
+        ("field", {"EXTNAME": "B_ERR"}),
+        ("field", {"EXTNAME": "STDDEV"}),
+        ("field", {"HDUCLAS2": "ERROR"}),
+        ("field", {"SEGMENT": "inclination"}),
+        ("field", {"BUNIT": "m/s"}),
+        ("polarity", {}),
+        ("mask", {}),
+        ("mask", "all"),
+    ],
+)
+def test_what_lies_beside_a_frame_is_no_frame(frame, tmp_path, kind, cards):
+    error = np.abs(frame.data) + 5
+    filled = error.copy()
+    filled[::7] = -1
+    data = {"error": error, "filled error": filled, "field": 0.1 * frame.data}
+    data |= {"polarity": np.sign(frame.data), "mask": (frame.data > 0).astype("f4")}
+    cards = {k: v for k, v in frame.fits_header.items() if v != ""} if cards == "all" else cards
+    write_beside(tmp_path / "one.fits", frame, data[kind], cards)
+    np.testing.assert_array_equal(read_map(tmp_path / "one.fits").data, frame.data)
+    with pytest.raises(ValueError, match="1 frame, numbered from 0, and frame is 1"):
+        read_map(tmp_path / "one.fits", frame=1)
+
+
+def test_a_frame_behind_its_mask_is_read(frame, tmp_path):
+    header = fits.Header({k: v for k, v in frame.fits_header.items() if v != ""})
+    mask = fits.PrimaryHDU(np.ones(SHAPE, np.uint8))
+    fits.HDUList([mask, fits.ImageHDU(frame.data, header)]).writeto(tmp_path / "one.fits")
+    np.testing.assert_array_equal(read_map(tmp_path / "one.fits").data, frame.data)
+
+
 def write_images(path, header, *changes, shape=(20, 24)):
     """Write an image for each change of the header."""
     images = [fits.PrimaryHDU()]

@@ -2,15 +2,17 @@
 
 import types
 
+import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
 import torch
 from astropy.io import fits
+from astropy.utils.masked import Masked
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 
-from sunpy_superres import SuperResolution
+from sunpy_superres import SuperResolution, SuperResWarning
 from sunpy_superres.batch.results import Stamp, is_intact, name_outputs, save_result
 from sunpy_superres.data import example_mdi_map
 from sunpy_superres.datasets.packed import Frame, load_pack, read_index, save_pack
@@ -99,11 +101,109 @@ def test_what_is_missing_from_a_pack_is_missing(tmp_path):
     assert np.argwhere(np.isnan(loaded.field)).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "fill"),
+    [("i2", -32768), (">i2", -32768), ("i4", -(2**31)), ("f4", -32768), ("f8", 1e30)],
+)
+def test_fill_values_are_missing_from_a_pack(tmp_path, kind, fill):
+    """Whoever reads an integer file past its BLANK has it as -32768 G."""
+    field = VALUES.astype(kind)
+    field[2, 3:6] = fill
+    save_pack([Frame("a", "r", "train", field)], tmp_path / "pack")
+    (loaded,) = load_pack(tmp_path / "pack")
+    assert np.argwhere(np.isnan(loaded.field)).tolist() == [[2, 3], [2, 4], [2, 5]]
+    known = np.isfinite(loaded.field)
+    np.testing.assert_allclose(loaded.field[known], field[known], atol=0.101)
+
+
+def test_a_scaled_fill_value_gives_a_warning(tmp_path):
+    field = VALUES.copy()
+    field[4:8, 4:8] = -3276.8  # BLANK = -32768, BSCALE = 0.1
+    with pytest.warns(SuperResWarning, match=r"a: 16 pixels hold exactly .* \(-3276.8 G"):
+        save_pack([Frame("a", "r", "train", field)], tmp_path / "pack")
+
+
+def test_a_pack_of_arrays_with_units_is_in_gauss(tmp_path):
+    fields = [VALUES / 1e3 * u.kG, VALUES * u.Mx / u.cm**2, Masked(VALUES * 1e-4 * u.T, VALUES < 0)]
+    save_pack([Frame(str(n), "r", "train", f) for n, f in enumerate(fields)], tmp_path / "pack")
+    *plain, masked = (frame.field for frame in load_pack(tmp_path / "pack"))
+    for loaded in plain:
+        np.testing.assert_allclose(loaded, VALUES, atol=0.101)
+    np.testing.assert_allclose(masked, np.where(VALUES < 0, np.nan, VALUES), atol=0.101)
+    for field, error, message in (
+        (VALUES * u.m, TypeError, "field of a is in m, not a magnetic field; give"),
+        (VALUES + 1j, TypeError, "field of a holds no real numbers, but ndarray of complex64"),
+        (VALUES[None], ValueError, r"field of a has the shape \(1, 12, 20\); it must have two"),
+    ):
+        with pytest.raises(error, match=message):
+            save_pack([Frame("a", "r", "train", field)], tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def save_pair(path, **changes):
+    """Write one pair, and return what the file holds."""
+    arrays = {"frame": VALUES, "noise": np.full(SHAPE, 12.0), "good": np.ones(SHAPE, bool)}
+    arrays |= {"target": np.kron(VALUES, np.ones((4, 4), "f4"))} | changes
+    record = PairRecord("", "", (0, 0), (0, 0, 0, 0), 1.0)
+    save_pairs([types.SimpleNamespace(record=record, **arrays)], path)
+    return {name.removesuffix("0000"): values for name, values in load_file(path).items()}
+
+
+def test_pairs_with_units_are_in_gauss(tmp_path):
+    target = np.kron(VALUES, np.ones((4, 4)))
+    given = {"frame": VALUES / 1e3 * u.kG, "noise": np.full(SHAPE, 1.2) * u.mT}
+    loaded = save_pair(tmp_path / "a", target=target * u.Mx / u.cm**2, **given)
+    for name, values in (("frame", VALUES), ("noise", 12.0), ("target", target)):
+        np.testing.assert_allclose(loaded[name], np.broadcast_to(values, loaded[name].shape), 1e-5)
+    with pytest.raises(TypeError, match="noise of pair 0 is in %, not a magnetic field"):
+        save_pair(tmp_path / "b", noise=VALUES * u.percent)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shape"),
+    [
+        ("target", VALUES, r"\(12, 20\)"),
+        ("target", np.kron(VALUES, np.ones((2, 2))), r"\(24, 40\)"),
+        ("target", np.kron(VALUES, np.ones((4, 4))).T, r"\(80, 48\)"),
+        ("good", np.ones((48, 80), bool), r"\(48, 80\)"),
+        ("good", np.ones(20, bool), r"\(20,\)"),
+        ("noise", np.ones((20, 12)), r"\(20, 12\)"),
+        ("noise", 12.0, r"\(\)"),
+        ("frame", VALUES[None], r"\(1, 12, 20\)"),
+    ],
+)
+def test_shapes_that_do_not_belong_together_are_refused(tmp_path, name, values, shape):
+    with pytest.raises(ValueError, match=f"{name} of pair 0 has the shape {shape}"):
+        save_pair(tmp_path / "a", **{name: values})
+
+
+def test_a_pair_is_not_good_where_its_frame_is_missing(tmp_path):
+    frame, noise = VALUES.copy(), np.full(SHAPE, 12.0)
+    frame[0, :3] = np.nan, np.inf, -32768
+    noise[0] = np.nan
+    good = np.ones(SHAPE, bool)
+    good[0, 3:] = False
+    target = np.kron(VALUES, np.ones((4, 4))).astype(np.int16)
+    target[5, 6] = -32768
+    loaded = save_pair(tmp_path / "a", frame=frame, noise=noise, target=target, good=good)
+    assert loaded["good"].sum() == good.sum() - 3
+    np.testing.assert_array_equal(loaded["frame"][0, :4], [0, 0, 0, VALUES[0, 3]])
+    np.testing.assert_array_equal(loaded["noise"], 12.0)
+    assert np.argwhere(np.isnan(loaded["target"])).tolist() == [[5, 6]]
+    for changes, message in (
+        ({"noise": np.zeros(SHAPE)}, "noise of pair 0 is not positive in all good pixels"),
+        ({"good": VALUES}, "good of pair 0 holds more than True and False"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_pair(tmp_path / "a", **changes)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pairs_hold_what_was_given(tmp_path, layout):
     lay = LAYOUTS[layout]
     record = PairRecord("", "", (0, 0), (0, 0, 0, 0), 1.0)
-    given = {"frame": VALUES, "noise": np.abs(VALUES), "target": np.kron(VALUES, np.ones((4, 4)))}
+    given = {"frame": VALUES, "noise": np.abs(VALUES) + 1}
+    given["target"] = np.kron(VALUES, np.ones((4, 4)))
     good = VALUES > 10
     pair = types.SimpleNamespace(
         good=lay(good), record=record, **{name: lay(values) for name, values in given.items()}

@@ -46,6 +46,9 @@ def frame(mdi_header, bipole):
         ({"note": "Lev 1.8.2, made of level 1.8"}, "1.8.2"),
         ({"source": "prog:mdi,level:lev1.5[1],series:fd_M_96m_01d[3376]"}, "1.8.2"),
         ({"level": "unknown", "note": "noise level 12.5 G"}, "1.8.2"),
+        ({"notes": "Lev 1.8.2 created by fdmagcal", "level": "1.8"}, "1.8.2"),
+        ({"notes": "Magnetic Flat Field Correction per Ulrich et al. 2008"}, "1.8.2"),
+        ({"notes": "confidence level 1.5 sigma"}, "1.8.2"),
     ],
 )
 def test_the_header_says_the_level(frame, cards, name):
@@ -75,6 +78,14 @@ def test_the_header_says_the_level(frame, cards, name):
         ({"dsname": "prog:mdi,level:lev1,series:fd_M_01h[3376]"}, "1"),
         ({"dataset": "prog:mdi,level:lev1.8,series:fd_M_96m_01d[3376]"}, "1.8"),
         ({"note": "MDI level 1.8 magnetogram"}, "1.8"),
+        ({"notes": "MDI level 1.8 magnetogram"}, "1.8"),
+        ({"notes": "Lev 1.8 created", "level": "1.8.2"}, "1.8"),
+        *[({name: "Lev 1.8.1"}, "1.8.1") for name in ("notes1", "note_1")],
+        *[({"notes": text}, "1.8") for text in ("L1.8 data", "lev18", "Level: 1.8", "lev_1.8")],
+        *[({name: "1.5"}, "1.5") for name in ("level", "lev", "lvl", "proc_lev")],
+        ({"notes": "processed to level 1.5"}, "1.5"),
+        ({"siminst": "", "level": "1.8"}, "1.8"),
+        ({"siminst": "none", "level": "1.5"}, "1.5"),
         ({"note1": "Lev-1.8 created"}, "1.8"),
         ({"drms_id": "mdi.fd_M_96m_lev18:123:data"}, "1.8"),
         ({"filename": "mdi_fd_M_96m_lev1.8_20020331_173600_TAI.fits"}, "1.8"),
@@ -86,7 +97,7 @@ def test_older_levels_are_refused(frame, cards, level):
         read_magnetogram(frame(noise=13.0, **cards))
 
 
-@pytest.mark.parametrize("interval", ["30", "30 s", "30.0 seconds", None])
+@pytest.mark.parametrize("interval", ["30", "30 s", "30.0 seconds", "0.5 min", 0.5, None])
 def test_the_noise_counts_whatever_the_interval_looks_like(frame, interval):
     """Without one, the noise of an average of five minutes is the least that MDI has."""
     noise = 13.0 if interval else 6.0
@@ -119,6 +130,15 @@ def test_an_older_level_is_scaled_when_asked(frame):
     np.testing.assert_allclose(
         result.hmi_like.data, super_resolve(same, **options).hmi_like.data, atol=0.5
     )
+
+
+def test_a_simulated_frame_that_names_an_older_level_is_told(frame):
+    """It is of level 1.8.2 whatever HMI's header says, unless the card is left over."""
+    for cards, options in (({"level": "1.8"}, {}), ({}, {"level": "1.8"})):
+        with pytest.warns(SuperResWarning, match="SIMINST = 'MDI' says .* simulated.* level 1.8;"):
+            read = read_magnetogram(frame(siminst="MDI", simnoise=21.0, **cards), **options)
+        assert (read.level.name, read.level.factor) == ("simulated", 1.0)
+    assert read_magnetogram(frame(siminst="MDI", lvl_num=1.5)).level.name == "simulated"
 
 
 def test_the_noise_decides_where_the_header_does_not_tell(frame):

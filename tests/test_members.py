@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres import metrics
-from sunpy_superres.maps.members import Members, as_cube
+from sunpy_superres.maps.members import EnsembleCube, Members, as_cube
 from sunpy_superres.super_resolution import SuperResolutionSamples
 
 SHAPE = (20, 24)
@@ -123,3 +123,72 @@ def test_a_reprojected_ensemble_is_refused(result, cards):
     moved = ndcube.NDCube(other.data, wcs=other.wcs, unit=u.G, meta=dict(result.hmi_like.meta))
     with pytest.raises(ValueError, match="The pixels or the observer of the NDCube"):
         metrics.with_error(metrics.unsigned_flux, moved)
+
+
+@pytest.mark.parametrize("part", [np.s_[1:], np.s_[1:3, 5:15, 8:20], np.s_[2:4], np.s_[:, 3:]])
+def test_members_of_a_part_keep_their_numbers(result, part):
+    first = part.start if isinstance(part, slice) else part[0].start
+    cube = real_cube(result)[part]
+    members = result._replace(samples=cube).members
+    numbers = [(first or 0) + n + 1 for n in range(len(members))]
+    assert [member.meta["srmember"] for member in members] == numbers
+    assert [member.meta["srmember"] for member in members[1:]] == numbers[1:]
+    for number, member in zip(numbers, members, strict=True):
+        whole = result.members[number - 1]
+        assert member.meta["content"] == whole.meta["content"]
+        assert f"member {number} of the 4 of the ensemble" in member.meta["history"]
+        rows = (slice(None), slice(None)) if isinstance(part, slice) else part[1:]
+        np.testing.assert_array_equal(member.data, whole.data[rows])
+        assert member.meta["missvals"] == np.isnan(member.data).sum()
+    assert [m.meta["srmember"] for m in result._replace(samples=cube[1:]).members] == numbers[1:]
+
+
+def test_means_of_members_are_no_members(result):
+    rebinned = real_cube(result).rebin((2, 1, 1))
+    with pytest.raises(ValueError, match="members of the NDCube were rebinned: a mean of members"):
+        metrics.with_error(metrics.unsigned_flux, rebinned)
+
+
+@pytest.mark.parametrize("how", ["argument", "attribute", "one for all", "slice", "kG"])
+def test_what_the_mask_of_an_ensemble_marks_is_missing(result, how):
+    """It counts as NaN does, wherever members are read."""
+    cube, mask = real_cube(result), np.zeros((4, *SHAPE), bool)
+    mask[:, :, :9] = True
+    data, unit = np.where(mask, 15000, cube.data), u.G
+    if how == "kG":
+        data, unit = data / 1e3, u.kG
+    given = {"wcs": cube.wcs, "unit": unit, "meta": cube.meta}
+    masked = EnsembleCube(data, mask=None if how == "attribute" else mask, **given)
+    if how == "attribute":
+        masked.mask = mask
+    elif how == "one for all":
+        masked = EnsembleCube(data, mask=mask[0], **given)[:, 1:]
+    elif how == "slice":
+        masked = masked[1:]
+    part = {"one for all": np.s_[:, 1:], "slice": np.s_[1:]}.get(how, np.s_[:])
+    known = real_cube(result)[part]
+    known = EnsembleCube(
+        np.where(mask[part], np.nan, known.data), wcs=known.wcs, unit=u.G, meta=known.meta
+    )
+    other = sunpy.map.Map(1.07 * result.hmi_like.data, result.hmi_like.meta)
+    for measure in (
+        lambda cube: metrics.crps(cube, other).value,
+        lambda cube: metrics.spread_skill(cube, other),
+        lambda cube: metrics.rank_histogram(cube, other),
+        lambda cube: metrics.with_error(metrics.unsigned_flux, cube).error.value,
+        lambda cube: result._replace(samples=cube).measure(metrics.unsigned_flux).value.value,
+        lambda cube: result._replace(samples=cube).members[1].data,
+        lambda cube: np.nanmean(np.mean(cube, axis=0)) * cube.unit.to(u.G),
+    ):
+        np.testing.assert_allclose(measure(masked), measure(known), rtol=1e-5)
+    member = result._replace(samples=masked).members[0]
+    assert member.meta["missvals"] == np.isnan(member.data).sum() > 100
+
+
+def test_a_mask_of_another_shape_is_refused(result):
+    cube = real_cube(result)
+    with pytest.raises(ValueError, match=r"shape \(5, 24\), and the ensemble \(4, 20, 24\); give"):
+        cube.mask = np.zeros((5, 24), bool)
+    plain = ndcube.NDCube(cube.data, wcs=cube.wcs, unit=u.G, meta=cube.meta, mask=np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"mask has the shape \(2, 2\)"):
+        metrics.with_error(metrics.unsigned_flux, plain)

@@ -5,7 +5,7 @@ import sunpy.map
 
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.metadata import rebin_meta
-from sunpy_superres.maps.plotting import plot_result
+from sunpy_superres.maps.plotting import ResultPanels, plot_result
 
 
 @pytest.fixture
@@ -48,6 +48,30 @@ def test_panels_show_what_they_are(mdi_cutout, result):
         assert axes.wcs.wcs.cdelt == pytest.approx(smap.wcs.wcs.cdelt)
         assert axes.images[0].origin == "lower"
         assert "2010-10-15" in axes.get_title()
+
+
+def extends(figure):
+    """Which ends of the colour bars have arrows."""
+    return [axes._colorbar.extend for axes in figure.axes if hasattr(axes, "_colorbar")]
+
+
+def test_colour_bars_have_arrows_where_values_are_clipped(mdi_cutout, result):
+    field, spread = result
+    assert extends(plot_result(mdi_cutout, result)) == ["both", "both", "max"]
+    wide = plot_result(mdi_cutout, result, limit=5000 * u.G)
+    assert extends(wide) == ["neither", "neither", "max"]
+    even = sunpy.map.Map(np.full(spread.data.shape, 7.0), spread.meta)
+    above = sunpy.map.Map(np.where(field.data > 100, 9000, field.data), field.meta)
+    figure = plot_result(mdi_cutout, (above, even), limit=5000 * u.G)
+    assert extends(figure) == ["neither", "max", "neither"]
+    below = sunpy.map.Map(-above.data, field.meta)
+    assert extends(plot_result(mdi_cutout, (below, even), limit=5000 * u.G))[1] == "min"
+
+
+def test_colour_bars_of_a_movie_always_have_arrows(mdi_cutout, result):
+    """A later frame may be stronger than the first, which sets the scale."""
+    panels = ResultPanels(mdi_cutout, result, 5000 * u.G, several=True)
+    assert extends(panels.figure) == ["both", "both", "max"]
 
 
 def test_limit_is_respected(mdi_cutout, result):

@@ -13,6 +13,7 @@ from pathlib import Path
 import astropy.units as u
 from tqdm.auto import tqdm
 
+from sunpy_superres.batch.failures import describe_failure
 from sunpy_superres.batch.frames import ONE_AT_A_TIME, choose_seed, load_once, locate_model
 from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.results import (
@@ -52,7 +53,7 @@ def _describe_failure(source, error):
     """Return the record of an input that failed."""
     return {
         "file": source.name, "state": "failed", "model": None, "outputs": {}, "notes": [],
-        "reason": f"{type(error).__name__}: {error}",
+        "reason": describe_failure(error),
     }  # fmt: skip
 
 

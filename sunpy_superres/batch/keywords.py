@@ -11,6 +11,7 @@ import sunpy.map
 from astropy.table import Column, vstack
 from tqdm.auto import tqdm
 
+from sunpy_superres.batch.failures import describe_failure
 from sunpy_superres.batch.frames import choose_seed
 from sunpy_superres.batch.results import name_outputs
 from sunpy_superres.batch.sources import find_files
@@ -125,7 +126,7 @@ def measure_keywords(inputs, *, n_samples=None, region=None, seed=0, progress=Tr
             if caught:
                 notes[path] = list(dict.fromkeys(str(w.message) for w in caught))
         except Exception as error:  # the other files are measured all the same
-            failures[path] = f"{type(error).__name__}: {error}"
+            failures[path] = describe_failure(error)
     if not tables:
         first = next(iter(failures.items()))
         raise ValueError(f"No file could be measured; the first, {first[0]}: {first[1]}")

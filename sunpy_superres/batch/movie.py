@@ -13,6 +13,7 @@ from matplotlib import animation
 from sunpy.coordinates import propagate_with_solar_surface
 from tqdm.auto import tqdm
 
+from sunpy_superres.batch.failures import describe_failure
 from sunpy_superres.batch.frames import load_once
 from sunpy_superres.batch.interruption import raise_lost_signal
 from sunpy_superres.batch.sequence import find_frames, read_frame, resolve_frame
@@ -214,7 +215,7 @@ def _resolve_frames(frames, follow, model, seed, options, left_out):
         except Exception as error:  # whatever it is, the other frames are done
             raise_lost_signal()
             name = f"frame {number}" if isinstance(frame, sunpy.map.GenericMap) else str(frame)
-            left_out.append(LeftOut(name, f"{type(error).__name__}: {error}"))
+            left_out.append(LeftOut(name, describe_failure(error)))
             warn_user(f"{name} is left out: {left_out[-1].reason}")
             continue
         yield *done, time
@@ -253,7 +254,7 @@ def _draw_frames(done, limit, left_out):
     panels = None
     for mdi_map, result, time in done:
         if panels is None:
-            panels = ResultPanels(mdi_map, result, limit, time)
+            panels = ResultPanels(mdi_map, result, limit, time, several=True)
             panels.fix_layout()
         else:
             panels.show(mdi_map, result, time)

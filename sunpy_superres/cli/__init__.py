@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from sunpy_superres.batch.failures import describe_failure
 from sunpy_superres.batch.interruption import Terminated, end_orderly
 from sunpy_superres.cli import (
     batch,
@@ -94,7 +95,8 @@ def main(arguments=None) -> int:
         with end_orderly():
             return options.function(options)
     except (ImportError, TypeError, ValueError, OSError) as error:
-        print(f"sunpy-superres {options.command}: {error}", file=sys.stderr)
+        said = describe_failure(error) if isinstance(error, OSError) else error
+        print(f"sunpy-superres {options.command}: {said}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
         print("sunpy-superres: interrupted; finished results are kept.", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sunpy_superres.cli.options import parse_table_path
+from sunpy_superres.cli.options import add_overwrite_option, parse_table_path
 
 __all__ = ["add_parser", "compare"]
 
@@ -43,6 +43,7 @@ def add_parser(commands):
         metavar="TABLE",
         help="also write the table, as .csv, .ecsv, .fits or .json",
     )
+    add_overwrite_option(parser, "replace a table that exists already")
     parser.set_defaults(function=compare, error=parser.error)
 
 
@@ -50,10 +51,12 @@ def compare(options) -> int:
     """Score a file, print the table, and a note for each warning."""
     from sunpy_superres.cli.notes import print_notes
     from sunpy_superres.evaluation.result_files import compare_files
-    from sunpy_superres.files import write_table
+    from sunpy_superres.files import refuse_existing, write_table
 
     if options.register and options.mdi is None:
         options.error("--register needs --mdi")
+    if options.output is not None:
+        refuse_existing([options.output], options.overwrite)
     with print_notes():
         table = compare_files(
             options.result,

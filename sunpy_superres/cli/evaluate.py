@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sunpy_superres.cli.options import add_ensemble_options, add_quiet_option
+from sunpy_superres.cli.options import (
+    add_ensemble_options,
+    add_overwrite_option,
+    add_quiet_option,
+)
 
 __all__ = ["add_parser", "evaluate"]
 
@@ -57,6 +61,7 @@ def add_parser(commands):
         metavar="DEG",
         help="angle between MDI's pixels and those frames in degrees (0: they are shifted only)",
     )
+    add_overwrite_option(parser, "replace tables and plots that exist already")
     add_quiet_option(parser)
     parser.set_defaults(function=evaluate, error=parser.error)
 
@@ -66,6 +71,14 @@ def evaluate(options) -> int:
     if options.keywords and len(options.models) > 1:
         options.error("--keywords takes one model")
     from sunpy_superres.cli.notes import print_notes
+    from sunpy_superres.files import refuse_existing
+
+    if options.output:
+        kind = "comparison" if len(options.models) > 1 else "metrics"
+        kind = "keywords" if options.keywords else kind
+        names = [f"{options.split}{part}_{kind}" for part in ("", "_eclipse")]
+        files = [options.output / (name + end) for name in names for end in (".csv", ".png")]
+        refuse_existing(files, options.overwrite)
 
     with print_notes(options.quiet):
         if options.keywords:

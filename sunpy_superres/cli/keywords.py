@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 from sunpy_superres.cli.options import (
+    add_device_option,
     add_level_option,
     add_model_option,
     add_noise_options,
+    add_overwrite_option,
     add_quiet_option,
     get_lifetime,
     parse_positive,
@@ -56,8 +58,10 @@ def add_parser(commands):
         help="steps of the solver; by default the model's own number",
     )
     add_model_option(parser)
+    add_device_option(parser)
     add_noise_options(parser)
     add_level_option(parser)
+    add_overwrite_option(parser, "replace a table that exists already")
     add_quiet_option(parser, "show no progress and no messages, except of failures")
     parser.set_defaults(function=keywords, error=parser.error)
 
@@ -65,14 +69,15 @@ def add_parser(commands):
 def keywords(options) -> int:
     """Measure the files, write the table, and name the files that it lacks."""
     from sunpy_superres.batch.keywords import measure_keywords
-    from sunpy_superres.files import write_table
+    from sunpy_superres.files import refuse_existing, write_table
 
     if options.samples == 1:
         options.error("--samples must be at least 2: one member has no spread")
+    refuse_existing([options.output], options.overwrite)
     how = {}
     if options.samples is not None:
         how = {"model": options.model, "num_steps": options.num_steps, "noise": options.noise}
-        how["level"] = options.level
+        how |= {"level": options.level, "device": options.device}
         how |= get_lifetime(options)
     table, failures, notes = measure_keywords(
         options.inputs,

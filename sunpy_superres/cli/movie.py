@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from sunpy_superres.cli.options import (
+    add_device_option,
     add_ensemble_options,
     add_level_option,
     add_model_option,
     add_noise_options,
+    add_overwrite_option,
     add_quiet_option,
     get_lifetime,
 )
@@ -42,9 +45,13 @@ def add_parser(commands):
     )
     parser.add_argument("--fps", type=float, default=5.0, metavar="N", help="frames per second (5)")
     add_model_option(parser)
+    add_device_option(parser)
     add_ensemble_options(parser)
     add_noise_options(parser)
     add_level_option(parser)
+    add_overwrite_option(
+        parser, "replace a movie that exists already; a folder of PNG files must always be new"
+    )
     add_quiet_option(parser, "show no progress and no messages, except of failures")
     parser.set_defaults(function=movie, error=parser.error)
 
@@ -53,8 +60,11 @@ def movie(options) -> int:
     """Write the movie, and name the files that it lacks."""
     from sunpy_superres.batch import write_movie
     from sunpy_superres.cli.notes import print_notes
+    from sunpy_superres.files import refuse_existing
     from sunpy_superres.sampling.memory import reuse_memory
 
+    if not Path(options.output).is_dir():  # whose content is looked at later
+        refuse_existing([options.output], options.overwrite)
     reuse_memory()
     with print_notes(options.quiet):
         left_out = write_movie(
@@ -66,6 +76,7 @@ def movie(options) -> int:
             num_steps=options.num_steps,
             noise=options.noise,
             level=options.level,
+            device=options.device,
             follow=options.follow,
             fps=options.fps,
             progress=not options.quiet,

@@ -8,11 +8,13 @@ from pathlib import Path
 from sunpy_superres.files import check_table_path
 
 __all__ = [
+    "add_device_option",
     "add_ensemble_options",
     "add_model_option",
     "add_level_option",
     "add_noise_options",
     "add_output_option",
+    "add_overwrite_option",
     "add_quiet_option",
     "add_result_options",
     "get_lifetime",
@@ -134,6 +136,30 @@ def add_model_option(parser):
         default="default",
         help="'default' (the embedded model), a folder, or owner/name@revision on the Hub",
     )
+
+
+def add_device_option(parser):
+    """
+    Add ``--device``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    parser.add_argument("--device", help="torch device, for example cpu or cuda:0")
+
+
+def add_overwrite_option(parser, text="replace files that exist already"):
+    """
+    Add ``--overwrite``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    text : str
+        Help of the option.
+    """
+    parser.add_argument("--overwrite", action="store_true", help=text)
 
 
 def add_ensemble_options(parser, steps=True):
@@ -282,7 +308,7 @@ def add_result_options(parser):
         help="'sample' (one draw, the default), 'mean' or 'median' of the ensemble",
     )
     add_ensemble_options(parser)
-    add("--device", help="torch device, for example cpu or cuda:0")
+    add_device_option(parser)
     add(
         "--dtype",
         choices=("float32", "bfloat16"),
@@ -297,10 +323,9 @@ def add_result_options(parser):
         "0.1 G (uncertainty)",
     )
     add("--plot", action="store_true", help="also draw a picture of each result")
-    add(
-        "--overwrite",
-        action="store_true",
-        help="replace any file at the path of a result; by default only a damaged result of the "
-        "same input, model and settings is replaced",
+    add_overwrite_option(
+        parser,
+        "replace any file at the path of a result; by default only a damaged result of the same "
+        "input, model and settings is replaced",
     )
     add_quiet_option(parser, "show no progress and no messages, except of failures")

@@ -51,6 +51,9 @@ def run(options) -> int:
     failures = sum(record["state"] == "failed" for record in records.values())
     if failures and len(records) > 1:
         print(f"{failures} of {len(records)} files failed.", file=sys.stderr)
+    if failures == len(records):
+        report = Path(options.output) / "report.jsonl"
+        print(f"Nothing was written, except for the report, {report}.", file=sys.stderr)
     return 1 if failures else 0
 
 

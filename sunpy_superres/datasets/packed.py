@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
+from sunpy_superres.datasets.arrays import read_gauss
 from sunpy_superres.files import write_tensors
 
 __all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "read_index", "save_pack"]
 
 #: Gauss of one count in a packed file.
 _COUNT = 0.2
+#: Gauss that the largest count stands for; a larger value is no field of the Sun, but a fill value.
+_LARGEST = 32767.5 * _COUNT
 #: Pixels between the nodes of a frame's ``foreshortening``.
 NODE = 32
 
@@ -31,7 +34,8 @@ class Frame:
     name, region, split : str
         Where it comes from; regions never cross splits ("train", "validation", "test").
     field : numpy.ndarray
-        Gauss, ``(ny, nx)``, of any layout in memory; NaN, infinite or masked where missing.
+        Gauss, ``(ny, nx)``, of any layout in memory, or a Quantity; NaN, infinite, masked or beyond
+        6553 G, as the fill values of integers are, where missing.
     foreshortening : numpy.ndarray, optional
         Lengths of the pixels' sides,
         `~sunpy_superres.maps.geometry.measure_foreshortening`, at every
@@ -75,8 +79,15 @@ def save_pack(frames, path):
 
     Raises
     ------
+    TypeError
+        If a field holds no real numbers, or its unit is not one of a magnetic field.
     ValueError
-        If a region occurs in more than one split.
+        If a region occurs in more than one split, or a field has not two axes.
+
+    Warns
+    -----
+    SuperResWarning
+        If pixels side by side have exactly one value, as fill values have.
     """
     splits = {}
     for frame in frames:
@@ -87,14 +98,22 @@ def save_pack(frames, path):
             )
     tensors, index = {}, []
     for number, frame in enumerate(frames):
-        field = np.ma.filled(np.ma.asarray(frame.field, np.float64), np.nan)
-        counts = np.round(np.clip(field / _COUNT, -32767, 32767))
-        counts = np.where(np.isfinite(field), counts, -32768)
-        tensors[f"frame{number:04d}"] = counts.astype(np.int16)
+        field = read_gauss(f"field of {frame.name}", frame.field, _LARGEST)
+        _warn_of_fills(frame.name, field)
+        counts = np.where(np.isfinite(field), np.round(field / _COUNT), -32768)
+        tensors[f"frame{number:04d}"] = np.clip(counts, -32768, 32767).astype(np.int16)
         if frame.foreshortening is not None:
             tensors[f"foreshortening{number:04d}"] = np.asanyarray(frame.foreshortening, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
     write_tensors(path, tensors, {"frames": json.dumps(index)})
+
+
+def _warn_of_fills(name, field):
+    """Warn of pixels side by side of exactly one value."""
+    from sunpy_superres.maps.missing import describe_repeated  # needs more than a bare GPU machine
+    from sunpy_superres.warning import warn_user
+
+    warn_user(*(f"{name}: {note}" for note in describe_repeated(field, np.isfinite(field))))
 
 
 def read_index(path, kind, command):

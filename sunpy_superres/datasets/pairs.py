@@ -12,6 +12,7 @@ import torch
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
+from sunpy_superres.datasets.arrays import read_gauss
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
@@ -21,6 +22,7 @@ from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
+from sunpy_superres.maps.units import LARGEST_FIELD
 from sunpy_superres.warning import warn_user
 
 __all__ = [
@@ -311,17 +313,75 @@ def save_pairs(pairs, path):
     Parameters
     ----------
     pairs : sequence of AlignedPair
+        Their fields and noise are in Gauss, or have a unit.  Where ``frame`` holds no number, or a
+        fill value, the pixel is not good.
     path : path-like
 
     Raises
     ------
     TypeError
-        If an array of a pair is masked; ``good`` says what is missing.
+        If an array of a pair is masked, since ``good`` says what is missing; if it holds no real
+        numbers, or its unit is not one of a magnetic field.
+    ValueError
+        If the shapes do not belong together, ``good`` holds more than True and False, or the noise
+        of a good pixel is not positive.
     """
     tensors, index = {}, []
     for number, pair in enumerate(pairs):
-        for name in ("frame", "noise", "target"):
-            tensors[f"{name}{number:04d}"] = np.asanyarray(getattr(pair, name), np.float32)
-        tensors[f"good{number:04d}"] = np.asanyarray(pair.good).astype(np.uint8)
+        for name, values in _read_pair(pair, number).items():
+            tensors[f"{name}{number:04d}"] = values
         index.append(asdict(pair.record))
     write_tensors(path, tensors, {"pairs": json.dumps(index)})
+
+
+def _read_pair(pair, number):
+    """Return the arrays of a pair as the file holds them."""
+    for name in ("frame", "noise", "target", "good"):
+        if getattr(getattr(pair, name), "mask", None) is not None:
+            raise TypeError(
+                f"The array {name}{number:04d} is masked; fill it, with NaN or, if it is good, "
+                "with False."
+            )
+    fields = {
+        name: read_gauss(f"{name} of pair {number}", getattr(pair, name), LARGEST_FIELD)
+        for name in ("frame", "noise", "target")
+    }
+    good = _read_good(pair.good, number)
+    ny, nx = fields["frame"].shape
+    fine = (FACTOR * ny, FACTOR * nx)
+    for name, values, shape in (
+        ("noise", fields["noise"], (ny, nx)),
+        ("good", good, (ny, nx)),
+        ("target", fields["target"], fine),
+    ):
+        if values.shape != shape:
+            raise ValueError(
+                f"{name} of pair {number} has the shape {values.shape}, and its frame ({ny}, "
+                f"{nx}), to which {shape} belongs; give the arrays of one AlignedPair."
+            )
+    good &= np.isfinite(fields["frame"])
+    noise = fields["noise"]
+    if not (noise[good] > 0).all():
+        raise ValueError(
+            f"noise of pair {number} is not positive in all good pixels; give the standard "
+            "deviation of the noise in MDI Gauss."
+        )
+    # What is not good is not looked at, but one NaN would spread over a whole network.
+    fields["frame"] = np.where(np.isfinite(fields["frame"]), fields["frame"], 0.0)
+    usual = float(np.median(noise[good])) if good.any() else 0.0
+    fields["noise"] = np.where(np.isfinite(noise), noise, usual)
+    arrays = {name: values.astype(np.float32) for name, values in fields.items()}
+    return arrays | {"good": good.astype(np.uint8)}
+
+
+def _read_good(values, number):
+    """Return ``good`` of a pair as an array of bool."""
+    if getattr(values, "unit", None) not in (None, ""):
+        raise TypeError(f"good of pair {number} has a unit; give True where the frame is good.")
+    array = np.asarray(values)
+    if array.dtype.kind not in "iufb" or not np.isin(array, (0, 1)).all():
+        raise ValueError(
+            f"good of pair {number} holds more than True and False; give True where the frame is "
+            "good."
+        )
+    return array.astype(bool)

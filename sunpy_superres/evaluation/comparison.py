@@ -17,6 +17,7 @@ from sunpy_superres.evaluation.timing import benchmark_frame, count_work
 from sunpy_superres.files import write_atomically
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.fields import mark_missing
+from sunpy_superres.maps.plotting import find_clipped
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.models.loading import load_model
 from sunpy_superres.super_resolution import super_resolve
@@ -161,7 +162,11 @@ class Comparison:
             axis.set_ylabel("arcsec")
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-        figure.colorbar(shown, ax=list(axes), label="line-of-sight field (G)", shrink=0.7)
+        values = np.concatenate([values.ravel() for values in panels.values()])
+        extend = find_clipped(values, -_WHITE, _WHITE)
+        figure.colorbar(
+            shown, ax=list(axes), label="line-of-sight field (G)", shrink=0.7, extend=extend
+        )
         return figure
 
     def write(self, folder):

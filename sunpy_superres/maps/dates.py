@@ -12,6 +12,7 @@ from astropy.time import Time
 from sunpy.time import parse_time
 
 from sunpy_superres.maps.cards import Assumption, is_finite_number, read_number
+from sunpy_superres.maps.interval import observed_interval
 
 __all__ = ["compare_dates", "find_contradictions", "parse_moment", "read_moment", "repair_dates"]
 
@@ -307,8 +308,7 @@ def find_contradictions(meta) -> dict[str, float]:
     known, found = read_moment(meta.get("date-obs")), {}
     if known is None:
         return found
-    interval = read_number(meta.get("interval"))
-    limit = _APART + (interval if is_finite_number(interval) and interval > 0 else 0)
+    limit = _APART + (observed_interval(meta) or 0)
     for name in ("t_obs", "date-avg", "date-beg", "date-end", "date_obs", "dateobs"):
         text = meta.get(name)
         moment = read_moment(text)

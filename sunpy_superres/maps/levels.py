@@ -11,9 +11,10 @@ import numpy as np
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.cards import read_number
 from sunpy_superres.maps.dates import read_moment
-from sunpy_superres.maps.noise import estimate_noise, observed_interval
+from sunpy_superres.maps.interval import observed_interval
+from sunpy_superres.maps.noise import estimate_noise
 
-__all__ = ["LEVELS", "Level", "check_level", "find_level"]
+__all__ = ["LEVELS", "Level", "check_level", "find_level", "is_simulated"]
 
 #: Levels that can be used: the one that the model is for, and the one that can be scaled to it.
 LEVELS = ("1.8.2", "1.8")
@@ -29,17 +30,23 @@ _RECALIBRATED, _BEGINNING = "2007-10-15", "2008-12-01"
 _BUILD = 60102
 #: A level as people write it: 1.8.2, 1.80, 18, 182, 1, Lev 1.8, L1.8; its digits are caught.
 _LEVEL = r"(\d)(?:\.?(\d))?(?:\.?(\d))?"
+#: Names of NOTE1, NOTE and NOTES.
+_NOTES = r"notes?_?\d*"
 #: How cards name a level: a NOTE with "Lev 1.8.2", a card LEVEL, in DSNAME and DATASET
 #: "level:lev1.8,", and names of series and files, "lev18".  A frame of level 1.8.2 still names in
 #: DSNAME the 1.8 that it was made from, and SRC_ADJ its folder, so the order counts.  HISTORY and
 #: COMMENT name levels of anything, and SOURCE that of the input.
 _STATED = (
     (
-        re.compile(r"notes?\d*"),
-        re.compile(r"(?i)\blev(?:el)?[\s.-]*(1)\.(\d)(?:\.(\d))?(?![\d.]*\d|\s*G)"),
+        re.compile(_NOTES),
+        re.compile(
+            r"(?i)(?<!noise )(?<!confidence )\b(?:lev(?:el)?[\s._:=-]*|l)(1)\.(\d)(?:\.(\d))?"
+            r"(?![\d.]*\d|\s*G)"
+        ),
     ),
+    (re.compile(_NOTES), re.compile(r"(?i)\blev_?(1)(\d)(\d)?(?!\d)")),
     (
-        re.compile(r"level|lvl_num"),
+        re.compile(r"(?:(?:proc|data|cal)_?)?(?:lev(?:el)?|lvl)(?:_?num)?"),
         re.compile(
             r"(?i)^\s*(?:mdi\s+)?(?:lev(?:el)?|lvl|l|v)?[\s.:_-]*" + _LEVEL + r"0*(?![\d.]*\d)"
         ),
@@ -86,6 +93,11 @@ class Level:
         if self.factor != 1:
             text += f"; multiplied by {self.factor} ({self.uncertainty:.0%}) to be of level 1.8.2"
         return text
+
+
+def is_simulated(meta, instrument=MDI.name) -> bool:
+    """Return whether `~sunpy_superres.simulate_mdi` made a frame."""
+    return instrument in str(meta.get("siminst", "")).upper()
 
 
 def check_level(level):
@@ -182,17 +194,23 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
     -------
     level : Level
     notes : list of str
-        Sentences if the user contradicts the header or the noise, or the noise is that of an
-        older level.
+        Sentences if the user contradicts the header or the noise, a simulated frame names an older
+        level, or the noise is that of one.
 
     Raises
     ------
     ValueError
         If the header says another level than 1.8.2, and the user says none.
     """
-    if "siminst" in meta:
-        return Level("simulated", "header"), []
     stated, notes = _read_header(meta), []
+    if is_simulated(meta):
+        if level == "1.8" or stated in ("1.8", "1.8.1"):
+            notes.append(
+                f"SIMINST = {meta['siminst']!r} says that the frame is simulated, of level 1.8.2, "
+                f"and {'the user' if level else 'the header'} says level {level or stated}; the "
+                "first counts. Delete SIMINST if MDI observed the frame."
+            )
+        return Level("simulated", "header"), notes
     interval = observed_interval(meta)
     measured = estimate_noise(np.where(good, values, np.float32(0)), good)
     smallest = MDI.noise_range(interval)[0]

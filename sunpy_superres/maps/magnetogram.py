@@ -11,14 +11,10 @@ from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
 from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
 from sunpy_superres.maps.headers import list_assumptions, repair_map
-from sunpy_superres.maps.levels import Level, check_level, find_level
+from sunpy_superres.maps.interval import observed_interval
+from sunpy_superres.maps.levels import Level, check_level, find_level, is_simulated
 from sunpy_superres.maps.missing import describe_repeated
-from sunpy_superres.maps.noise import (
-    estimate_noise,
-    is_usual_noise,
-    noise_map,
-    observed_interval,
-)
+from sunpy_superres.maps.noise import estimate_noise, is_usual_noise, noise_map
 from sunpy_superres.maps.pointing import check_pointing, check_size, complete_header
 from sunpy_superres.maps.products import check_product
 from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame, check_is_map
@@ -90,19 +86,14 @@ class Magnetogram:
     @property
     def gain_uncertainty(self) -> float:
         """Relative uncertainty of the MDI/HMI ratio; 0 for a simulated frame."""
-        if _is_simulated(self.map.meta, MDI.name):
+        if is_simulated(self.map.meta, MDI.name):
             return 0.0
         return float(np.hypot(MDI.gain_uncertainty, self.level.uncertainty))
 
 
-def _is_simulated(meta, instrument) -> bool:
-    """Return whether `~sunpy_superres.simulate_mdi` made a frame."""
-    return instrument in str(meta.get("siminst", "")).upper()
-
-
 def _has_noise(meta) -> bool:
     """Return whether a frame has as much noise as MDI; simulated ones may have less."""
-    return not _is_simulated(meta, MDI.name) or float(meta.get("simnoise") or 0) >= _SIMULATED_NOISE
+    return not is_simulated(meta, MDI.name) or float(meta.get("simnoise") or 0) >= _SIMULATED_NOISE
 
 
 def check_observable(meta, instrument=None, file_name=None) -> list[str]:
@@ -147,7 +138,7 @@ def check_observable(meta, instrument=None, file_name=None) -> list[str]:
             "The header says that the data are uncalibrated (a quick-look image, not Gauss); "
             f"use the calibrated magnetogram of the same time (series {MDI.series})."
         )
-    if _is_simulated(meta, instrument or "MDI"):
+    if is_simulated(meta, instrument or "MDI"):
         return []
     cards = {k: str(meta.get(k) or "").strip() for k in ("instrume", "camera", "telescop")}
     written = ", ".join(f"{k.upper()} = {v!r}" for k, v in cards.items() if v)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 
 import numpy as np
 from astropy.nddata import reshape_as_blocks
@@ -11,6 +10,7 @@ from scipy import ndimage
 
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.geometry import heliocentric_mu, is_helioprojective
+from sunpy_superres.maps.interval import observed_interval
 
 __all__ = [
     "MAD_TO_SIGMA",
@@ -19,12 +19,9 @@ __all__ = [
     "in_all_four",
     "is_usual_noise",
     "noise_map",
-    "observed_interval",
     "quiet_pixels",
 ]
 
-#: An INTERVAL, with or without its unit.
-_SECONDS = re.compile(r"(?i)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(?:s|sec|secs|seconds?)?\s*")
 #: Standard deviation of a normal distribution over the median of its absolute values.
 MAD_TO_SIGMA = 1.4826
 
@@ -40,12 +37,6 @@ _QUIETER = 0.4
 #: Edges, in the squared sine of the heliocentric angle, of the rings whose noise is measured;
 #: they are narrow at the limb, where the noise grows steeply.
 _RINGS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 0.985, 1.0)
-
-
-def observed_interval(meta):
-    """Read INTERVAL in seconds, such as 30.0 or "30 s"; None if the header does not give it."""
-    found = _SECONDS.fullmatch(str(meta.get("interval")))
-    return float(found[1]) if found else None
 
 
 def is_usual_noise(measured, interval) -> bool:

@@ -9,7 +9,7 @@ from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.units import quantity_in
 
-__all__ = ["ResultPanels", "plot_result"]
+__all__ = ["ResultPanels", "find_clipped", "plot_result"]
 
 
 class ResultPanels:
@@ -25,13 +25,16 @@ class ResultPanels:
         As in `plot_result`.
     time : `~astropy.time.Time`, optional
         Time in the titles; that of each Map by default.
+    several : bool
+        Other frames will follow: every colour bar then ends in arrows, since their values may lie
+        beyond it.  By default one does where values of this frame lie beyond it.
 
     Attributes
     ----------
     figure : `~matplotlib.figure.Figure`
     """
 
-    def __init__(self, mdi_map, result, limit=None, time=None):
+    def __init__(self, mdi_map, result, limit=None, time=None, several=False):
         from matplotlib.figure import Figure
 
         hmi_like, uncertainty = result[:2]
@@ -53,11 +56,16 @@ class ResultPanels:
         for number, ((smap, data, title), style) in enumerate(panels, start=1):
             colours, low, high, quantity = style
             axes = self.figure.add_subplot(1, 3, number, projection=smap.wcs)
+            extend = find_clipped(data, low, high)
+            if several:
+                extend = "both" if low else "max"  # no uncertainty is negative
             image = axes.imshow(
                 data, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest"
             )
             axes.set_title(_add_time(title, smap, time))
-            self.figure.colorbar(image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})")
+            self.figure.colorbar(
+                image, ax=axes, shrink=0.85, label=f"{quantity} ({u.G})", extend=extend
+            )
             _label_axes(axes, smap)
             self._images.append(image)
 
@@ -84,6 +92,29 @@ class ResultPanels:
             image.set_extent((-0.5, nx - 0.5, -0.5, ny - 0.5))
             axes.set_title(_add_time(title, smap, time))
             _label_axes(axes, smap)
+
+
+def find_clipped(data, low, high) -> str:
+    """
+    Find at which ends of a colour scale values are clipped.
+
+    Parameters
+    ----------
+    data : array-like
+        Values that are not finite do not count.
+    low, high : float
+        Ends of the scale.
+
+    Returns
+    -------
+    {"neither", "min", "max", "both"}
+        The argument ``extend`` of a colour bar.
+    """
+    values = np.asarray(data)[np.isfinite(data)]
+    below, above = bool((values < low).any()), bool((values > high).any())
+    return {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
+        (below, above), "both"
+    )
 
 
 def _panels(mdi_map, result):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import re
 import warnings
 from pathlib import Path
@@ -14,6 +13,12 @@ from astropy.io import fits
 from astropy.io.fits.card import Undefined
 
 from sunpy_superres.files import check_regular
+from sunpy_superres.maps.file_frames import (
+    MOST_PIXELS,
+    find_frames,
+    has_time,
+    header_of_frame,
+)
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
 from sunpy_superres.maps.pixel_cards import drop_other_axes
@@ -22,13 +27,8 @@ from sunpy_superres.warning import warn_user
 
 __all__ = ["read_map"]
 
-#: Cards of the time of a frame.
-_TIMES = (
-    "DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG", "DATE-END", "MJD-OBS",
-    "MJD-AVG", "MJD-BEG",
-)  # fmt: skip
-#: Largest number of pixels of an image (HMI's has 2^24), since a damaged header may give any.
-_MOST_PIXELS = 2**28
+#: What to do if a frame has times that may be another frame's.
+_CORRECT = "Correct date-obs and t_obs in its meta if they are not this frame's."
 
 
 def read_map(path, instrument=None, *, frame=None):
@@ -40,10 +40,11 @@ def read_map(path, instrument=None, *, frame=None):
     Parameters
     ----------
     path : path-like
-        FITS file, compressed or not; its first image is read.
+        FITS file, compressed or not; its first frame is read.
     frame : int, optional
-        Which frame to read, from 0, of a file that holds several: images with a time of their own,
-        or the planes of a cube.  By default the first, with a warning.
+        Which frame to read, from 0, of a file that holds several: images, or the planes of a cube.
+        Masks, errors and other products beside a frame do not count.  By default the first, with
+        a warning.
     instrument : {"MDI", "HMI"}, optional
         Refuse a magnetogram of the other instrument.  By default both are accepted.
 
@@ -65,8 +66,8 @@ def read_map(path, instrument=None, *, frame=None):
     -----
     SuperResWarning
         If the file is cut short, its data contradict its DATASUM card, it holds several frames
-        and ``frame`` does not say which, the frame is a later plane of a cube, or ``instrument``
-        is "MDI" and the header names no instrument.
+        and ``frame`` does not say which, the frame is a later plane of a cube or an image without
+        a time of its own, or ``instrument`` is "MDI" and the header names no instrument.
     """
     path = Path(path)
     check_regular(path)
@@ -127,7 +128,7 @@ def _first_image(path, frame):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            data, header, intact, number, plane = _read_image(path, frame)
+            data, header, intact, number, notes = _read_image(path, frame)
         except _NoSuchFrame as error:
             count = error.args[0]
             raise ValueError(
@@ -151,12 +152,7 @@ def _first_image(path, frame):
             f"{path} holds {number} frames, and the first is taken; read another by "
             "read_map(path, frame=1), and so on, and give super_resolve each of them."
         )
-    if plane:
-        warn_user(
-            f"Frame {frame} of {path} is plane {plane + 1} of a cube, whose header is that of all "
-            "planes: the Map has the times of the header. Correct date-obs and t_obs in its meta "
-            "if they are not this plane's."
-        )
+    warn_user(*notes)
     return data, header
 
 
@@ -168,52 +164,40 @@ def _read_image(path, frame):
     """
     Read a frame.
 
-    Also return whether the data agree with the checksum in the file, the number of frames, and the
-    number of the plane (None if the image is flat).
+    Also return whether the data agree with the checksum in the file, the number of frames, and
+    sentences if the time in the header may not be that of this frame.
     """
     _check_gzip(path)
     with fits.open(path) as file:
-        frames = _find_frames(file)
+        frames = find_frames(file)
         if not 0 <= (frame or 0) < len(frames):
             raise _NoSuchFrame(len(frames))
         number, plane = frames[frame or 0]
         image = file[number]
         image.verify("silentfix+ignore")
-        if np.prod(image.shape, dtype=np.float64) > _MOST_PIXELS:
+        if np.prod(image.shape, dtype=np.float64) > MOST_PIXELS:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
-        data, header = np.array(image.data), image.header
+        data, notes = np.array(image.data), []
+        header = header_of_frame(file, number, frames[0][0])
         if plane is not None:
             data = data.reshape(-1, *data.shape[-2:])[plane]
+        if plane:
+            notes.append(
+                f"Frame {frame} of {path} is plane {plane + 1} of a cube, whose header is that of "
+                f"all planes: the Map has the times of the header. {_CORRECT}"
+            )
+        elif number != frames[0][0] and not has_time(image.header):
+            notes.append(
+                f"Frame {frame} of {path} (HDU {number}) has no time of its own: the Map has the "
+                f"times of the first frame, and what else its header lacks. {_CORRECT}"
+            )
         # Older versions of astropy verify another header of a compressed image, not this one.
         for card in header.cards:
             card.verify("silentfix+ignore")
     with fits.open(path, disable_image_compression=True) as file:
         # verify_datasum returns 2 without a checksum, and 0 if it disagrees.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
-    return data, header, intact, len(frames), plane
-
-
-def _find_frames(file):
-    """
-    Find the frames of a file, as the number of an HDU and of a plane of it (None if it is flat).
-
-    Images after the first, such as masks, count if they have a time of their own.
-    """
-    first, _ = _find_image(file)
-    hdus, number = [first], first
-    while True:
-        try:
-            number, other = _find_image(file, number + 1)
-        except Exception:  # the end of the file, or what follows the first image is damaged
-            break
-        if len(other.shape) > 1 and set(_TIMES) & set(other.header):
-            hdus.append(number)
-    frames = []
-    for number in hdus:
-        shape = file[number].shape
-        planes = [None] if len(shape) < 3 else range(int(np.prod(shape[:-2])))
-        frames += [(number, plane) for plane in planes]
-    return frames
+    return data, header, intact, len(frames), notes
 
 
 def _check_gzip(path):
@@ -224,20 +208,3 @@ def _check_gzip(path):
     with gzip.open(path) as file:
         while file.read(2**20):
             pass
-
-
-def _find_image(file, start=0):
-    """Find an image and its number, and refuse an HDU that ends before it starts."""
-    end = 0
-    for number in itertools.count(start):
-        try:
-            hdu = file[number]
-        except IndexError:
-            raise ValueError("no image in it") from None
-        info = hdu.fileinfo()
-        if info["datLoc"] < end or info["datSpan"] < 0:
-            # astropy would read the same HDU over and over.
-            raise ValueError("an HDU of negative length")
-        end = info["datLoc"] + info["datSpan"]
-        if hdu.is_image and 0 not in (hdu.shape or [0]):
-            return number, hdu

@@ -9,7 +9,7 @@ import numpy as np
 
 from sunpy_superres.maps.products import check_product
 
-__all__ = ["LARGEST_FIELD", "field_unit", "quantity_in"]
+__all__ = ["LARGEST_FIELD", "as_field_unit", "field_unit", "quantity_in"]
 
 #: Gauss; a larger value is a fill value and counts as missing.
 LARGEST_FIELD = 2e4
@@ -51,12 +51,37 @@ def field_unit(smap):
             f"The unit of the data is not known (BUNIT is {written!r}); "
             "set meta['bunit'] = 'Gauss' if the values are Gauss."
         )
+    return as_field_unit(unit)
+
+
+def as_field_unit(unit, what="The data are"):
+    """
+    Return a unit of a line-of-sight field as one that astropy converts to Gauss.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.Unit` or str
+        Mx/cm^2 counts as Gauss.
+    what : str
+        Beginning of the messages.
+
+    Raises
+    ------
+    TypeError
+        If the unit is not one of a magnetic field.
+    ValueError
+        If it is not a unit.
+    """
+    try:
+        unit = u.G if str(unit).strip().lower() == "gauss" else u.Unit(unit)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} in {unit!r}, which is no unit; convert to Gauss.") from error
     if unit.is_equivalent(u.Mx / u.cm**2) and not unit.is_equivalent(u.G):
         return unit / (u.Mx / u.cm**2) * u.G
     if not unit.is_equivalent(u.G):
         raise TypeError(
-            f"The data are in {unit}, not a magnetic field; "
-            "give an MDI line-of-sight magnetogram in Gauss or Mx/cm^2."
+            f"{what} in {unit}, not a magnetic field; give a line-of-sight magnetogram in Gauss or "
+            "Mx/cm^2."
         )
     return unit
 

@@ -10,7 +10,7 @@ import numpy as np
 import sunpy.map
 
 from sunpy_superres.maps.fields import known_pixels, to_gauss
-from sunpy_superres.maps.members import header_of_cube
+from sunpy_superres.maps.members import header_of_cube, mask_of_cube
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._fields import Pair
 
@@ -74,8 +74,9 @@ def _members_of_cube(cube):
         members = members * cube.unit.to(u.G)
     grid = sunpy.map.Map(members[0], header_of_cube(cube))
     known = np.all([known_pixels(grid, member) for member in members], axis=0)
-    if cube.mask is not None:
-        known &= ~np.broadcast_to(np.asarray(cube.mask, bool), members.shape).any(axis=0)
+    mask = mask_of_cube(cube)
+    if mask is not None:
+        known &= ~mask.any(axis=0)
     return members, known, grid
 
 
@@ -135,7 +136,7 @@ def _slices_of_cube(cube):
     _check_cube(cube, shape)
     factor = 1.0 if cube.unit is None else cube.unit.to(u.G)
     meta = header_of_cube(cube)
-    masks = None if cube.mask is None else np.broadcast_to(np.asarray(cube.mask, bool), shape)
+    masks = mask_of_cube(cube)
     for number in range(shape[0]):
         data = np.asarray(cube.data[number])
         mask = None if masks is None else masks[number]
