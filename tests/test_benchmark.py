@@ -4,8 +4,24 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from sunpy_superres.evaluation import benchmark, timing
+from sunpy_superres.models.denoiser import Denoiser, DenoiserConfig, EDMPreconditioner
+
+
+def test_work_is_counted_as_torch_counts_it():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    denoiser = EDMPreconditioner(Denoiser(2, 3, DenoiserConfig((4, 6), (1, 1, 1), 8)))
+    prepared = denoiser.network.prepare(torch.zeros(2, 3, 32, 32))
+    with (
+        torch.inference_mode(),
+        timing._CoreWork(denoiser) as work,
+        FlopCounterMode(display=False) as torchs,
+    ):
+        denoiser(torch.zeros(2, 2, 32, 32), torch.ones(2), prepared, (0, 8, 4, 0))
+    assert work.count == torchs.get_total_flops() > 1e6
 
 
 def test_frames_are_what_super_resolve_takes():

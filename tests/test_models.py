@@ -52,6 +52,21 @@ def test_unet_gives_the_same_with_and_without_gradients(layout):
     assert expected.std() > 0.1
 
 
+@pytest.mark.parametrize("channels_out", [0, 3])
+def test_unet_without_a_margin_gives_the_same_inside(channels_out):
+    """What is cut off on the way is what the inner pixels do not read; 0 at a frame's own edge."""
+    net = randomised(UNet(2, channels_out, (4, 6), (1, 2, 1))).double()
+    x = torch.randn(1, 2, 64, 72, dtype=torch.float64)
+    whole, sizes = net(x), []
+    net.after[0].register_forward_hook(lambda _, inputs, out: sizes.append(out.shape[-2:]))
+    for margin in ((0, 16, 18, 0), (20, 2, 0, 24), (16, 16, 16, 16)):
+        above, below, left, right = margin
+        expected = whole[..., above : 64 - below, left : 72 - right]
+        torch.testing.assert_close(net(x, margin=margin), expected)
+    # The last blocks have read two pixels more than is returned, and one for the head.
+    assert sizes[-1] == ((32 + 8, 40 + 8) if channels_out else (32 + 4, 40 + 4))
+
+
 def test_denoiser_halo_covers_the_receptive_field():
     net = randomised(Denoiser(2, 3, DenoiserConfig((4, 6), (1, 1, 1), 8)))
     prepared = net.prepare(torch.zeros(1, 3, 64, 64, dtype=torch.float64))
@@ -125,7 +140,7 @@ def test_preconditioner_returns_its_input_without_noise_and_zero_mean_far_away()
     """c_skip goes from 1 to 0, and c_out from 0 to sigma_data."""
 
     class Ones(torch.nn.Module):
-        def forward(self, x, c_noise, prepared):
+        def forward(self, x, c_noise, prepared, margin):
             return torch.ones_like(x)
 
     denoise = EDMPreconditioner(Ones())

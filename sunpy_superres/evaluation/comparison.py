@@ -48,7 +48,7 @@ def work_of_full_disk(model, n_samples=1) -> float:
     """
     network = model.network
     n_samples, num_steps = network.limit_sampling(n_samples, model.config["sampler"]["num_steps"])
-    prepare, draw, _ = count_work(network, num_steps)
+    prepare, draw = count_work(network, num_steps)
     return (prepare + n_samples * draw) * _DISK_PIXELS
 
 

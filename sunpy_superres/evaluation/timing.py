@@ -89,25 +89,29 @@ def convolution_peak(dtype="bfloat16", seconds=1.0) -> float:
     return 2 * x.numel() * 128 * 9 / best
 
 
-class _CorePixels:
-    """Counts the MDI pixels that the core of a network evaluates, the tiles' margins included."""
+class _CoreWork:
+    """Counts the operations of the convolutions and matrices of a network's core, as it runs."""
 
     def __init__(self, core):
         self.count, self._core = 0, core
 
     def __enter__(self):
-        self._hook = self._core.register_forward_pre_hook(self._add)
+        from torch import nn
+
+        layers = [m for m in self._core.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        self._hooks = [layer.register_forward_hook(self._add) for layer in layers]
         return self
 
     def __exit__(self, *error):
-        self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
 
-    def _add(self, core, arguments):
-        n, _, ny, nx = arguments[0].shape
-        self.count += n * ny * nx
+    def _add(self, layer, inputs, output):
+        # Each output is a sum over one filter, a multiplication and an addition for each weight.
+        self.count += 2 * output.numel() * layer.weight[0].numel()
 
 
-def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
+def count_work(network, num_steps, side=64) -> tuple[float, float]:
     """
     Count the floating-point operations of a network for an MDI pixel, by torch on a small frame.
 
@@ -121,8 +125,8 @@ def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
 
     Returns
     -------
-    prepare, draw, core : float
-        Operations once for a frame, for each member, and for one evaluation of the network's core.
+    prepare, draw : float
+        Operations once for a frame, and for each member.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -134,17 +138,13 @@ def count_work(network, num_steps, side=64) -> tuple[float, float, float]:
     noise = torch.zeros(1, network.noise_channels, side, side)
     solver = functools.partial(solve, sigmas=angle_schedule(num_steps))
     counters = [FlopCounterMode(display=False) for _ in range(2)]
-    with torch.inference_mode(), _CorePixels(network.core) as evaluated:
+    with torch.inference_mode():
         with counters[0]:
             prepared = network.prepare(inputs)
         with counters[1]:
             list(network.draw(prepared, noise, solver))
-    core = sum(
-        sum(counter.get_flop_counts().get(type(network.core).__name__, {}).values())
-        for counter in counters
-    )
     prepare, draw = (counter.get_total_flops() / side**2 for counter in counters)
-    return prepare, draw, core / evaluated.count
+    return prepare, draw
 
 
 def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
@@ -171,12 +171,11 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
 
     reuse_memory()
     loaded = load_model(model)
-    _, _, work = count_work(loaded.network, 1)
     options = {"model": loaded, "dtype": dtype, "num_steps": num_steps, "seed": 0}
     super_resolve(benchmark_frame(WARM_UP), n_samples=1, progress=False, **options)
     frame = benchmark_frame(side)
     with (
-        _CorePixels(loaded.network.core) as evaluated,
+        _CoreWork(loaded.network.core) as work,
         profile(activities=[ProfilerActivity.CPU]) as profiled,
     ):
         started = time.perf_counter()
@@ -193,7 +192,7 @@ def measure(side, n_samples, dtype, model="default", num_steps=None) -> dict:
         "seconds": seconds,
         "memory": memory,
         "stages": spent | {"Map and the rest": seconds - sum(spent.values())},
-        "flops": work * evaluated.count / spent[_NETWORK],
+        "flops": work.count / spent[_NETWORK],
     }
 
 

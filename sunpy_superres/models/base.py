@@ -14,7 +14,7 @@ from sunpy_superres.instruments.forward import inverse_gain_response
 __all__ = ["BaseNetwork", "evaluate_whole"]
 
 
-def evaluate_whole(function, inputs, halo=0, channels=None, factor=1, dtypes=None):
+def evaluate_whole(function, inputs, halo=0, channels=None, factor=1, dtypes=None, trimmed=False):
     """
     Apply a function to whole frames, as in the training.
 
@@ -26,9 +26,10 @@ def evaluate_whole(function, inputs, halo=0, channels=None, factor=1, dtypes=Non
     function : callable
         Takes the inputs.
     inputs : sequence of torch.Tensor
-    halo, channels, factor, dtypes
+    halo, channels, factor, dtypes, trimmed
         Receptive radius of the function, channels of its result, pixels of the result along one
-        side of an input pixel, and number formats of the results.
+        side of an input pixel, number formats of the results, and whether the function takes a
+        ``margin`` that it cuts off.
     """
     return function(*inputs)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sunpy_superres.models.trimming import WHOLE, trim
 from sunpy_superres.models.unet import UNet
 
 __all__ = ["Denoiser", "DenoiserConfig", "EDMPreconditioner", "build_denoiser"]
@@ -83,10 +84,10 @@ class Denoiser(nn.Module):
         """Compute the first features of a condition, which are the same at every step."""
         return self.condition(condition)
 
-    def forward(self, x, c_noise, prepared):
+    def forward(self, x, c_noise, prepared, margin=WHOLE):
         phase = c_noise[:, None].to(self.frequencies) * self.frequencies
         embedding = self.embed(torch.cat([phase.cos(), phase.sin()], dim=1).to(x.dtype))
-        return self.unet(x, embedding, prepared)
+        return self.unet(x, embedding, prepared, margin)
 
 
 def build_denoiser(channels, condition_channels, config):
@@ -114,7 +115,7 @@ class EDMPreconditioner(nn.Module):
         self.network = network
         self.sigma_data = sigma_data
 
-    def forward(self, x, sigma, prepared):
+    def forward(self, x, sigma, prepared, margin=WHOLE):
         """
         Estimate the clean signal in ``x``.
 
@@ -126,6 +127,8 @@ class EDMPreconditioner(nn.Module):
             Noise level of each member, ``(n,)``.
         prepared : torch.Tensor
             From `Denoiser.prepare`, ``(n, width, ny, nx)``.
+        margin : tuple of int
+            As in `~sunpy_superres.models.unet.UNet.forward`.
         """
         sigma = sigma.to(torch.float32)
         total = sigma.square() + self.sigma_data**2
@@ -137,5 +140,5 @@ class EDMPreconditioner(nn.Module):
                 total.rsqrt(),
             )
         )
-        raw = self.network(c_in * x, sigma.log() / 4, prepared)
-        return torch.addcmul(c_skip * x, c_out, raw.to(x.dtype))
+        raw = self.network(c_in * x, sigma.log() / 4, prepared, margin)
+        return torch.addcmul(c_skip * trim(x, margin), c_out, raw.to(x.dtype))

@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sunpy_superres.models.trimming import WHOLE, trim
+
 __all__ = ["PaperUNet"]
 
 
@@ -126,7 +128,7 @@ class PaperUNet(nn.Module):
         features = self.condition(F.pixel_unshuffle(condition, patch))
         return features.repeat_interleave(patch, -1).repeat_interleave(patch, -2)
 
-    def forward(self, x, c_noise, prepared):
+    def forward(self, x, c_noise, prepared, margin=WHOLE):
         patch = self.config.patch
         x, prepared = F.pixel_unshuffle(x, patch), prepared[..., ::patch, ::patch]
         ny, nx = x.shape[-2:]
@@ -145,4 +147,4 @@ class PaperUNet(nn.Module):
         for level, attention in zip(self.up, self.up_attention, strict=True):
             h = F.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
             h = attention(level(torch.cat([skipped.pop(), h], dim=1), embedding))
-        return F.pixel_shuffle(self.head(h)[..., :ny, :nx], patch)
+        return trim(F.pixel_shuffle(self.head(h)[..., :ny, :nx], patch), margin)

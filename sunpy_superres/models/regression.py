@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sunpy_superres.models.trimming import WHOLE, trim
 from sunpy_superres.models.unet import UNet
 
 __all__ = ["Regression", "RegressionConfig"]
@@ -62,7 +63,7 @@ class Regression(nn.Module):
         #: Receptive radius in latent pixels, and channels of the returned features.
         self.halo, self.feature_channels = self.unet.halo + 2, config.widths[0]
 
-    def forward(self, condition, latent_lr):
+    def forward(self, condition, latent_lr, margin=WHOLE):
         """
         Apply the network.
 
@@ -73,6 +74,9 @@ class Regression(nn.Module):
         latent_lr : torch.Tensor
             Latent of the interpolated frame, ``(n, channels, ny, nx)``; the mean is
             this plus what the network has learnt.
+        margin : tuple of int
+            As in `~sunpy_superres.models.unet.UNet.forward`; of what is returned, a pixel less is
+            right, since the last convolution has no margin of its own.
 
         Returns
         -------
@@ -81,7 +85,8 @@ class Regression(nn.Module):
         features : torch.Tensor
             ``(n, feature_channels, ny, nx)``, for the denoiser's condition.
         """
-        features = F.silu(self.unet(condition))
+        features = F.silu(self.unet(condition, margin=margin))
+        latent_lr = trim(latent_lr, margin)
         shift, log_scale = self.head(features).chunk(2, dim=1)
         low, high = self.log_scale_range
         return latent_lr + shift, log_scale.clamp(low, high).exp(), features

@@ -23,6 +23,7 @@ from sunpy_superres.models.stable_diffusion import (
     StableDiffusionAutoencoder,
     StableDiffusionConfig,
 )
+from sunpy_superres.models.trimming import WHOLE, trim
 
 __all__ = ["Condition", "ResidualLDM", "ResidualLDMConfig"]
 
@@ -159,19 +160,22 @@ class ResidualLDM(BaseNetwork):
         #: Receptive radii of `condition` and of one denoiser evaluation, in MDI pixels (even).
         self.condition_halo, self.denoiser_halo = halo + halo % 2, self.denoiser.network.halo
 
-    def condition(self, frame, mask, noise, foreshortening=None) -> Condition:
+    def condition(self, frame, mask, noise, foreshortening=None, margin=WHOLE) -> Condition:
         """
         Compute the mean and the scale of the latent for a frame, and the denoiser's condition.
 
-        The parameters are those of `~sunpy_superres.models.base.BaseNetwork.pixel_channels`.
+        The parameters are those of `~sunpy_superres.models.base.BaseNetwork.pixel_channels`, and
+        ``margin`` as in `~sunpy_superres.models.regression.Regression.forward`.
         """
         pixels = self.pixel_channels(frame, mask, noise, foreshortening)
         latent_lr = self.autoencoder.encode(self.interpolate(frame) / self.config.field_scale)
         inputs = torch.cat([latent_lr / self.latent_std[:, None, None], pixels], dim=1)
+        pixels = trim(pixels, margin)
         if self.regression is None:
+            inputs, latent_lr = trim(inputs, margin), trim(latent_lr, margin)
             mean = torch.zeros_like(latent_lr) if self.config.base == "none" else latent_lr
             return Condition(mean, self.residual_std[:, None, None].expand_as(mean), inputs)
-        mean, scale, features = self.regression(inputs, latent_lr)
+        mean, scale, features = self.regression(inputs, latent_lr, margin)
         features = torch.cat(
             [features, mean / self.latent_std[:, None, None], scale.log(), pixels], dim=1
         )
@@ -199,11 +203,14 @@ class ResidualLDM(BaseNetwork):
     def prepare(self, inputs, evaluate=evaluate_whole) -> Condition:
         """Compute condition and first features of the denoiser; see `BaseNetwork.prepare`."""
 
-        def prepare_piece(*pieces):
+        def prepare_piece(*pieces, margin=WHOLE):
+            # One pixel for the last convolution of the regression, one for the denoiser's first.
+            rest = tuple(min(side, 2) for side in margin)
+            margin = tuple(side - kept for side, kept in zip(margin, rest, strict=True))
             with record_function("encode"):
-                condition = self.condition(*pieces)
+                condition = self.condition(*pieces, margin=margin)
                 features = self.denoiser.network.prepare(condition.features)
-            return condition.mean, condition.scale, features
+            return tuple(trim(part, rest) for part in (condition.mean, condition.scale, features))
 
         channels = (self.latent_channels, self.latent_channels, self.config.denoiser.widths[0])
         # The denoiser's first convolution needs one pixel more, and the halo must be even.
@@ -211,21 +218,23 @@ class ResidualLDM(BaseNetwork):
         # The features are the largest array; in half precision, the result changes by less than
         # 0.01 G.
         kinds = (torch.float32, torch.float32, torch.float16)
-        return Condition(*evaluate(prepare_piece, inputs, halo, channels, dtypes=kinds))
+        return Condition(
+            *evaluate(prepare_piece, inputs, halo, channels, dtypes=kinds, trimmed=True)
+        )
 
     def draw(self, prepared, noise, solver, evaluate=evaluate_whole):
         """Solve for the residual and decode it; see `BaseNetwork.draw`."""
 
-        def denoise_piece(noisy, features, level):
+        def denoise_piece(noisy, features, level, margin=WHOLE):
             # In half precision: adding them makes no copy in full.
             features = features.expand(len(noisy), -1, -1, -1)
             with record_function("network"):
-                return self.denoiser(noisy, level.flatten(), features)
+                return self.denoiser(noisy, level.flatten(), features, margin)
 
         def denoise(x, sigma):
             level = torch.full((len(x), 1, 1, 1), sigma, device=x.device)
-            inputs = [x, prepared.features, level]
-            return evaluate(denoise_piece, inputs, self.denoiser_halo, self.latent_channels)
+            inputs, halo = [x, prepared.features, level], self.denoiser_halo
+            return evaluate(denoise_piece, inputs, halo, self.latent_channels, trimmed=True)
 
         latent = prepared.mean + prepared.scale * solver(denoise, noise)
         for row in latent.split(1):

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sunpy_superres.models.trimming import WHOLE, shrink
+
 __all__ = ["ResidualBlock", "UNet"]
 
 
@@ -102,7 +104,7 @@ class UNet(nn.Module):
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
 
-    def forward(self, x, embedding=None, added=None):
+    def forward(self, x, embedding=None, added=None, margin=WHOLE):
         """
         Apply the network.
 
@@ -114,6 +116,9 @@ class UNet(nn.Module):
             Shape ``(n, embedding)``.
         added : torch.Tensor, optional
             Features added after the first convolution, ``(n, fine, ny, nx)``.
+        margin : tuple of int
+            What is not needed of the output, and not returned; even numbers, as in
+            `~sunpy_superres.models.trimming.trim`.
         """
         x = self.stem(x)
         if added is not None:
@@ -121,9 +126,15 @@ class UNet(nn.Module):
         for block in self.before:
             x = block(x, embedding)
         h = self.down(x)
-        for block in self.middle:
+        # What the last blocks and the head read, in pixels of the coarse level.
+        last = -(-(2 * len(self.after) + (self.head is not None)) // 2)
+        x, rest = shrink(x, margin, 2 * last)
+        margin = tuple(side // 2 for side in margin)
+        for number, block in enumerate(self.middle):
+            h, margin = shrink(h, margin, last + 2 * (len(self.middle) - number))
             h = block(h, embedding)
+        h, _ = shrink(h, margin, last)
         x = _add_shuffled(x, self.up(F.silu(h)))
         for block in self.after:
             x = block(x, embedding)
-        return x if self.head is None else self.head(F.silu(x))
+        return shrink(x if self.head is None else self.head(F.silu(x)), rest, 0)[0]

@@ -31,6 +31,15 @@ class Tile:
     inner: tuple[slice, slice]
     outer: tuple[slice, slice]
 
+    @property
+    def margin(self):
+        """Rows above and below, and columns left and right, that are read and not written."""
+        return tuple(
+            side
+            for inner, outer in zip(self.inner, self.outer, strict=True)
+            for side in (inner.start - outer.start, outer.stop - inner.stop)
+        )
+
     def cropped(self, values, factor=1):
         """Cut the inner piece out of an output of the outer one."""
         parts = []
@@ -94,7 +103,7 @@ def make_tiles(needed, tile_size, halo) -> list[Tile]:
     return tiles
 
 
-def apply_tiled(function, inputs, tiles, outputs, factor=1):
+def apply_tiled(function, inputs, tiles, outputs, factor=1, trimmed=False):
     """
     Apply ``function`` tile by tile and write its results into ``outputs``.
 
@@ -109,17 +118,20 @@ def apply_tiled(function, inputs, tiles, outputs, factor=1):
         One for each result, ``(n, c, factor * ny, factor * nx)``; left unchanged where no tile is.
     factor : int
         Pixels of the outputs along one side of an input pixel.
+    trimmed : bool
+        Whether the function takes the ``margin`` of a tile and returns results without it.
     """
     for tile in tiles:
         pieces = [
             x if x.shape[-1] == x.shape[-2] == 1 else x[..., tile.outer[0], tile.outer[1]]
             for x in inputs
         ]
-        results = function(*pieces)
+        results = function(*pieces, margin=tile.margin) if trimmed else function(*pieces)
         results = results if isinstance(results, tuple) else (results,)
         rows, columns = tile.written(factor)
         for output, result in zip(outputs, results, strict=True):
-            output[..., rows, columns] = tile.cropped(result, factor).to(output)
+            inner = result if trimmed else tile.cropped(result, factor)
+            output[..., rows, columns] = inner.to(output)
 
 
 class TiledEvaluation:
@@ -151,7 +163,7 @@ class TiledEvaluation:
         size = self._size if factor == 1 else self._size // 2 // 2 * 2
         return make_tiles(self._needed, size, halo)
 
-    def __call__(self, function, inputs, halo, channels, factor=1, dtypes=None):
+    def __call__(self, function, inputs, halo, channels, factor=1, dtypes=None, trimmed=False):
         """
         Apply a function to a frame.
 
@@ -169,6 +181,8 @@ class TiledEvaluation:
             Pixels of the result along one side of an input pixel.
         dtypes : sequence of torch.dtype, optional
             Number formats in which several results are held; float32 by default.
+        trimmed : bool
+            See `apply_tiled`.
 
         Returns
         -------
@@ -180,10 +194,10 @@ class TiledEvaluation:
             self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32
         )
 
-        def on_device(*pieces):
+        def on_device(*pieces, **options):
             self._advance(len(pieces[0]))
             with autocast:
-                return function(*(piece.to(self._device) for piece in pieces))
+                return function(*(piece.to(self._device) for piece in pieces), **options)
 
         several = isinstance(channels, tuple)
         counts = channels if several else (channels,)
@@ -193,7 +207,7 @@ class TiledEvaluation:
             )
             for count, kind in zip(counts, dtypes or [torch.float32] * len(counts), strict=True)
         )
-        apply_tiled(on_device, inputs, self.tiles(halo, factor), outputs, factor)
+        apply_tiled(on_device, inputs, self.tiles(halo, factor), outputs, factor, trimmed)
         if factor == 1:
             for output in outputs:
                 output.mul_(self._inside.to(output.dtype))
