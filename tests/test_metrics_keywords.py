@@ -8,6 +8,7 @@ import pytest
 import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from scipy import ndimage
 from sunpy.coordinates import frames
 
 from sunpy_superres import metrics
@@ -130,6 +131,20 @@ def test_areas_are_jsocs(patch):
     # At 10 deg from disk centre, where the line of sight is inclined by that.
     tilt = np.cos(np.arccos(np.cos(np.radians(10)) * np.cos(np.radians(5))))
     assert row["SIZE"] / row["AREA"] == pytest.approx(2 * tilt, rel=0.01)
+
+
+@pytest.mark.parametrize(("pixel", "number", "scale"), [(0.03, 40, 0.5043), (0.12, 10, 1.98)])
+def test_pixels_of_a_patch_are_those_of_the_image(patch, pixel, number, scale):
+    """At disk centre, nearer by a radius than the Sun's centre; in pixels of HMI and of MDI."""
+    smap = patch(np.ones((number, number)), crval1=100.0, crval2=0.0, cdelt1=pixel, cdelt2=pixel)
+    row = measure(smap)[0]
+    distance, side = 1.48e11 / (RADIUS * 1e6), np.radians(1.2)
+    seen = (side / (distance - 1)) ** 2  # the square of 1.2 deg, as a solid angle
+    disk = np.pi * np.arcsin(1 / distance) ** 2
+    assert row["SIZE"] == pytest.approx(1e6 * seen / disk, rel=2e-4)
+    assert row["NPIX"] == pytest.approx(seen / np.radians(scale / 3600) ** 2, rel=2e-4)
+    assert row["MTOT"].value == pytest.approx(row["NPIX"], rel=1e-5)
+    assert row["AREA"] == pytest.approx(1e6 * side**2 / (2 * np.pi), rel=2e-4)
 
 
 def test_places_of_a_patch(patch):
@@ -410,6 +425,29 @@ def test_edges_and_centres_of_flux_are_those_of_sharp_cards(real_data):
             assert row[name].value == pytest.approx(smap.meta[name.lower()], abs=0.03), name
         for name in ("LAT_FWT", "LON_FWT"):
             assert row[name].value == pytest.approx(smap.meta[name.lower()], abs=0.4), name
+
+
+# Some files have no BUNIT.
+@pytest.mark.filterwarnings("ignore:BUNIT is missing:sunpy_superres.SuperResWarning")
+@pytest.mark.real_data
+def test_sizes_of_an_outline_of_the_right_number_of_pixels_are_those_of_the_cards(real_data):
+    """The bitmap is missing, but the cards say how many pixels it marks."""
+    compared = 0
+    for path in [*sharp_files(real_data)[-20:], *(real_data / "quirks").glob("mdi.smarp*")]:
+        smap = read_map(path)
+        if "cmaskl" not in smap.meta:
+            continue
+        size = np.abs(np.nan_to_num(smap.data))
+        smooth = ndimage.gaussian_filter(size, 12 * 0.03 / smap.meta["cdelt1"])
+        level = np.sort(smooth, axis=None)[-int(smap.meta["cmaskl"])]
+        row = measure(smap, region=smooth >= level)[0]
+        for name, factor in (("SIZE", 1), ("NPIX", 1), ("AREA", 1.0088)):
+            assert factor * row[name] == pytest.approx(smap.meta[name.lower()], rel=7e-3), name
+        # The strongest field that so many pixels can hold.
+        for name in ("USFLUXL", "MEANGBL"):
+            assert 1.0 < row[name].value / smap.meta[name.lower()] < 1.13, name
+        compared += 1
+    assert compared == 8
 
 
 @pytest.mark.real_data
