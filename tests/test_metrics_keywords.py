@@ -349,6 +349,27 @@ def test_a_region_that_is_found_has_the_outline_of_each_member(sphere_field):
     assert table["AREA_err"][0] == pytest.approx(np.std(alone, ddof=1), rel=0.01)
 
 
+def test_areas_of_outlines_that_are_found_have_errors_of_the_measured_factor(sphere_field):
+    config = read_embedded_config()
+    factor = config["calibration"]["keyword_factors"]["AREA"]
+    assert 1 < factor < 3
+    shape = (400, 460)
+    cards = {"srmodel": "default", "srrev": config["revision"]}
+    maps = [sphere_field(helioprojective(shape, **c), shape) for c in (cards, {"srmodel": "mine"})]
+    row, other = (
+        metrics.region_keywords(
+            smap, samples=[sunpy.map.Map(f * smap.data, smap.meta) for f in (0.9, 1.0, 1.1)]
+        )[0]
+        for smap in maps
+    )
+    for name in ("AREA", "SIZE", "NPIX", "CMASKL"):
+        assert other[f"{name}_err"] > 0
+        assert row[f"{name}_err"] == pytest.approx(factor * other[f"{name}_err"]), name
+        wider = [(r[f"{name}_p84"] - r[f"{name}_p16"]) for r in (row, other)]
+        assert wider[0] == pytest.approx(factor * wider[1]), name
+    assert row["MSTDEV_err"] == other["MSTDEV_err"]
+
+
 def test_table_says_what_it_is(patch):
     smap = patch(halves(), content="HMI observable", srmodel="m1", srgainu=0.05)
     table = measure(smap, samples=[smap, smap, smap])
