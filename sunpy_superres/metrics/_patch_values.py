@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 
 import astropy.units as u
 import numpy as np
@@ -39,9 +40,11 @@ def measure_patch(patch, values, known):
     Returns
     -------
     dict of str to float
-        By JSOC's names.
+        By JSOC's names; NaN if no pixel of the region is known.
     """
     seen = known & np.isfinite(patch.grid.mu)
+    if not seen[patch.mask].any():
+        return defaultdict(lambda: np.nan)
     mask = patch.outline(values, seen)
     active = patch.active
     if active is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import NamedTuple
 
 import astropy.units as u
@@ -145,7 +146,8 @@ iterable of `~sunpy.map.GenericMap`, optional
     Without a bitmap, the active pixels are those above 200 G with at least three such neighbours;
     JSOC finds them with a segmentation of its own.  SIZE and AREA are in JSOC's units: millionths
     of the disk and of a hemisphere.  Counts and sums over pixels of the image plane depend on the
-    size of the Map's pixels.
+    size of the Map's pixels.  A region none of whose pixels is known has NaN in all columns, and a
+    member in which that is so does not count.
 
     References
     ----------
@@ -227,6 +229,8 @@ def _patch_of_bitmap(grid, bitmap, level):
     if level is None:
         smarp = "tarpnum" in bitmap.meta or "MDI" in str(bitmap.meta.get("instrume", "")).upper()
         level = _SMARP_LEVEL if smarp else _SHARP_LEVEL
+    elif not isinstance(level, Real):
+        raise ValueError(f"The smallest value of a bitmap that counts is a number, not {level!r}.")
     values = np.nan_to_num(np.asarray(bitmap.data, float)).astype(int)
     mask = (values >= level) & np.isfinite(grid.mu)
     if not mask.any():
