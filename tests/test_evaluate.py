@@ -332,6 +332,10 @@ def test_a_model_can_be_calibrated_anew(data, tmp_path):
     assert model.config["calibration"] == calibration
     assert 0 <= calibration["mean_weight"] <= 1
     assert all(0.2 < factor < 5 for factor in calibration["factor"])
+    # An area lacks a factor of its scatter, the other keywords an error that is added.
+    assert calibration["keyword_factors"].keys() <= {"AREA"}
+    assert "AREA" not in calibration["keywords"]
+    assert calibration["keyword_factors"].get("AREA", 1.0) >= 1
     # The weights are the same, and so is the record of their training.
     assert model.sha256 == load_model().sha256
     assert model.config["training"] == load_model().config["training"]

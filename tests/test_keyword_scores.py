@@ -71,6 +71,30 @@ def test_what_the_members_share_is_found_and_added():
     assert np.mean(np.abs(narrow[1]) < narrow[2]) < 0.5
 
 
+def test_areas_lack_a_factor_of_their_scatter():
+    """Errors of twice the scatter, which is of 0.1 to 10 per cent: no one error is missing."""
+    rng = np.random.default_rng(0)
+    scores = KeywordScores()
+    names = ("R_VALUE", "USFLUXL", "MEANGBL", "AREA", "AREA_ACR", "PIL length")
+    for scatter in np.geomspace(0.001, 0.1, 400):
+        entry = {"HMI": 1.0, "ensemble": 1 + rng.normal(0, 2 * scatter), "error": scatter}
+        scores.values.append({e: dict.fromkeys(names, value) for e, value in entry.items()})
+    assert "AREA" not in scores.shared_errors()
+    factors = scores.spread_factors()
+    assert factors == {"AREA": pytest.approx(2, rel=0.08)}
+    wide = KeywordScores(scores.shared_errors(), factors)
+    wide.values = scores.values
+    np.testing.assert_allclose(
+        wide.errors("AREA", "ensemble")[2],
+        factors["AREA"] * scores.errors("AREA", "ensemble")[2],
+    )
+    for scatter in (0.0, 1.0):  # members that agree on what is wrong, or whose errors are small
+        alone = KeywordScores()
+        entry = {"HMI": 1.0, "ensemble": 1.01, "error": scatter}
+        alone.values = [{e: dict.fromkeys(names, value) for e, value in entry.items()}]
+        assert alone.spread_factors() == ({"AREA": 1.0} if scatter else {})
+
+
 def test_frames_of_an_eclipse_do_not_count(frame, tmp_path):
     scores = KeywordScores()
     scores(replace(frame, eclipse=True), None, None)

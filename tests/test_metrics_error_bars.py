@@ -118,3 +118,12 @@ def test_functions_must_agree_with_themselves(members):
     shapes = iter([np.zeros(2), np.zeros(3)])
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
         metrics.with_error(lambda m: next(shapes), members)
+
+
+def test_a_generator_that_is_used_up_is_named(members):
+    once = iter(members)
+    metrics.with_error(metrics.unsigned_flux, once)
+    with pytest.raises(ValueError, match="not 0; a generator gives its Maps only once, so give a"):
+        metrics.with_error(metrics.unsigned_flux, once)
+    with pytest.raises(ValueError, match=r"not 0\.$"):
+        metrics.with_error(metrics.unsigned_flux, [])

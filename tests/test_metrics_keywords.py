@@ -1,18 +1,14 @@
-"""Keywords of SHARP and SMARP, against sums done by hand and against JSOC's own cards."""
-
-import warnings
+"""Keywords of SHARP and SMARP, against sums done by hand."""
 
 import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from sunpy.coordinates import frames
 
 from sunpy_superres import metrics
 from sunpy_superres.maps.geometry import find_pixels, pixel_area, sphere_vectors
-from sunpy_superres.maps.reading import read_map
 from sunpy_superres.models.embedded import read_embedded_config
 
 RADIUS = 695.7  # Mm
@@ -132,6 +128,20 @@ def test_areas_are_jsocs(patch):
     assert row["SIZE"] / row["AREA"] == pytest.approx(2 * tilt, rel=0.01)
 
 
+@pytest.mark.parametrize(("pixel", "number", "scale"), [(0.03, 40, 0.5043), (0.12, 10, 1.98)])
+def test_pixels_of_a_patch_are_those_of_the_image(patch, pixel, number, scale):
+    """At disk centre, nearer by a radius than the Sun's centre; in pixels of HMI and of MDI."""
+    smap = patch(np.ones((number, number)), crval1=100.0, crval2=0.0, cdelt1=pixel, cdelt2=pixel)
+    row = measure(smap)[0]
+    distance, side = 1.48e11 / (RADIUS * 1e6), np.radians(1.2)
+    seen = (side / (distance - 1)) ** 2  # the square of 1.2 deg, as a solid angle
+    disk = np.pi * np.arcsin(1 / distance) ** 2
+    assert row["SIZE"] == pytest.approx(1e6 * seen / disk, rel=2e-4)
+    assert row["NPIX"] == pytest.approx(seen / np.radians(scale / 3600) ** 2, rel=2e-4)
+    assert row["MTOT"].value == pytest.approx(row["NPIX"], rel=1e-5)
+    assert row["AREA"] == pytest.approx(1e6 * side**2 / (2 * np.pi), rel=2e-4)
+
+
 def test_places_of_a_patch(patch):
     data = np.zeros((200, 240))
     data[150, 60], data[50, 180] = 900, -900  # pixels alone, then 3 x 3
@@ -166,6 +176,8 @@ def test_bitmap_with_its_threshold(patch):
         measure(patch(data), region=smarp)
     with pytest.raises(ValueError, match="another grid"):
         measure(patch(data), region=patch(bits, crval1=111.0))
+    with pytest.raises(ValueError, match="that counts is a number, not '34'"):
+        measure(patch(data), region=(bitmap, "34"))
 
 
 def test_mask_corners_and_labels_are_the_same(patch):
@@ -324,6 +336,61 @@ def test_errors_hold_what_the_members_share(patch):
     assert f"USFLUXL {shared['USFLUXL']:g}" in alike.meta["shared_errors"]
 
 
+def test_a_region_without_a_known_pixel_is_missing_and_not_zero(patch):
+    data = halves((80, 120))
+    mask = np.zeros(data.shape, bool)
+    mask[20:60, 30:90] = True
+    hidden = patch(np.where(mask, np.nan, data))
+    row = measure(hidden, region=mask)[0]
+    for name in ("R_VALUE", "USFLUXL", "CMASKL", "AREA", "MTOT", "LAT_FWT"):
+        assert np.isnan(u.Quantity(row[name]).value), name
+    # A member that does not know the region does not count; without any other there is no error.
+    members = [patch(0.9 * data), hidden, patch(1.1 * data)]
+    row = measure(patch(data), samples=members, region=mask)[0]
+    flux = row["USFLUXL"].to_value(u.Mx)
+    assert row["USFLUXL_err"].to_value(u.Mx) == pytest.approx(0.1 * np.sqrt(2) * flux, rel=1e-4)
+    assert row["AREA_err"] == row["CMASKL_err"] == 0
+    row = measure(patch(data), samples=[hidden, hidden], region=mask)[0]
+    assert row["USFLUXL"].to_value(u.Mx) == flux
+    assert np.isnan(row["USFLUXL_err"])
+    assert np.isnan(row["AREA_err"])
+
+
+@pytest.mark.parametrize(("unit", "gauss"), [("kG", 1e3), ("T", 1e4), ("mT", 10.0)])
+def test_units_do_not_matter(patch, unit, gauss):
+    data = halves((80, 120))
+    expected, row = measure(patch(data))[0], measure(patch(data / gauss, bunit=unit))[0]
+    for name in ("R_VALUE", "USFLUXL", "MEANGBL", "MTOT", "AREA_ACR"):
+        assert u.isclose(row[name], expected[name], rtol=1e-4), name
+
+
+def test_a_map_without_a_solar_radius_has_that_of_the_photosphere(sphere_field, capsys):
+    shape = (480, 520)
+    header = helioprojective(shape)
+    expected = metrics.region_keywords(sphere_field(header, shape))[0]
+    smap = sphere_field({k: v for k, v in header.items() if k != "rsun_ref"}, shape)
+    capsys.readouterr()
+    row = metrics.region_keywords(smap)[0]
+    assert capsys.readouterr().err.count("solar radius") <= 1  # sunpy says it each time
+    for name in ("R_VALUE", "USFLUXL", "AREA", "SIZE", "LON_FWT"):
+        assert u.isclose(row[name], expected[name], rtol=1e-5), name
+
+
+@pytest.mark.parametrize("x", [900.0, 940.0, 962.0])
+def test_the_flux_of_a_region_at_the_limb_is_that_of_the_sphere(x):
+    shape = (240, 200)
+    data = np.full(shape, 300.0, np.float32)
+    smap = sunpy.map.Map(data, helioprojective(shape, center=(x, 0.0)))
+    mask = np.zeros(shape, bool)
+    mask[40:200, 60:140] = True
+    row = metrics.region_keywords(smap, region=mask)[0]
+    area = np.nansum(pixel_area(smap).to_value(u.cm**2)[mask])
+    # The mask is brought to the equal-area grid by nearest neighbours.
+    assert row["USFLUXL"].to_value(u.Mx) == pytest.approx(300 * area, rel=0.04)
+    assert row["NPIX"] == (mask & np.isfinite(pixel_area(smap).value)).sum()
+    assert row["MTOT"].value == pytest.approx(300 * row["NPIX"])
+
+
 def test_a_region_that_is_found_has_the_outline_of_each_member(sphere_field):
     shape = (400, 460)
     smap = sphere_field(helioprojective(shape), shape)
@@ -332,6 +399,27 @@ def test_a_region_that_is_found_has_the_outline_of_each_member(sphere_field):
     alone = [metrics.region_keywords(m)["AREA"][0] for m in members]
     assert alone[0] < alone[1] < alone[2]
     assert table["AREA_err"][0] == pytest.approx(np.std(alone, ddof=1), rel=0.01)
+
+
+def test_areas_of_outlines_that_are_found_have_errors_of_the_measured_factor(sphere_field):
+    config = read_embedded_config()
+    factor = config["calibration"]["keyword_factors"]["AREA"]
+    assert 1 < factor < 3
+    shape = (400, 460)
+    cards = {"srmodel": "default", "srrev": config["revision"]}
+    maps = [sphere_field(helioprojective(shape, **c), shape) for c in (cards, {"srmodel": "mine"})]
+    row, other = (
+        metrics.region_keywords(
+            smap, samples=[sunpy.map.Map(f * smap.data, smap.meta) for f in (0.9, 1.0, 1.1)]
+        )[0]
+        for smap in maps
+    )
+    for name in ("AREA", "SIZE", "NPIX", "CMASKL"):
+        assert other[f"{name}_err"] > 0
+        assert row[f"{name}_err"] == pytest.approx(factor * other[f"{name}_err"]), name
+        wider = [(r[f"{name}_p84"] - r[f"{name}_p16"]) for r in (row, other)]
+        assert wider[0] == pytest.approx(factor * wider[1]), name
+    assert row["MSTDEV_err"] == other["MSTDEV_err"]
 
 
 def test_table_says_what_it_is(patch):
@@ -360,71 +448,6 @@ def test_members_of_another_grid_are_refused(patch):
     other = patch(halves(), crval1=111.0)
     with pytest.raises(ValueError, match="another grid than the Map"):
         measure(smap, samples=[other, other])
-
-
-# JSOC's own cards
-
-
-def sharp_files(real_data):
-    files = sorted((real_data / "hmi_sharp_los").glob("*.fits"))
-    assert len(files) > 90
-    return files
-
-
-# Some files have no BUNIT.
-@pytest.mark.filterwarnings("ignore:BUNIT is missing:sunpy_superres.SuperResWarning")
-@pytest.mark.real_data
-def test_r_value_is_that_of_every_sharp_card(real_data):
-    largest, compared = 0.0, 0
-    for path in sharp_files(real_data):
-        smap = read_map(path)
-        card = smap.meta["r_value"]
-        if str(card).strip().lower() == "nan":
-            continue
-        found = measure(smap)["R_VALUE"][0]
-        assert found == pytest.approx(float(card), abs=0.005), path.name
-        largest, compared = max(largest, abs(found - float(card))), compared + 1
-    assert compared >= 90
-    # The cards have three decimals; patches that reach beyond the limb differ most.
-    assert largest < 0.004
-
-
-@pytest.mark.real_data
-def test_r_value_and_edges_are_those_of_the_smarp_card(real_data):
-    smap = read_map(next((real_data / "quirks").glob("mdi.smarp*")))
-    row = measure(smap)[0]
-    assert row["R_VALUE"] == pytest.approx(smap.meta["r_value"], abs=1e-4)
-    for name in ("LATDTMIN", "LONDTMIN", "LATDTMAX", "LONDTMAX"):
-        # A pixel is 0.12 deg.
-        assert row[name].value == pytest.approx(smap.meta[name.lower()], abs=0.06), name
-
-
-@pytest.mark.real_data
-def test_edges_and_centres_of_flux_are_those_of_sharp_cards(real_data):
-    """Without the bitmap the active pixels are ours; the centre of their flux is near JSOC's."""
-    # Frames of AR 11158 from the time when it is more than a few pores.
-    for path in sharp_files(real_data)[10:50:8]:
-        smap = read_map(path)
-        row = measure(smap)[0]
-        for name in ("LATDTMIN", "LONDTMIN", "LATDTMAX", "LONDTMAX"):
-            assert row[name].value == pytest.approx(smap.meta[name.lower()], abs=0.03), name
-        for name in ("LAT_FWT", "LON_FWT"):
-            assert row[name].value == pytest.approx(smap.meta[name.lower()], abs=0.4), name
-
-
-@pytest.mark.real_data
-def test_size_of_a_pixel_is_that_of_the_cards(real_data):
-    """Of HARP 71 in CCD pixels: SIZE over NPIX, which our sum has too."""
-    path = next((real_data / "hmi_ccd").glob("hmi.sharp_720s.71.*"))
-    with warnings.catch_warnings(), fits.open(path) as file:
-        warnings.simplefilter("ignore")
-        header = next(hdu.header for hdu in file if hdu.is_image and hdu.shape)
-        cards = {name: header.get(name) for name in ("SIZE", "NPIX", "SIZE_ACR", "NACR")}
-    row = measure(read_map(path))[0]
-    if None in cards.values():
-        pytest.skip("the file has no such cards")
-    assert row["SIZE"] / row["NPIX"] == pytest.approx(cards["SIZE"] / cards["NPIX"], rel=2e-3)
-    assert row["SIZE_ACR"] / row["NACR"] == pytest.approx(cards["SIZE"] / cards["NPIX"], rel=2e-3)
 
 
 def test_stonyhurst_longitudes_are_sunpys(sphere_field):

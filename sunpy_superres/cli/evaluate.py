@@ -139,7 +139,8 @@ def _evaluate_keywords(options):
     from sunpy_superres.models.loading import load_model
 
     model = load_model(options.models[0])
-    scores = KeywordScores(model.config["calibration"].get("keywords"))
+    calibration = model.config["calibration"]
+    scores = KeywordScores(calibration.get("keywords"), calibration.get("keyword_factors"))
     evaluate_model(options.data, model=model, look=scores, **_common_arguments(options))
     if options.output:
         scores.write(options.output, options.split)

@@ -22,6 +22,9 @@ _MEASURED = {
 }  # fmt: skip
 #: The estimates, in the order of the table.
 _ESTIMATES = ("MDI as is", "bicubic", "sample", "mean", "ensemble")
+#: Keywords that the outline of a region decides.  Their errors differ from region to region by a
+#: factor of a hundred, and the scatter of the members with them, so that what it lacks is a factor.
+_OF_OUTLINE = ("AREA",)
 #: Half widths, in standard errors, of the error bars that should cover 68 and 95 percent.
 _WIDTHS = {"within 68 %": 1.0, "within 95 %": 1.96}
 #: Distance from disk centre within which regions count.
@@ -39,9 +42,9 @@ class KeywordScores:
 
     Parameters
     ----------
-    shared : dict, optional
+    shared, factors : dict, optional
         The shared error of keywords, from `shared_errors` of other frames, which is added to the
-        error bars.
+        error bars, and from `spread_factors` what they are multiplied by.
 
     Attributes
     ----------
@@ -52,8 +55,9 @@ class KeywordScores:
         Names of the frames.
     """
 
-    def __init__(self, shared=None):
-        self.values, self.names, self.shared = [], [], dict(shared or {})
+    def __init__(self, shared=None, factors=None):
+        self.values, self.names = [], []
+        self.shared, self.factors = dict(shared or {}), dict(factors or {})
 
     def __call__(self, frame, baseline, result):
         """Add a frame, unless HMI was out of focus; arguments as for ``look`` of `evaluate`."""
@@ -105,9 +109,9 @@ class KeywordScores:
         ).reshape(-1, 3)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 0] != 0)]
         truth, value, claimed = rows.T
-        if self.shared:
-            shared = self.shared.get(keyword, 0.0)
-            claimed = np.hypot(claimed, shared if keyword == "R_VALUE" else shared * np.abs(value))
+        shared = self.shared.get(keyword, 0.0)
+        shared = shared if keyword == "R_VALUE" else shared * np.abs(value)
+        claimed = np.hypot(self.factors.get(keyword, 1.0) * claimed, shared)
         scale = 1.0 if _MEASURED[keyword] == "dex" else 100 / np.abs(truth)
         return truth, (value - truth) * scale, claimed * scale
 
@@ -121,12 +125,13 @@ class KeywordScores:
         Returns
         -------
         dict of str to float
-            Relative errors, in dex for R_VALUE; keywords that no frame has are left out.
+            Relative errors, in dex for R_VALUE; keywords that no frame has are left out, and
+            those of `spread_factors`.
         """
         found = {}
         for keyword, unit in _MEASURED.items():
             _, error, claimed = self.errors(keyword, "ensemble")
-            if not len(error):
+            if not len(error) or keyword in _OF_OUTLINE:
                 continue
 
             def unlikely(shared, error=error, claimed=claimed):
@@ -138,6 +143,25 @@ class KeywordScores:
             scale = 1.0 if unit == "dex" else 0.01
             best = tried[int(np.argmin([unlikely(shared) for shared in tried]))]
             found[keyword] = round(scale * float(best), 5)
+        return found
+
+    def spread_factors(self) -> dict:
+        """
+        Find by how much the errors of areas are larger than the scatter of the members.
+
+        It is the factor, at least 1, that makes the errors of all frames likeliest.
+
+        Returns
+        -------
+        dict of str to float
+            By keyword; those that no frame has are left out.
+        """
+        found = {}
+        for keyword in _OF_OUTLINE:
+            _, error, claimed = self.errors(keyword, "ensemble")
+            error, claimed = error[claimed > 0], claimed[claimed > 0]
+            if len(error):
+                found[keyword] = round(max(1.0, float(np.sqrt(np.mean((error / claimed) ** 2)))), 3)
         return found
 
     def table(self) -> Table:

@@ -14,6 +14,9 @@ from sunpy_superres.maps.refusals import check_has_pixels
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
 
+#: Cards from which sunpy takes the solar radius.
+_RADII = {"rsun_ref", "rsun_obs", "solar_r", "radius"}
+
 
 def check_field_map(smap):
     """
@@ -35,7 +38,11 @@ def check_field_map(smap):
             "not helioprojective or heliographic longitude and latitude; set CTYPE1 and CTYPE2."
         )
     check_has_pixels(smap)
-    return repair_map(smap)[0]
+    smap = repair_map(smap)[0]
+    if not _RADII & set(smap.meta):  # sunpy would say so each time that it needs the radius
+        meta = dict(smap.meta, rsun_ref=smap.rsun_meters.to_value(u.m))
+        smap = sunpy.map.Map(smap.data, meta, mask=smap.mask)
+    return smap
 
 
 def to_gauss(smap) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import astropy.units as u
 import ndcube
@@ -128,7 +128,11 @@ def each_member(samples):
         number += 1
         yield member
     if number < 2:
-        raise ValueError(f"An ensemble needs at least two Maps, not {number}.")
+        used_up = isinstance(samples, Iterator) and not number
+        raise ValueError(
+            f"An ensemble needs at least two Maps, not {number}"
+            f"{'; a generator gives its Maps only once, so give a list' if used_up else ''}."
+        )
 
 
 def _slices_of_cube(cube):

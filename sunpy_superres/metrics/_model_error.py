@@ -6,8 +6,7 @@ import numpy as np
 
 from sunpy_superres.models.embedded import read_embedded_config
 
-#: Keywords that have a shared error, and the measured one that it is.  The others are fixed by the
-#: region that is given, or were not measured.
+#: Keywords that have a shared error, and the measured one that it is.
 _MEASURED = {
     "R_VALUE": "R_VALUE",
     "USFLUXL": "USFLUXL",
@@ -16,6 +15,9 @@ _MEASURED = {
     "SIZE_ACR": "AREA_ACR",
     "NACR": "AREA_ACR",
 }
+#: Keywords whose scatter is too small by a factor, and the measured one that it is of.  A region
+#: that is given fixes them; they have no scatter, and no error, then.
+_OF_OUTLINE = dict.fromkeys(("AREA", "SIZE", "NPIX", "CMASKL"), "AREA")
 
 
 def shared_errors(meta) -> dict:
@@ -36,14 +38,38 @@ def shared_errors(meta) -> dict:
         Relative errors by the name of the keyword, that of R_VALUE in dex; empty for results of
         other models than the embedded one.
     """
+    return _of_embedded_model(meta, "keywords")
+
+
+def spread_factors(meta) -> dict:
+    """
+    Read by how much the errors of keywords are larger than the scatter of the members.
+
+    This is known for keywords that the outline of a region decides, whose errors differ from
+    region to region as much as their scatter does.
+
+    Parameters
+    ----------
+    meta : dict-like
+        Cards of a result.
+
+    Returns
+    -------
+    dict of str to float
+        By the name of the keyword, as `shared_errors`.
+    """
+    return _of_embedded_model(meta, "keyword_factors")
+
+
+def _of_embedded_model(meta, name):
     config = read_embedded_config()
     own = (meta.get("srmodel"), meta.get("srrev")) == ("default", config["revision"])
-    return config["calibration"].get("keywords", {}) if own else {}
+    return config["calibration"].get(name, {}) if own else {}
 
 
-def widen(name, spread, number, errors):
+def widen(name, spread, number, errors, factors):
     """
-    Add the shared error of a keyword to the scatter of the members, in quadrature.
+    Add to the scatter of the members what it lacks: the shared error, in quadrature, or a factor.
 
     Parameters
     ----------
@@ -55,6 +81,8 @@ def widen(name, spread, number, errors):
         Of the keyword in the second axis.
     errors : dict
         From `shared_errors`.
+    factors : dict
+        From `spread_factors`.
 
     Returns
     -------
@@ -66,10 +94,11 @@ def widen(name, spread, number, errors):
         np.reshape(array, (-1, spread.members.shape[-1]))[:, number]
         for array in (spread.value, spread.error, spread.p16, spread.p84)
     )
-    shared = errors.get(_MEASURED.get(name))
-    if shared is None:
+    shared = errors.get(_MEASURED.get(name), 0.0)
+    factor = factors.get(_OF_OUTLINE.get(name), 1.0)
+    if not shared and factor == 1:
         return error, *ends
-    total = np.hypot(error, shared if name == "R_VALUE" else shared * np.abs(value))
+    total = np.hypot(factor * error, shared if name == "R_VALUE" else shared * np.abs(value))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(error > 0, total / error, np.nan)
     ends = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 
 import astropy.units as u
 import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import ndimage
 
+from sunpy_superres.instruments import HMI, MDI
 from sunpy_superres.maps.geometry import is_helioprojective, to_heliographic
 from sunpy_superres.metrics._patch import pixel_of_plane
 
@@ -38,9 +40,11 @@ def measure_patch(patch, values, known):
     Returns
     -------
     dict of str to float
-        By JSOC's names.
+        By JSOC's names; NaN if no pixel of the region is known.
     """
     seen = known & np.isfinite(patch.grid.mu)
+    if not seen[patch.mask].any():
+        return defaultdict(lambda: np.nan)
     mask = patch.outline(values, seen)
     active = patch.active
     if active is None:
@@ -108,12 +112,12 @@ def _mean_gradient(values, known, mask):
 def _sums_in_image(patch, values, mask, active):
     """Sum over pixels of the image plane, and over the sphere."""
     grid, smap = patch.grid, patch.grid.map
-    disk = np.pi * (smap.rsun_obs.to_value(u.arcsec) / grid.scale) ** 2  # in pixels
+    disk = np.pi * (smap.rsun_obs.to_value(u.arcsec) / _image_scale(grid)) ** 2  # in pixels
     hemisphere = 2 * np.pi * smap.rsun_meters.to_value(u.Mm) ** 2
     if is_helioprojective(smap):
         weight = np.ones(grid.shape, np.float32)
-    else:  # how many pixels of the image plane a pixel of the map covers
-        weight = grid.area * grid.emission_cosine * disk / (hemisphere / 2)
+    else:
+        weight = _share_of_disk(grid) * disk
     out = {}
     for part, which in (("", mask), ("_ACR", active)):
         pixels = weight[which].sum(dtype=np.float64)
@@ -126,6 +130,25 @@ def _sums_in_image(patch, values, mask, active):
     out["MTOT"] = out["MPOS_TOT"] + out["MNEG_TOT"]
     out["MNET"] = out["MPOS_TOT"] - out["MNEG_TOT"]
     return out | _moments(field, weight)
+
+
+def _image_scale(grid):
+    """Arcsec per pixel of the image plane: of a heliographic Map, those of its instrument."""
+    if not is_helioprojective(grid.map):
+        for instrument in (HMI, MDI):
+            if instrument.is_full_resolution(grid.scale):
+                return instrument.plate_scale
+    return grid.scale
+
+
+def _share_of_disk(grid):
+    """Share of the solar disk, as it is seen, that each pixel of a heliographic Map covers."""
+    smap = grid.map
+    distance = (smap.dsun / smap.rsun_meters).to_value(u.one)
+    # Disk centre is nearer than the limb by a radius, so that it looks larger, by 0.9 percent.
+    nearer = distance**2 / (distance**2 + 1 - 2 * distance * grid.mu)
+    projected = grid.area * grid.emission_cosine * nearer
+    return projected / (np.pi * smap.rsun_meters.to_value(u.Mm) ** 2)
 
 
 def _moments(field, weight):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import NamedTuple
 
 import astropy.units as u
@@ -13,7 +14,7 @@ from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
-from sunpy_superres.metrics._model_error import shared_errors, widen
+from sunpy_superres.metrics._model_error import shared_errors, spread_factors, widen
 from sunpy_superres.metrics._patch import Patch, pixel_of_plane
 from sunpy_superres.metrics._patch_values import measure_patch
 from sunpy_superres.metrics._region import region_mask
@@ -126,10 +127,11 @@ iterable of `~sunpy.map.GenericMap`, optional
         ``smap``, and may lie outside of the percentiles if that is one draw.  What the members of
         the embedded model share of an error, as measured when it was calibrated, is added in
         quadrature to the errors of R_VALUE, USFLUXL, MEANGBL and the active area
-        (``meta["shared_errors"]``); the uncertainty of the ratio between the instruments is not
-        (``meta["ratio_uncertainty"]``).  The edges of a patch (LATDTMIN to LONDTMAX) have no
-        error.  Columns have units
-        and descriptions; ``meta`` says what was measured and how.
+        (``meta["shared_errors"]``), and the errors of AREA, SIZE, NPIX and CMASKL of regions that
+        are found are larger than the scatter by a factor that was measured likewise
+        (``meta["spread_factors"]``); the uncertainty of the ratio between the instruments is not
+        in them (``meta["ratio_uncertainty"]``).  The edges of a patch (LATDTMIN to LONDTMAX) have
+        no error.  Columns have units and descriptions; ``meta`` says what was measured and how.
 
     Raises
     ------
@@ -144,7 +146,8 @@ iterable of `~sunpy.map.GenericMap`, optional
     Without a bitmap, the active pixels are those above 200 G with at least three such neighbours;
     JSOC finds them with a segmentation of its own.  SIZE and AREA are in JSOC's units: millionths
     of the disk and of a hemisphere.  Counts and sums over pixels of the image plane depend on the
-    size of the Map's pixels.
+    size of the Map's pixels.  A region none of whose pixels is known has NaN in all columns, and a
+    member in which that is so does not count.
 
     References
     ----------
@@ -173,10 +176,10 @@ iterable of `~sunpy.map.GenericMap`, optional
 
     values = _measure(patches, field.grid.map)
     spread = None if samples is None else with_error(measure, samples)
-    shared = shared_errors(field.grid.map.meta)
-    meta = _describe(field.grid.map, spread, shared)
+    lacking = shared_errors(field.grid.map.meta), spread_factors(field.grid.map.meta)
+    meta = _describe(field.grid.map, spread, *lacking)
     meta["grid_pixel_deg"] = pixel_of_plane(field.grid)
-    return _table(patches, values, spread, shared, meta)
+    return _table(patches, values, spread, lacking, meta)
 
 
 def _find_patches(field, region):
@@ -226,6 +229,8 @@ def _patch_of_bitmap(grid, bitmap, level):
     if level is None:
         smarp = "tarpnum" in bitmap.meta or "MDI" in str(bitmap.meta.get("instrume", "")).upper()
         level = _SMARP_LEVEL if smarp else _SHARP_LEVEL
+    elif not isinstance(level, Real):
+        raise ValueError(f"The smallest value of a bitmap that counts is a number, not {level!r}.")
     values = np.nan_to_num(np.asarray(bitmap.data, float)).astype(int)
     mask = (values >= level) & np.isfinite(grid.mu)
     if not mask.any():
@@ -241,7 +246,7 @@ def _measure(patches, smap):
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
 
 
-def _describe(smap, spread, shared):
+def _describe(smap, spread, shared, factors):
     """Collect the metadata of the table."""
     meta, cards = smap.meta, {}
     for name, card in (
@@ -262,21 +267,28 @@ def _describe(smap, spread, shared):
         **({} if spread is None else {
             "members": len(spread.members),
             "errors": "standard deviation of the members, with the error that they share where "
-            "it is known (shared_errors, in quadrature); percentiles "
+            "it is known (shared_errors, in quadrature), or times a factor (spread_factors); "
+            "percentiles "
             f"{PERCENTILES[0]} and {PERCENTILES[1]}, widened likewise; without the uncertainty "
             "of the ratio between the instruments (ratio_uncertainty)",
-            "shared_errors": ", ".join(f"{name} {error:g}" for name, error in shared.items()),
+            "shared_errors": _list(shared),
+            "spread_factors": _list(factors),
         }),
     }  # fmt: skip
 
 
-def _table(patches, values, spread, shared, meta):
+def _list(numbers):
+    return ", ".join(f"{name} {number:g}" for name, number in numbers.items())
+
+
+def _table(patches, values, spread, lacking, meta):
     table = FullQTable({"region": np.arange(1, len(patches) + 1)}, meta=meta)
     table["region"].info.description = "Number of the region"
     for number, keyword in enumerate(_KEYWORDS):
         columns = {keyword.name: values[:, number]}
         if spread is not None and "DTM" not in keyword.name:
-            for end, array in zip(_ENDS, widen(keyword.name, spread, number, shared), strict=True):
+            wide = widen(keyword.name, spread, number, *lacking)
+            for end, array in zip(_ENDS, wide, strict=True):
                 columns[f"{keyword.name}_{end}"] = array
         for name, column in columns.items():
             _add_column(table, keyword, name, column)

@@ -157,6 +157,7 @@ def export(
         ]
     calibration = extend_calibration(*map(calibrate, scores))
     calibration["keywords"] = keywords.shared_errors()
+    calibration["keyword_factors"] = keywords.spread_factors()
     if card is None:
         card = write_card(revision, architecture, training, scores[0], n_samples)
     save_model(folder, network, calibration=calibration, card=card, **common)
