@@ -147,8 +147,7 @@ def _describe(held, others):
     commonest = numbers[often.argmax()] + 0.0  # not -0
     return (
         f"{held.size} pixels hold exactly the value of {others} ({commonest:g} G for most), as "
-        " fill values and saturation do and noise does not; set what was not observed "
-        "to NaN."
+        "fill values and saturation do and noise does not; set what was not observed to NaN."
     )
 
 
