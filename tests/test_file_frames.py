@@ -59,11 +59,14 @@ def cards_without_time(frame):
     return {k: v for k, v in frame.fits_header.items() if not k.lower().startswith(left_out)}
 
 
-@pytest.mark.parametrize("kind", ["bare", "header", "integers", "name", "unit", "small"])
+@pytest.mark.parametrize(
+    "kind", ["bare", "header", "integers", "name", "denoised", "unit", "small"]
+)
 def test_images_without_a_time_count(frame, tmp_path, kind):
-    """Their header may lack more; it is that of the first frame then, as for planes of a cube."""
+    """Their header may lack more; it is that of the first frame, as for planes of a cube."""
     data = {"integers": (7 - frame.data).astype(np.int16), "small": frame.data[:40, :50]}
     cards = {"header": cards_without_time(frame), "name": {"EXTNAME": "B2"}}
+    cards |= {"denoised": {"EXTNAME": "DENOISED"}}
     cards |= {"unit": {"BUNIT": "Gauss"}, "small": cards["header"] | {"CRPIX1": 1.0}}
     data = data.get(kind, 7 - frame.data)
     write_beside(tmp_path / "two.fits", frame, data, cards.get(kind, {}))
@@ -90,6 +93,7 @@ def test_images_without_a_time_count(frame, tmp_path, kind):
         ("field", {"SEGMENT": "inclination"}),
         ("field", {"BUNIT": "m/s"}),
         ("polarity", {}),
+        ("longitude", {}),
         ("mask", {}),
         ("mask", "all"),
     ],
@@ -99,6 +103,8 @@ def test_what_lies_beside_a_frame_is_no_frame(frame, tmp_path, kind, cards):
     filled = error.copy()
     filled[::7] = -1
     data = {"error": error, "filled error": filled, "field": 0.1 * frame.data}
+    y, x = np.indices(SHAPE)
+    data |= {"longitude": np.degrees(np.arcsin((x - 30 + 1e-3 * y**2) / 1000)).astype("f4")}
     data |= {"polarity": np.sign(frame.data), "mask": (frame.data > 0).astype("f4")}
     cards = {k: v for k, v in frame.fits_header.items() if v != ""} if cards == "all" else cards
     write_beside(tmp_path / "one.fits", frame, data[kind], cards)

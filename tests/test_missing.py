@@ -1,5 +1,7 @@
 """Missing data that a Map holds as numbers."""
 
+import re
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from sunpy_superres import SuperResWarning, metrics, read_map, simulate_mdi
 from sunpy_superres.data import example_hmi_map
 from sunpy_superres.maps.fields import known_pixels, mark_missing, to_gauss
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.missing import holds_fill_value
+from sunpy_superres.maps.missing import describe_repeated, holds_fill_value
 
 SHAPE = (64, 72)
 HOLE = np.s_[20:26, 30:42]
@@ -30,6 +32,9 @@ def frame(mdi_header, bipole):
         (np.int16, 32767, 0.1, -20.0),
         (np.int32, -(2**31), 0.01, 0.0),
         (np.int16, -32768, 0.2, 3000.0),
+        (np.int16, 0, 0.2, -3100.0),  # astropy does not make it NaN
+        (np.int32, 0, 0.01, 40000.0),
+        (np.int16, -1, 0.2, -3100.0),
     ],
 )
 def test_blank_is_missing_however_it_is_read(frame, tmp_path, kind, blank, scale, zero):
@@ -85,6 +90,25 @@ def test_coarse_steps_and_a_frame_without_noise_are_not_told(frame):
     for step in (0.1, 2.8):
         stepped = sunpy.map.Map(np.round(frame.data / step) * step, frame.meta)
         assert read_magnetogram(stepped).good.all()
+
+
+@pytest.mark.parametrize("step", [0.01, 2.8])
+@pytest.mark.parametrize("value", [0.0, -1500.0, 2000.0])
+def test_one_value_in_scattered_pixels_that_do_not_fit_it_is_told(frame, step, value):
+    data = frame.data + 400 / (1 + np.exp((np.arange(SHAPE[1]) - 42) / 4))  # plage on the left
+    data = np.float32(np.round(data / step) * step)
+    assert describe_repeated(data, np.ones(SHAPE, bool)) == []
+    data[4:60:4, 6:30:6] = value
+    (note,) = describe_repeated(data, np.ones(SHAPE, bool))
+    assert f"({value:g} G for most)" in note
+    told = re.match(r"(\d+) pixels hold exactly the value of others in the frame", note)
+    assert int(told[1]) == 14 * 4
+
+
+@pytest.mark.parametrize("step", [1.0, 2.8, 5.0, 16.0, 30.0])
+def test_steps_of_any_size_are_no_fill_values(frame, step):
+    data = np.float32(np.round(frame.data / step) * step)
+    assert describe_repeated(data, np.ones(SHAPE, bool)) == []
 
 
 def test_the_mask_of_an_array_of_dask_counts(frame):

@@ -8,8 +8,10 @@ import re
 
 import numpy as np
 from astropy.io.fits.card import Undefined
+from astropy.stats import mad_std
 
 from sunpy_superres.maps.missing import FILL_CARDS
+from sunpy_superres.maps.noise import diagonal_differences
 from sunpy_superres.maps.products import check_product
 from sunpy_superres.maps.units import LARGEST_FIELD, as_field_unit
 
@@ -27,11 +29,13 @@ _TIMES = (
 _NAMES = ("EXTNAME", "HDUNAME", "BTYPE", "HDUCLAS2", "HDUCLAS3", "SEGMENT", "SEGNAME")
 _PRODUCT = ("DRMS_ID", "SEGMENT", "SEGNAME", "FILENAME", "FILEORIG")
 _BESIDE = re.compile(
-    r"(?i)mask|error|uncert|sigma|std_?(dev|err|unc)|stdev|variance|weight|quality|flag|bitmap|"
-    r"confid|noise|spread|chi_?sq|disambig|"
+    r"(?i)mask(?!ed)|error|uncert|sigma|std_?(dev|err|unc)|stdev|variance|weight(?!ed)|quality|flag|"
+    r"bitmap|confid|(?<!de)noise(?![ _-]*(reduced|removed|free|filtered))|spread|chi_?sq|disambig|"
     r"(?<![a-z])(err|unc|std|var|ivar|dq|wht|wgt|rms|bpm|bad|badpix|snr|cov|mu|lon|lat|longitude|"
     r"latitude)(?![a-z])|(err|unc|var)s?(?![a-z])"
 )
+#: Diagonal differences of neighbours, over the spread of all values, below which there is no noise.
+_SMOOTH = 0.01
 #: Different values of each sign that a field has, and a mask or an error with a fill value has not.
 _MANY = 8
 #: Cards about where an image lies: they are taken together or not at all.
@@ -134,6 +138,8 @@ def _is_frame(hdu, first):
     if has_time(hdu.header) and _read_times(hdu.header) != _read_times(first.header):
         return True
     # It may be a mask or an error of the first frame, whose header it then often has.
+    if not _read_card(hdu.header, "BUNIT") and _is_smooth(hdu):
+        return False
     return _has_both_signs(hdu) or not _has_both_signs(first)
 
 
@@ -143,15 +149,32 @@ def _read_times(header):
 
 def _has_both_signs(hdu):
     """Return whether an image has many values of both signs, as noise gives a field."""
-    if np.prod(hdu.shape, dtype=np.float64) > MOST_PIXELS:
+    values = _read_rows(hdu)
+    if values is None:
         return True
+    return min(np.unique(values[values < 0]).size, np.unique(values[values > 0]).size) >= _MANY
+
+
+def _is_smooth(hdu):
+    """Return whether an image has no noise, as one of latitudes, longitudes or mu."""
+    values = _read_rows(hdu)
+    if values is None:
+        return False
+    rough = np.abs(diagonal_differences(values.reshape(-1, *values.shape[-2:])[0]))
+    known, rough = values[np.isfinite(values)], rough[np.isfinite(rough)]
+    return bool(rough.size and np.median(rough) < _SMOOTH * mad_std(known))
+
+
+def _read_rows(hdu):
+    """Read rows of an image, NaN where it holds fill values; None if it cannot be read."""
+    if np.prod(hdu.shape, dtype=np.float64) > MOST_PIXELS:
+        return None
     try:
         values = np.asarray(hdu.data)
     except Exception:  # damaged, which whoever reads the frame is told
-        return True
-    values = values[..., :: max(1, values.shape[-2] // 512), :]
-    values = values[np.abs(values) < LARGEST_FIELD]
-    return min(np.unique(values[values < 0]).size, np.unique(values[values > 0]).size) >= _MANY
+        return None
+    values = values[..., :: max(1, values.shape[-2] // 512), :].astype(np.float64)
+    return np.where(np.abs(values) < LARGEST_FIELD, values, np.nan)
 
 
 def header_of_frame(file, number, first):

@@ -29,7 +29,7 @@ _RECALIBRATED, _BEGINNING = "2007-10-15", "2008-12-01"
 #: BLDVER18 of level 1.8.2; its sign differs between archives.
 _BUILD = 60102
 #: A level as people write it: 1.8.2, 1.80, 18, 182, 1, Lev 1.8, L1.8; its digits are caught.
-_LEVEL = r"(\d)(?:\.?(\d))?(?:\.?(\d))?"
+_LEVEL = r"(\d)(?:[._,]?(\d))?(?:[._,]?(\d))?"
 #: Names of NOTE1, NOTE and NOTES.
 _NOTES = r"notes?_?\d*"
 #: How cards name a level: a NOTE with "Lev 1.8.2", a card LEVEL, in DSNAME and DATASET
@@ -46,12 +46,14 @@ _STATED = (
     ),
     (re.compile(_NOTES), re.compile(r"(?i)\blev_?(1)(\d)(\d)?(?!\d)")),
     (
-        re.compile(r"(?:(?:proc|data|cal)_?)?(?:lev(?:el)?|lvl)(?:_?num)?"),
+        re.compile(r"(?:(?:proc|data|calib|cal|mdi)_?)?(?:lev(?:el)?|lvl?)(?:_?num)?"),
         re.compile(
-            r"(?i)^\s*(?:mdi\s+)?(?:lev(?:el)?|lvl|l|v)?[\s.:_-]*" + _LEVEL + r"0*(?![\d.]*\d)"
+            r"(?i)^[\s'\"]*(?:mdi\s+)?(?:lev(?:el)?|lvl|l|v)?[\s.:=_'\"-]*(?:0(?=\d\.))?"
+            + _LEVEL
+            + r"0*(?![\d.]*\d)"
         ),
     ),
-    (re.compile(r"dsname|dataset"), re.compile(r"(?i)\blevel:lev" + _LEVEL + r"(?!\d)")),
+    (re.compile(r"dsname|dataset"), re.compile(r"(?i)(?:\blevel:|/)lev" + _LEVEL + r"(?!\d)")),
     (
         re.compile(r"drms_id|srindrms|filename|srinfile"),
         re.compile(r"(?i)(?<![a-z])lev_?(1)\.?(\d)(?:\.?(\d))?(?!\d)"),

@@ -6,19 +6,28 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.maps.cards import is_finite_number, read_number
-from sunpy_superres.maps.noise import in_all_four
+from sunpy_superres.maps.noise import MAD_TO_SIGMA, in_all_four
 from sunpy_superres.maps.units import LARGEST_FIELD
 
-__all__ = ["FILL_CARDS", "describe_repeated", "holds_fill_value"]
+__all__ = ["FILL_CARDS", "STORED_CARDS", "describe_repeated", "holds_fill_value"]
 
 #: Cards with the fill value of stored integers, which sunpy does not look at, and of data.
 _STORED, _DATA = ("blank", "zblank"), ("missval", "missing", "fillval", "nullval", "badval")
 _SCALE = ("bscale", "bzero")
+#: What describes integers as a file stores them.
+STORED_CARDS = (*_STORED, *_SCALE)
 #: None of these describes data whose missing pixels are NaN.
 FILL_CARDS = (*_STORED, *_DATA, *_SCALE)
 #: Pixels of a clump, and of a line, of one value that noise does not give, and the share of squares
 #: of 2 x 2 equal pixels above which the data are in coarse steps, or smooth, and tell nothing.
 _CLUMP, _LINE, _COARSE = 12, 8, 0.2
+#: Share of one value, of the pixels without the commonest, above which data are in coarse steps.
+_STEP_SHARE = 0.15
+#: Values to each side, among those of a frame, that a value is compared with, and how many times as
+#: often as the commonest of them noise may give it, besides the pixels of a clump.
+_AROUND, _OFTEN = 20, 2
+#: Standard deviations by which a pixel is off the mean of the four beside it that it does not fit.
+_UNFIT = 5.0
 
 
 def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
@@ -63,7 +72,7 @@ def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
 
 def describe_repeated(values, good) -> list[str]:
     """
-    Warn of pixels side by side that have exactly one value.
+    Warn of pixels that have exactly one value: those side by side, and many in any place.
 
     Parameters
     ----------
@@ -77,6 +86,9 @@ def describe_repeated(values, good) -> list[str]:
     list of str
         A sentence if there are; none for data in coarse steps and for smooth fields.
     """
+    held, often = np.unique(values[good], return_counts=True)
+    if held.size > 2 and np.sort(often)[-2] > _STEP_SHARE * (often.sum() - often.max()):
+        return []
     corner = values[:-1, :-1]
     squares = in_all_four(good)
     for other in (values[1:, :-1], values[:-1, 1:], values[1:, 1:]):
@@ -93,15 +105,50 @@ def describe_repeated(values, good) -> list[str]:
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     sizes[0] = 0
     large = sizes[labels] >= _CLUMP
-    count = int(large.sum())
-    if not count:
-        return []
-    held, often = np.unique(values[large], return_counts=True)
-    return [
-        f"{count} pixels hold exactly the value of those beside them ({held[often.argmax()]:g} G "
-        "for most), as fill values and saturation do and noise does not; set what was not observed "
-        "to NaN."
-    ]
+    scattered = _find_scattered(values, good & ~large)
+    where = ((values[large], "those beside them"), (scattered, "others in the frame"))
+    return [_describe(found, others) for found, others in where if found.size]
+
+
+def _find_scattered(values, good):
+    """
+    Find the pixels that do not fit those around them, and that have one value more than others do.
+
+    MDI counts in steps of 1 to 3 G, and its zero is one value after calibration: that is frequent
+    among pixels of weak field, and fits there.
+
+    Returns
+    -------
+    numpy.ndarray
+        The value of each.
+    """
+    field = np.pad(np.where(good, values, np.float32(np.nan)), 1, mode="edge")
+    around = field[:-2, 1:-1] + field[2:, 1:-1] + field[1:-1, :-2] + field[1:-1, 2:]
+    off = np.abs(field[1:-1, 1:-1] - around / 4)
+    known = np.isfinite(off)
+    if not known.any():
+        return values[:0, 0]
+    unfit = values[known & (off > _UNFIT * MAD_TO_SIGMA * np.median(off[known]))]
+    return unfit[np.isin(unfit, _find_frequent(unfit))]
+
+
+def _find_frequent(values):
+    """Find the values that occur much more often than any of those near them."""
+    held, often = np.unique(values, return_counts=True)
+    near = np.ones(2 * _AROUND + 1, bool)
+    near[_AROUND] = False
+    usual = ndimage.maximum_filter(often, footprint=near, mode="constant")
+    return held[often >= _OFTEN * usual + _CLUMP]
+
+
+def _describe(held, others):
+    """Write the sentence about pixels that hold one value."""
+    numbers, often = np.unique(held, return_counts=True)
+    commonest = numbers[often.argmax()] + 0.0  # not -0
+    return (
+        f"{held.size} pixels hold exactly the value of {others} ({commonest:g} G for most), as "
+        "fill values and saturation do and noise does not; set what was not observed to NaN."
+    )
 
 
 def _line(axis):

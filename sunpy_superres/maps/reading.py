@@ -21,6 +21,7 @@ from sunpy_superres.maps.file_frames import (
 )
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
+from sunpy_superres.maps.missing import STORED_CARDS, holds_fill_value
 from sunpy_superres.maps.pixel_cards import drop_other_axes
 from sunpy_superres.maps.refusals import check_has_keywords, check_is_frame
 from sunpy_superres.warning import warn_user
@@ -177,7 +178,7 @@ def _read_image(path, frame):
         image.verify("silentfix+ignore")
         if np.prod(image.shape, dtype=np.float64) > MOST_PIXELS:
             raise ValueError(f"an image of {' x '.join(map(str, image.shape[::-1]))} pixels")
-        data, notes = np.array(image.data), []
+        data, notes = _read_pixels(image), []
         header = header_of_frame(file, number, frames[0][0])
         if plane is not None:
             data = data.reshape(-1, *data.shape[-2:])[plane]
@@ -198,6 +199,16 @@ def _read_image(path, frame):
         # verify_datasum returns 2 without a checksum, and 0 if it disagrees.
         intact = "DATASUM" not in file[number].header or file[number].verify_datasum() != 0
     return data, header, intact, len(frames), notes
+
+
+def _read_pixels(image):
+    """Read the data of an image, NaN where integers hold BLANK; astropy passes over one of 0."""
+    cards = {name: image.header.get(name) for name in STORED_CARDS}  # lost once the data are read
+    is_integer = image.header["BITPIX"] > 0
+    data = np.array(image.data)
+    if is_integer and data.dtype.kind == "f":
+        data[holds_fill_value(cards, data)] = np.nan
+    return data
 
 
 def _check_gzip(path):

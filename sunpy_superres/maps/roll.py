@@ -20,12 +20,13 @@ _SIGNS = {
     "p_angle": -1,
     "solar_p": -1,
     "angle": -1,
+    **dict.fromkeys(("roll", "rollang", "roll_ang", "rollangl"), -1),
 }
 ROLL_CARDS = tuple(_SIGNS)
 #: Cards whose sign differs between programs.
-_EITHER_SIGN = ("sc_roll", "angle")
+_EITHER_SIGN = ("sc_roll", "angle", "roll", "rollang", "roll_ang", "rollangl")
 #: Cards that are 0 where nothing was written into them: FITS gives CROTA1 no meaning.
-_PLACEHOLDERS = ("crota1", "solar_p")
+_PLACEHOLDERS = ("crota1", "solar_p", "roll", "rollang", "roll_ang", "rollangl")
 #: Degrees by which CROTA2 may differ from the matrix, and other cards from the roll.
 _TOLERANCE, _LOOSE_TOLERANCE = 0.1, 1.0
 
