@@ -45,7 +45,7 @@ def _split_suffixes(name):
         for suffix in (*_SUFFIXES, *_COMPRESSIONS):
             if stem.lower().endswith(suffix) and stem[: -len(suffix)]:
                 stem, changed = stem[: -len(suffix)], True
-                is_fits |= suffix in _SUFFIXES
+                is_fits |= suffix in _SUFFIXES or suffix == ".fz"
     return stem, is_fits
 
 
@@ -59,7 +59,7 @@ def find_fits(folder) -> list[Path]:
     Find the FITS files in and below a folder, in the order of their paths.
 
     They end in .fits, .fts or .fit, in capitals or not, and may be compressed (.gz, .fz, .Z, .bz2,
-    .xz, .zip).  Linked folders are searched, each once; hidden files and folders are not.
+    .xz, .zip); .fz alone, which only FITS files have, is enough.  Linked folders are searched, each once; hidden files and folders are not.
 
     Parameters
     ----------

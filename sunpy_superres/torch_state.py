@@ -13,8 +13,8 @@ def own_torch_state():
     Compute in float32 on the CPU unless told otherwise, and give torch its state back afterwards.
 
     A session may have another default number format (``torch.set_default_dtype``) or device
-    (``torch.set_default_device``), and draws random numbers of its own.  Use it in a ``with``
-    statement, or as a decorator.
+    (``torch.set_default_device``), may compute in a shorter format (``torch.autocast``), and draws
+    random numbers of its own.  Use it in a ``with`` statement, or as a decorator.
     """
     import torch
 
@@ -23,6 +23,9 @@ def own_torch_state():
         stack.enter_context(torch.random.fork_rng(devices=[]))
         if torch.get_default_device().type != "cpu":  # the context slows each call
             stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
         torch.set_default_dtype(torch.float32)
         try:
             yield

@@ -24,6 +24,7 @@ STEMS = {
     "a.fits": "a", "b.FITS": "b", "c.FTS": "c", "d.fit": "d", "e.FIT": "e", "f.fits.gz": "f",
     "g.fts.gz": "g", "h.FITS.Z": "h", "i.Fits.GZ": "i", "j.fits.fz": "j", "k.fits.bz2": "k",
     "sub/l.fits": "l", "Sub 2/deep/m.FTS": "m", "n.fit.gz": "n", "o.2010.fits": "o.2010",
+    "p.fz": "p", "q.FZ": "q",
 }  # fmt: skip
 OTHERS = ["a.png", "b.txt", "fits", ".hidden.fits", ".part-x-1-y/half.fits", "c.gz", "d.fits.txt"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sunpy_superres import super_resolve
+from sunpy_superres import simulate_mdi, super_resolve
 
 torch = pytest.importorskip("torch")
 
@@ -31,6 +31,17 @@ def test_another_default_device_changes_nothing(mdi_cutout):
     finally:
         torch.set_default_device("cpu")
     assert np.array_equal(found.hmi_like.data, expected.hmi_like.data, equal_nan=True)
+
+
+def test_autocast_changes_nothing(mdi_cutout):
+    expected = super_resolve(mdi_cutout, **OPTIONS)
+    simulated = simulate_mdi(expected.hmi_like, seed=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = super_resolve(mdi_cutout, **OPTIONS)
+        again = simulate_mdi(expected.hmi_like, seed=1)
+        assert torch.is_autocast_enabled("cpu")
+    assert np.array_equal(found.hmi_like.data, expected.hmi_like.data, equal_nan=True)
+    assert np.array_equal(again.data, simulated.data, equal_nan=True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
