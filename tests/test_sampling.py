@@ -200,6 +200,21 @@ def test_consistency_mends_what_is_coherent_and_below_the_noise():
     assert abs(float(out[..., :50, :].mean())) < 0.5
 
 
+@pytest.mark.parametrize("strength", [-3.0, 6.0])
+def test_consistency_keeps_a_wide_field_below_the_noise(strength):
+    """As of a polar cap, in noise of 12 G, of which a network has left three quarters."""
+    field = torch.full((1, 1, 384, 384), strength)
+    noise = torch.full((1, 1, 96, 96), 12.0)
+    noisy = noise * torch.randn(noise.shape, generator=torch.Generator().manual_seed(6))
+    frame = observe(field, MDI, SCALE) + noisy
+    corrector = Corrector(Observation(frame, torch.ones_like(noise), noise, plate_scale=SCALE))
+    out = corrector.correct(0.75 * field)
+    assert float(out.mean()) == pytest.approx(strength, abs=0.4)
+    # Smoothly: the frame's noise is not taken on, and the right field keeps its mean.
+    assert float((out - out.mean()).std()) < 0.6
+    assert float((corrector.correct(field) - field).mean()) == pytest.approx(0, abs=0.02)
+
+
 def test_consistency_does_not_touch_missing_or_saturated_pixels():
     field, observation = _scene()
     observation.good[..., :, 18:] = 0

@@ -5,7 +5,8 @@ Where it misses the frame by more than the noise explains, a smooth correction i
 the difference may be noise, nothing is changed, so that the result does not take on the noise of
 the frame.  A difference that the Sun causes is at least as wide as the point-spread function, and
 noise is not: the difference is smoothed to that width, which averages the noise out and keeps a
-true misfit.
+true misfit.  A field that is weaker than the noise of a pixel, but wide, such as that of a polar
+cap, shows in the mean over many pixels alone: so what is left is smoothed once more, widely.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ __all__ = ["Corrector", "reduced_chi_square"]
 
 #: A misfit of fewer standard deviations than this counts as noise.
 _SIGNIFICANCE = 3.0
+#: Standard deviation of the wide smoothing in MDI pixels, and pixels after which it is cut off.
+_WIDE, _REACH = 16.0, 64
 
 
 def _usable(observation):
@@ -72,6 +75,9 @@ class Corrector:
     and is the same for all corrections: 0 below three standard deviations, nearly 1 far above.
     Saturated pixels are not corrected.
 
+    What is left is then smoothed over 16 pixels of the frame, and corrected twice in the same way.
+    Such a mean has a fiftieth of a pixel's noise.
+
     The corrections are worked out on the grid of the frame, where what the instrument sees of an
     interpolated correction is a convolution with a small kernel; the fine field is observed once
     and changed once.
@@ -97,6 +103,11 @@ class Corrector:
         smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * self._width)
         self._threshold = (_SIGNIFICANCE * smoothed_noise).square() / self._weight
         self._threshold += _ratio_variance(observation)
+        self._wide_weight = self._smooth_widely(self._usable).clamp(min=1e-3)
+        smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * _WIDE)
+        self._wide_threshold = (_SIGNIFICANCE * smoothed_noise).square() / self._wide_weight
+        strength = self._smooth_widely(observation.frame.abs() * self._usable) / self._wide_weight
+        self._wide_threshold += (instrument.tolerance * strength).square()
         # What the instrument sees of an interpolated pixel, along one axis.
         side = 4 * math.ceil(self._width) + 5
         point = torch.zeros(1, 1, 2 * side + 1, 2 * side + 1)
@@ -120,25 +131,46 @@ class Corrector:
         """
         observation, instrument = self._observation, self._observation.instrument
         response = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
-        share, correction = None, 0
+        correction = torch.zeros_like(observation.frame)
         mean = observation.observed_mean(field)
-        for _ in range(self._iterations):
+
+        def correct_share(share, misfit):
+            """Add a share of the misfit, in HMI Gauss, and see the field with it."""
+            nonlocal correction, mean
+            # The calibrated target of this step minus the calibrated observation.
             reading = respond(mean, instrument)
-            misfit = blur((observation.frame - reading) * self._usable, self._width) / self._weight
-            if share is None:
-                share = 1 - self._threshold / misfit.square().clamp(min=1e-9)
-                share = share.clamp(min=0) * self._usable
-                if not bool((share > 0).any()):
-                    return field
-            # In HMI Gauss: the calibrated target of this step minus the calibrated observation.
             step = inverse_gain_response(reading + share * misfit, *response)
             step = (step - inverse_gain_response(reading, *response)) * self._usable
             correction = correction + step
             mean = mean + self._see(step)
+
+        def find_misfit(smooth, weight):
+            difference = observation.frame - respond(mean, instrument)
+            return smooth(difference * self._usable) / weight
+
+        share = None
+        for _ in range(self._iterations):
+            misfit = find_misfit(lambda x: blur(x, self._width), self._weight)
+            if share is None:
+                share = _significant_share(misfit, self._threshold) * self._usable
+                if not bool((share > 0).any()):
+                    break
+            correct_share(share, misfit)
+        misfit = find_misfit(self._smooth_widely, self._wide_weight)
+        share = _significant_share(misfit, self._wide_threshold)
+        correct_share(share, misfit)
+        correct_share(share, find_misfit(self._smooth_widely, self._wide_weight))
         correction = _interpolate(correction)
         if observation.disk is not None:
             correction.mul_(observation.disk)
         return correction.add_(field)
+
+    @staticmethod
+    def _smooth_widely(values):
+        """Smooth widely, with nothing beyond the edges."""
+        ny, nx = values.shape[-2:]
+        smooth = blur(F.pad(values, [_REACH] * 4), _WIDE)
+        return smooth[..., _REACH : _REACH + ny, _REACH : _REACH + nx]
 
     def _see(self, correction):
         """Compute what the instrument sees of an interpolated correction."""
@@ -146,6 +178,11 @@ class Corrector:
         seen = F.pad(correction, [radius] * 4, mode="replicate")
         seen = F.conv2d(seen, self._kernel[None, None, :, None])
         return F.conv2d(seen, self._kernel[None, None, None, :])
+
+
+def _significant_share(misfit, threshold):
+    """Return the share of a misfit to correct: 0 below the threshold, nearly 1 far above it."""
+    return (1 - threshold / misfit.square().clamp(min=1e-9)).clamp(min=0)
 
 
 def _interpolate(correction):
