@@ -41,6 +41,7 @@ RIGHT_RECORDS = [
     "mdi.smarp_cea_96m:2:magnetogram", "hmi.M_720s[2011.02.15_TAI]{magnetogram}", "my own: V field",
 ]  # fmt: skip
 OTHER_FILES = [
+    SHARP + "bitmap (1).fits", SHARP + "Bt_1.fits.gz", SHARP + "Br_err - Copy.fits",
     SHARP + "bitmap.fits", SHARP + "Br_err.fits", SHARP + "conf_disambig.fits.gz",
     SHARP + "Bt.FITS", "harp9999_" + SHARP + "continuum.fts", "hmi.V_720s.20110803_2136_TAI.3.fits",
     "hmi.b_720s.20110803_213600_TAI.field.fits", "hmi.ic_45s.2011.08.03_21:36_TAI.continuum.fits",

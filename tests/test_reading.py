@@ -163,7 +163,10 @@ def test_of_a_card_that_occurs_twice_the_first_counts(tmp_path, frame, header, c
     twice = tmp_path / "twice.fits.gz"
     with fits.open(path, disable_image_compression=True) as file:
         file[-1].header.append(("CROTA2", 180.0))
-        file[-1].header.append(("TELESCOP", header["TELESCOP"]))  # the same: nothing is said
+        # The same, in other words, or nothing: nothing is said.
+        file[-1].header.append(("TELESCOP", header["TELESCOP"]))
+        file[-1].header.append(("CRVAL1", int(header["CRVAL1"])))
+        file[-1].header.append(("CRVAL2", None))
         file.writeto(twice)
     with pytest.warns(SuperResWarning, match="CROTA2 occurs twice, .* the first is used") as said:
         smap = read_map(twice)

@@ -119,6 +119,17 @@ def test_an_unknown_roll_is_assumed_aloud(place):
     assert place(crota2="nan", crot=180.0) == (pytest.approx(place(crota2=180.0)[0]), [])
 
 
+@pytest.mark.parametrize("number", [-9999.0, -999, "-9999.0", 1e30])
+def test_a_number_that_is_no_angle_states_no_roll(place, number):
+    """-9999 is 81 degrees, if it is taken for an angle."""
+    found, said = place(crota2=number)
+    assert found == pytest.approx(place(crota2=0.0)[0], abs=1e-6)
+    assert said == ["CROTA2: not known, no roll is assumed; set the card if that is wrong."]
+    found, said = place(crota2=number, crot=180.0, sc_roll=number)
+    assert found == pytest.approx(place(crota2=180.0)[0], abs=1e-6)
+    assert said == []
+
+
 def test_a_zero_beside_another_roll_is_a_placeholder(place):
     for zero in ("crota1", "crot", "sc_roll"):
         found, _ = place(**{"crota2": None, zero: 0.0, "p_angle": 180.0})

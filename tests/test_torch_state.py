@@ -24,12 +24,15 @@ def test_random_numbers_of_the_session_go_on(mdi_cutout):
 
 def test_another_default_device_changes_nothing(mdi_cutout):
     expected = super_resolve(mdi_cutout, **OPTIONS)
+    simulated = simulate_mdi(expected.hmi_like, seed=1)
     torch.set_default_device("meta")
     try:
         found = super_resolve(mdi_cutout, **OPTIONS)
+        again = simulate_mdi(expected.hmi_like, seed=1)
         assert torch.get_default_device().type == "meta"
     finally:
         torch.set_default_device("cpu")
+    assert np.array_equal(again.data, simulated.data, equal_nan=True)
     assert np.array_equal(found.hmi_like.data, expected.hmi_like.data, equal_nan=True)
 
 

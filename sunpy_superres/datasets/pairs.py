@@ -23,6 +23,7 @@ from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
 from sunpy_superres.maps.units import LARGEST_FIELD
+from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.warning import warn_user
 
 __all__ = [
@@ -192,6 +193,7 @@ def _find_grid(magnetogram, hmi_map, scale):
     return matrix, origin + (start - 0.5 - _REGULAR[1])
 
 
+@own_torch_state()
 def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, correlation=0.8):
     """
     Register HMI's field on the grid of an MDI Map, four times finer.

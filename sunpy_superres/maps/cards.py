@@ -7,7 +7,15 @@ import re
 import numpy as np
 from astropy.io.fits.card import Undefined
 
-__all__ = ["MATRIX", "NUMBERS", "Assumption", "is_finite_number", "is_missing", "read_number"]
+__all__ = [
+    "MATRIX",
+    "NUMBERS",
+    "Assumption",
+    "is_finite_number",
+    "is_impossible",
+    "is_missing",
+    "read_number",
+]
 
 #: The matrix of a WCS.
 MATRIX = tuple(f"{kind}{i}_{j}" for kind in ("pc", "cd") for i in "12" for j in "12")
@@ -21,6 +29,10 @@ NUMBERS = (
 )
 #: What programs write where they know no value.
 _NO_VALUE = set("nan inf infinity missing unknown undefined none null n/a na - -- ?".split())
+#: Largest size of an angle, and of a latitude, in degrees; -9999 and -999 are no angles.
+_LARGEST_ANGLE, _LARGEST_LATITUDE = 720.0, 90.0
+_LATITUDES = ("crlt_obs", "hglt_obs", "obs_b0")
+_LENGTHS = ("dsun_obs", "rsun_obs", "rsun_ref", "obs_dist")
 #: What JSOC writes for a missing integer.
 _MISSING_INTEGERS = (-(2**31), -(2**63))
 
@@ -56,6 +68,24 @@ def is_missing(value) -> bool:
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
         return not np.isfinite(value) or value in _MISSING_INTEGERS
     return False
+
+
+def is_impossible(name, value) -> bool:
+    """
+    Return whether the number in a card about the roll or the observer, such as -9999, can be none.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case name of the card: that of an angle in degrees, or of a length.
+    value : object
+    """
+    number = read_number(value)
+    if number is None:
+        return False
+    if name in _LENGTHS:
+        return number < 0
+    return abs(number) > (_LARGEST_LATITUDE if name in _LATITUDES else _LARGEST_ANGLE)
 
 
 def read_number(value) -> float | None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sunpy.map
 from astropy.io.fits.card import Undefined
 
-from sunpy_superres.maps.cards import MATRIX, NUMBERS, Assumption, is_missing, read_number
+from sunpy_superres.maps.cards import (
+    MATRIX,
+    NUMBERS,
+    Assumption,
+    is_impossible,
+    is_missing,
+    read_number,
+)
 from sunpy_superres.maps.dates import repair_dates
 from sunpy_superres.maps.observer import repair_observer
 from sunpy_superres.maps.roll import repair_roll
@@ -48,7 +55,8 @@ def repair_header(meta) -> tuple[dict, list[str]]:
             if value in known:
                 meta[name + axis] = known[value]
                 changes.append(f"{(name + axis).upper()}: {value} read as {known[value]}")
-    changes += repair_roll(meta, unknown=str(roll or "").strip() != "" and is_missing(roll))
+    unknown = str(roll or "").strip() != "" and _is_no_value("crota2", roll)
+    changes += repair_roll(meta, unknown=unknown)
     changes += repair_dates(meta)
     changes += repair_observer(meta)
     if "wavelnth" in meta and not str(meta["wavelnth"]).strip():
@@ -109,6 +117,11 @@ def _rename_matrix(meta) -> list[str]:
     return [f"{name.upper()}: read as {old[name].upper()}" for name in found]
 
 
+def _is_no_value(name, value):
+    """Return whether a card says that nothing is known, in words or by a number such as -9999."""
+    return is_missing(value) or (name in _DISPENSABLE and is_impossible(name, value))
+
+
 def _repair_numbers(meta) -> list[str]:
     """Take numbers out of their quotes, and delete cards without a value, in place."""
     changes = []
@@ -117,7 +130,7 @@ def _repair_numbers(meta) -> list[str]:
         if value is None or isinstance(value, Undefined) or str(value).strip() == "":
             del meta[name]
             changes.append(f"{name.upper()}: empty, left out")
-        elif is_missing(value):
+        elif _is_no_value(name, value):
             if name in _DISPENSABLE:
                 del meta[name]
                 changes.append(f"{name.upper()}: {value!r} is no value, left out")

@@ -69,6 +69,8 @@ _SERIES_NAME = re.compile(
 )
 #: A file of JSOC, as exports and download tools name it; other names are the user's own business.
 _FILE_OF_JSOC = re.compile(r"(?:^|[^a-z0-9])(?:hmi|mdi)[._]|_tai[._]")
+#: What browsers and file managers add to the name of a second copy.
+_COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$")
 #: Cards that name the segment, or the file as the archive wrote it.
 _SEGMENT_CARDS, _FILE_CARDS = ("segment", "segname"), ("filename", "fileorig")
 #: The whole record, for a message: "hmi.sharp_cea_720s:6927098:Br" or "series[...]{segment}".
@@ -147,7 +149,7 @@ def _of_series(name):
 
 def _of_file_name(name):
     """Return what a file of JSOC holds, by its name, if that is no magnetogram; else None."""
-    name = remove_suffixes(name.replace("\\", "/")).lower()
+    name = _COPY.sub("", remove_suffixes(name.replace("\\", "/")).lower())
     series = _of_series(name)
     if series or not _FILE_OF_JSOC.search(name):
         return series

@@ -110,7 +110,7 @@ def _as_meta(header):
         if card.comment:
             comments[name] = card.comment
         first = meta.setdefault(name.lower(), value)
-        if str(first) != str(value):
+        if value is not None and str(first) != str(value) and first != value:
             notes.append(
                 f"{name} occurs twice, as {first!r} and as {value!r}; the first is used, as in "
                 "astropy and sunpy. Delete the wrong one."

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from sunpy_superres.maps.cards import MATRIX, Assumption, is_finite_number, is_missing, read_number
+from sunpy_superres.maps.cards import (
+    MATRIX,
+    Assumption,
+    is_finite_number,
+    is_impossible,
+    is_missing,
+    read_number,
+)
 
 __all__ = ["ROLL_CARDS", "compare_rolls", "repair_roll"]
 
@@ -117,7 +124,9 @@ def compare_rolls(meta, roll, *, flipped=False) -> list[str]:
 
 def _read_angle(value):
     """Read an angle in degrees, also from a text; None if the card states none."""
-    number = None if is_missing(value) else read_number(value)
+    if is_missing(value) or is_impossible("crota2", value):
+        return None
+    number = read_number(value)
     return number if is_finite_number(number) else None
 
 

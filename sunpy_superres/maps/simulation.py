@@ -16,6 +16,7 @@ from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
 from sunpy_superres.maps.provenance import retire_record
 from sunpy_superres.maps.refusals import check_is_map
 from sunpy_superres.maps.units import field_unit, quantity_in
+from sunpy_superres.torch_state import own_torch_state
 
 __all__ = ["simulate_mdi"]
 
@@ -23,6 +24,7 @@ __all__ = ["simulate_mdi"]
 _RESAMPLINGS = ("bilinear", "nearest")
 
 
+@own_torch_state()
 def simulate_mdi(
     hmi_map,
     *,
