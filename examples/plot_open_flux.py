@@ -175,9 +175,9 @@ def make_synoptic_map(fields):
 # The corona sees the largest scales only, above all the dipole. Its 6 G are below MDI's noise of
 # 12 G in a pixel, and the members hold less of it than the frames do: where its part along the
 # line of sight is below 3 G, the model takes a part of so smooth a field for noise. All members
-# agree on that, so no error bar tells. But a mean over many pixels has hardly any noise, and MDI measured it. So
-# whatever a member lacks of MDI's frame, smoothed over 8 of MDI's pixels, is added to it: the
-# large scales are then MDI's, on HMI's scale, and the small ones are the model's.
+# agree on that, so no error bar tells. But a mean over many pixels has hardly any noise, and MDI
+# measured it. So whatever a member lacks of MDI's frame, smoothed over 8 of MDI's pixels, is added
+# to it: the large scales are then MDI's, on HMI's scale, and the small ones are the model's.
 
 SMOOTHING = 8.0
 
