@@ -59,8 +59,8 @@ def find_fits(folder) -> list[Path]:
     Find the FITS files in and below a folder, in the order of their paths.
 
     They end in .fits, .fts or .fit, in capitals or not, and may be compressed (.gz, .fz, .Z, .bz2,
-    .xz, .zip); .fz alone, which only FITS files have, is enough.  Linked folders are
-    searched, each once; hidden files and folders are not.
+    .xz, .zip); .fz alone, which only FITS files have, is enough.  Linked folders are searched, each
+    once; hidden files and folders are not.
 
     Parameters
     ----------
