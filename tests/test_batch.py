@@ -302,7 +302,9 @@ def test_the_command_line(frames, tiny_model, tmp_path, capsys):
     assert main(["batch", str(frames), *options]) == 1
     printed = capsys.readouterr()
     assert "4 done, 2 kept, 1 failed" in printed.out
-    assert f"failed: {frames / 'bad.fits'}: ValueError" in printed.err
+    assert f"failed: {frames / 'bad.fits'}: " in printed.err
+    assert "download it again" in printed.err
+    assert "ValueError" not in printed.err
     for argument in ("--workers", "0"), ("--workers", "two"):
         with pytest.raises(SystemExit) as stopped:
             main(["batch", str(frames), *options, *argument])

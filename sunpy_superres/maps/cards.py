@@ -33,6 +33,8 @@ _NO_VALUE = set("nan inf infinity missing unknown undefined none null n/a na - -
 _LARGEST_ANGLE, _LARGEST_LATITUDE = 720.0, 90.0
 _LATITUDES = ("crlt_obs", "hglt_obs", "obs_b0")
 _LENGTHS = ("dsun_obs", "rsun_obs", "rsun_ref", "obs_dist")
+#: Numbers that programs write for no value.
+_FILL_NUMBER = re.compile(r"-?9{2,}|-1|-32768|-2147483648")
 #: What JSOC writes for a missing integer.
 _MISSING_INTEGERS = (-(2**31), -(2**63))
 
@@ -72,7 +74,10 @@ def is_missing(value) -> bool:
 
 def is_impossible(name, value) -> bool:
     """
-    Return whether the number in a card about the roll or the observer, such as -9999, can be none.
+    Return whether the number in a card about the roll or the observer stands for no value.
+
+    It is one of those that programs write for that, such as -9999, and no angle or length.  Other
+    numbers that cannot be right, such as a negative distance, are mistakes that a user must see.
 
     Parameters
     ----------
@@ -81,7 +86,7 @@ def is_impossible(name, value) -> bool:
     value : object
     """
     number = read_number(value)
-    if number is None:
+    if number is None or not (_FILL_NUMBER.fullmatch(f"{number:.0f}") or abs(number) >= 1e20):
         return False
     if name in _LENGTHS:
         return number < 0
