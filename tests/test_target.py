@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import sunpy.map
 from astropy.io import fits
+from astropy.time import Time
 from astropy.wcs import WCS
 from scipy import ndimage
 from sunpy.coordinates import HeliographicCarrington, propagate_with_solar_surface
 
 from sunpy_superres import SuperResWarning, metrics, super_resolve
 from sunpy_superres.maps.resampling import Resampler
-from sunpy_superres.maps.target import write_cards
+from sunpy_superres.maps.target import TargetGrid, write_cards
 from sunpy_superres.metrics.spectrum import sum_band_powers
 
 QUICK = {"n_samples": 2, "num_steps": 1, "seed": 1, "progress": False}
@@ -133,6 +134,32 @@ def test_a_target_of_another_time_is_told_and_known(mdi_header):
     assert turned.meta["srtobs"].startswith("2010-10-15T00:02:")
     assert abs(expected.Tx - place(turned).Tx) < 0.6 * u.arcsec
     assert expected.Tx - place(frame).Tx > 12 * u.arcsec
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        {"date-obs": "2010-10-15", "time-obs": "06:00:00"},
+        {"date-obs": None, "date_obs": "2010-10-15T06:00:00"},
+        {"date-obs": None, "date_obs": "2010-10-15", "time_obs": "06:00:00"},
+        {"date-obs": None, "t_rec": "2010.10.15_06:00:34_TAI"},
+        {"date-obs": "15-Oct-2010 06:00:00"},
+    ],
+)
+def test_the_time_of_a_target_is_read_as_that_of_a_frame(mdi_header, dates):
+    """In the forms of SolarSoft and JSOC: told about, and turned to."""
+    frame = sunpy.map.Map(np.zeros((32, 32), np.float32), mdi_header((32, 32)))
+    grid = dict(frame.meta) | dict(naxis=2, naxis1=32, naxis2=32, t_obs=None, t_rec=None)
+    grid = {k: v for k, v in (grid | dates).items() if v is not None}
+    hours = (Time("2010-10-15T06:00:00") - frame.date).to_value(u.min)
+    with pytest.warns(SuperResWarning, match=f"{hours:.0f} minutes later"):
+        assert not TargetGrid.read(grid, frame).turned
+    with propagate_with_solar_surface():
+        target = TargetGrid.read(grid, frame)
+    assert target.turned
+    meta, _ = target.replace_cards(dict(frame.meta))
+    result = sunpy.map.Map(np.zeros((32, 32), np.float32), meta)
+    assert abs((result.date - Time("2010-10-15T06:00:00")).to_value(u.s)) < 1.5
 
 
 @pytest.mark.parametrize("change", [{}, {"date-obs": "2010-10-15T00:00:32"}, {"date-obs": None}])

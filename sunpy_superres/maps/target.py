@@ -15,7 +15,7 @@ from astropy.time import Time
 from astropy.wcs import WCS, FITSFixedWarning
 
 from sunpy_superres.maps.cards import NUMBERS
-from sunpy_superres.maps.dates import parse_moment
+from sunpy_superres.maps.dates import parse_moment, repair_dates
 from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.pixel_cards import counts_pixels
@@ -280,7 +280,9 @@ def _check(target):
 
 def _wcs_of_header(header):
     """Make the WCS of a header, with the shape that its NAXIS cards give."""
-    header = fits.Header({str(k).upper(): v for k, v in dict(header).items() if _is_card(k, v)})
+    meta = {str(k).lower(): v for k, v in dict(header).items() if _is_card(k, v)}
+    repair_dates(meta)  # forms of dates that the WCS does not know, and a clock beside a day
+    header = fits.Header({k.upper(): v for k, v in meta.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)  # cards that wcslib works out
         wcs = WCS(header)
