@@ -11,8 +11,8 @@ __all__ = [
     "MATRIX",
     "NUMBERS",
     "Assumption",
+    "is_fill_number",
     "is_finite_number",
-    "is_impossible",
     "is_missing",
     "read_number",
 ]
@@ -72,7 +72,7 @@ def is_missing(value) -> bool:
     return False
 
 
-def is_impossible(name, value) -> bool:
+def is_fill_number(name, value) -> bool:
     """
     Return whether the number in a card about the roll or the observer stands for no value.
 

@@ -9,7 +9,7 @@ from sunpy_superres.maps.cards import (
     MATRIX,
     NUMBERS,
     Assumption,
-    is_impossible,
+    is_fill_number,
     is_missing,
     read_number,
 )
@@ -119,7 +119,7 @@ def _rename_matrix(meta) -> list[str]:
 
 def _is_no_value(name, value):
     """Return whether a card says that nothing is known, in words or by a number such as -9999."""
-    return is_missing(value) or (name in _DISPENSABLE and is_impossible(name, value))
+    return is_missing(value) or (name in _DISPENSABLE and is_fill_number(name, value))
 
 
 def _repair_numbers(meta) -> list[str]:

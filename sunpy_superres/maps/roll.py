@@ -7,8 +7,8 @@ import numpy as np
 from sunpy_superres.maps.cards import (
     MATRIX,
     Assumption,
+    is_fill_number,
     is_finite_number,
-    is_impossible,
     is_missing,
     read_number,
 )
@@ -124,7 +124,7 @@ def compare_rolls(meta, roll, *, flipped=False) -> list[str]:
 
 def _read_angle(value):
     """Read an angle in degrees, also from a text; None if the card states none."""
-    if is_missing(value) or is_impossible("crota2", value):
+    if is_missing(value) or is_fill_number("crota2", value):
         return None
     number = read_number(value)
     return number if is_finite_number(number) else None

@@ -20,12 +20,12 @@ _MEASURED = {
 _OF_OUTLINE = dict.fromkeys(("AREA", "SIZE", "NPIX", "CMASKL"), "AREA")
 
 
-def shared_errors(meta) -> dict:
+def read_model_error(meta) -> tuple[dict, dict]:
     """
-    Read the errors of keywords that the scatter of the members does not hold.
+    Read what the errors of keywords have beyond the scatter of the members.
 
-    They were measured when the model was calibrated, on regions that are not its test regions, and
-    are in its config.json.
+    It was measured when the model was calibrated, on regions that are not its test regions, and is
+    in its config.json.
 
     Parameters
     ----------
@@ -34,37 +34,18 @@ def shared_errors(meta) -> dict:
 
     Returns
     -------
-    dict of str to float
-        Relative errors by the name of the keyword, that of R_VALUE in dex; empty for results of
-        other models than the embedded one.
+    shared : dict of str to float
+        Relative errors by the name of the keyword, that of R_VALUE in dex, which all members share;
+        empty for results of other models than the embedded one.
+    factors : dict of str to float
+        By how much the errors of others are larger than the scatter: of those that the outline of a
+        region decides, whose errors differ from region to region as much as their scatter does.
     """
-    return _of_embedded_model(meta, "keywords")
-
-
-def spread_factors(meta) -> dict:
-    """
-    Read by how much the errors of keywords are larger than the scatter of the members.
-
-    This is known for keywords that the outline of a region decides, whose errors differ from
-    region to region as much as their scatter does.
-
-    Parameters
-    ----------
-    meta : dict-like
-        Cards of a result.
-
-    Returns
-    -------
-    dict of str to float
-        By the name of the keyword, as `shared_errors`.
-    """
-    return _of_embedded_model(meta, "keyword_factors")
-
-
-def _of_embedded_model(meta, name):
     config = read_embedded_config()
-    own = (meta.get("srmodel"), meta.get("srrev")) == ("default", config["revision"])
-    return config["calibration"].get(name, {}) if own else {}
+    if (meta.get("srmodel"), meta.get("srrev")) != ("default", config["revision"]):
+        return {}, {}
+    calibration = config["calibration"]
+    return calibration.get("keywords", {}), calibration.get("keyword_factors", {})
 
 
 def widen(name, spread, number, errors, factors):
@@ -79,10 +60,8 @@ def widen(name, spread, number, errors, factors):
         Of all patches and keywords, ``(patches, keywords)``.
     number : int
         Of the keyword in the second axis.
-    errors : dict
-        From `shared_errors`.
-    factors : dict
-        From `spread_factors`.
+    errors, factors : dict
+        From `read_model_error`.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
 from sunpy_superres.metrics._fields import Field
-from sunpy_superres.metrics._model_error import shared_errors, spread_factors, widen
+from sunpy_superres.metrics._model_error import read_model_error, widen
 from sunpy_superres.metrics._patch import Patch, pixel_of_plane
 from sunpy_superres.metrics._patch_values import measure_patch
 from sunpy_superres.metrics._region import region_mask
@@ -176,7 +176,7 @@ iterable of `~sunpy.map.GenericMap`, optional
 
     values = _measure(patches, field.grid.map)
     spread = None if samples is None else with_error(measure, samples)
-    lacking = shared_errors(field.grid.map.meta), spread_factors(field.grid.map.meta)
+    lacking = read_model_error(field.grid.map.meta)
     meta = _describe(field.grid.map, spread, *lacking)
     meta["grid_pixel_deg"] = pixel_of_plane(field.grid)
     return _table(patches, values, spread, lacking, meta)

@@ -37,11 +37,6 @@ def _usable(observation):
     return observation.good * (observation.frame.abs() < observation.instrument.saturation)
 
 
-def _ratio_variance(observation):
-    """Return the square of the misfit that the ratio of the instruments may cause in a frame."""
-    return (observation.instrument.tolerance * observation.frame).square()
-
-
 def reduced_chi_square(field, observation):
     """
     Average ((frame - observed field) / tolerance) squared over the good, unsaturated pixels.
@@ -61,9 +56,47 @@ def reduced_chi_square(field, observation):
         ``(n,)``.
     """
     weight = _usable(observation)
-    tolerance = (observation.noise.square() + _ratio_variance(observation)).sqrt()
+    ratio_error = observation.instrument.tolerance * observation.frame
+    tolerance = torch.hypot(observation.noise.expand_as(ratio_error), ratio_error)
     deviation = (observation.frame - observation.observe(field)) / tolerance
     return (deviation.square() * weight).sum(dim=(1, 2, 3)) / weight.sum().clamp(min=1)
+
+
+class _Scale:
+    """
+    A width to which the misfit is smoothed, and how large it must be there to count.
+
+    Parameters
+    ----------
+    observation : `~sunpy_superres.sampling.observation.Observation`
+    usable : torch.Tensor
+        1 where a pixel counts, else 0.
+    width : float
+        Standard deviation of the smoothing, in pixels of the frame.
+    repeats : int
+        Number of corrections.
+    reach : int
+        Pixels beyond the frame's edges that count as not usable; 0 to repeat those at the edges.
+    """
+
+    def __init__(self, observation, usable, width, repeats, reach=0):
+        self._width, self._reach, self.repeats = width, reach, repeats
+        self.weight = self.smooth(usable).clamp(min=1e-3)
+        # Smoothing lowers white noise: the squares of the kernel add up to 1 / (4 pi width^2).  An
+        # error of the ratio of the instruments extends over wide areas, so smoothing does not lower
+        # it.
+        smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * width)
+        self.threshold = (_SIGNIFICANCE * smoothed_noise).square() / self.weight
+        strength = observation.frame
+        if reach:
+            strength = self.smooth(strength.abs() * usable) / self.weight
+        self.threshold += (observation.instrument.tolerance * strength).square()
+
+    def smooth(self, values):
+        """Smooth an array of the frame's shape."""
+        ny, nx = values.shape[-2:]
+        wide = blur(F.pad(values, [self._reach] * 4), self._width)
+        return wide[..., self._reach : self._reach + ny, self._reach : self._reach + nx]
 
 
 class Corrector:
@@ -90,26 +123,18 @@ class Corrector:
     """
 
     def __init__(self, observation, iterations=4):
-        self._observation, self._iterations = observation, iterations
+        self._observation = observation
         instrument = observation.instrument
         self._usable = _usable(observation)
         # Standard deviation of the point-spread function and the pixel together, in MDI pixels.
         mdi_scale = FACTOR * observation.plate_scale
-        self._width = math.sqrt(instrument.blur_sigma(mdi_scale) ** 2 + 1 / 12)
-        self._weight = blur(self._usable, self._width).clamp(min=1e-3)
-        # Smoothing lowers white noise: the squares of the kernel add up to 1 / (4 pi width^2).  An
-        # error of the ratio of the instruments extends over wide areas, so smoothing does not lower
-        # it.
-        smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * self._width)
-        self._threshold = (_SIGNIFICANCE * smoothed_noise).square() / self._weight
-        self._threshold += _ratio_variance(observation)
-        self._wide_weight = self._smooth_widely(self._usable).clamp(min=1e-3)
-        smoothed_noise = observation.noise / (2 * math.sqrt(math.pi) * _WIDE)
-        self._wide_threshold = (_SIGNIFICANCE * smoothed_noise).square() / self._wide_weight
-        strength = self._smooth_widely(observation.frame.abs() * self._usable) / self._wide_weight
-        self._wide_threshold += (instrument.tolerance * strength).square()
+        width = math.sqrt(instrument.blur_sigma(mdi_scale) ** 2 + 1 / 12)
+        self._scales = [
+            _Scale(observation, self._usable, width, iterations),
+            _Scale(observation, self._usable, _WIDE, 2, reach=_REACH),
+        ]
         # What the instrument sees of an interpolated pixel, along one axis.
-        side = 4 * math.ceil(self._width) + 5
+        side = 4 * math.ceil(width) + 5
         point = torch.zeros(1, 1, 2 * side + 1, 2 * side + 1)
         point[..., side, side] = 1
         seen = blurred_mean(_interpolate(point), instrument, observation.plate_scale)
@@ -133,44 +158,25 @@ class Corrector:
         response = (instrument.gain, instrument.weak_excess, instrument.weak_scale)
         correction = torch.zeros_like(observation.frame)
         mean = observation.observed_mean(field)
-
-        def correct_share(share, misfit):
-            """Add a share of the misfit, in HMI Gauss, and see the field with it."""
-            nonlocal correction, mean
-            # The calibrated target of this step minus the calibrated observation.
-            reading = respond(mean, instrument)
-            step = inverse_gain_response(reading + share * misfit, *response)
-            step = (step - inverse_gain_response(reading, *response)) * self._usable
-            correction = correction + step
-            mean = mean + self._see(step)
-
-        def find_misfit(smooth, weight):
-            difference = observation.frame - respond(mean, instrument)
-            return smooth(difference * self._usable) / weight
-
-        share = None
-        for _ in range(self._iterations):
-            misfit = find_misfit(lambda x: blur(x, self._width), self._weight)
-            if share is None:
-                share = _significant_share(misfit, self._threshold) * self._usable
-                if not bool((share > 0).any()):
-                    break
-            correct_share(share, misfit)
-        misfit = find_misfit(self._smooth_widely, self._wide_weight)
-        share = _significant_share(misfit, self._wide_threshold)
-        correct_share(share, misfit)
-        correct_share(share, find_misfit(self._smooth_widely, self._wide_weight))
+        for scale in self._scales:
+            share = None
+            for _ in range(scale.repeats):
+                reading = respond(mean, instrument)
+                misfit = scale.smooth((observation.frame - reading) * self._usable) / scale.weight
+                if share is None:
+                    share = 1 - scale.threshold / misfit.square().clamp(min=1e-9)
+                    share = share.clamp(min=0) * self._usable
+                    if not bool((share > 0).any()):
+                        break
+                # In HMI Gauss: the calibrated target of this step minus the calibrated observation.
+                step = inverse_gain_response(reading + share * misfit, *response)
+                step = (step - inverse_gain_response(reading, *response)) * self._usable
+                correction = correction + step
+                mean = mean + self._see(step)
         correction = _interpolate(correction)
         if observation.disk is not None:
             correction.mul_(observation.disk)
         return correction.add_(field)
-
-    @staticmethod
-    def _smooth_widely(values):
-        """Smooth widely, with nothing beyond the edges."""
-        ny, nx = values.shape[-2:]
-        smooth = blur(F.pad(values, [_REACH] * 4), _WIDE)
-        return smooth[..., _REACH : _REACH + ny, _REACH : _REACH + nx]
 
     def _see(self, correction):
         """Compute what the instrument sees of an interpolated correction."""
@@ -178,11 +184,6 @@ class Corrector:
         seen = F.pad(correction, [radius] * 4, mode="replicate")
         seen = F.conv2d(seen, self._kernel[None, None, :, None])
         return F.conv2d(seen, self._kernel[None, None, None, :])
-
-
-def _significant_share(misfit, threshold):
-    """Return the share of a misfit to correct: 0 below the threshold, nearly 1 far above it."""
-    return (1 - threshold / misfit.square().clamp(min=1e-9)).clamp(min=0)
 
 
 def _interpolate(correction):
