@@ -84,7 +84,7 @@ HEADERS = [
     ({"quality": "c0000000"}, "ValueError"),
     ({"quality": "0x00000200"}, "result"),
     ({"quality": -1}, "ValueError"),
-    ({"interval": INF}, "result"),
+    ({"interval": INF}, "flagged"),
     ({"interval": "300 s"}, "result"),
     # Unit and instrument.
     ({"bunit": ""}, "flagged"),

@@ -1,5 +1,7 @@
 """The level of MDI's calibration: read, refused, or scaled when asked."""
 
+import re
+
 import numpy as np
 import pytest
 import sunpy.map
@@ -39,7 +41,7 @@ def frame(mdi_header, bipole):
         ({"bldver18": "60102"}, "1.8.2"),
         ({"level": "1.8.2"}, "1.8.2"),
         ({"drms_id": "mdi.fd_m_96m_lev182[:#1]", "history": "aligned with HMI level 1.5"}, "1.8.2"),
-        ({"history": "compared with level 1.8 data\nnoise level 12.5 G"}, "1.8.2"),
+        ({"history": "noise level 1.8 G, compared with level 1.8.2 data"}, "1.8.2"),
         ({"comment": "aia_prep level 1.5, confidence level 95"}, "1.8.2"),
         ({"level": "1.8.2 (MDI)"}, "1.8.2"),
         ({"lvl_num": 1.82}, "1.8.2"),
@@ -71,6 +73,14 @@ def test_the_header_says_the_level(frame, cards, name):
         *[({"level": text}, "1.8") for text in ("Level 1.8", "L1.8", "lev18", "1.80", "1.8 (new)")],
         *[({"level": text}, "1.8") for text in ("level=1.8", "'1.8'", "01.8", "1,8", "L1_8")],
         ({"calib_lv": "1.8"}, "1.8"),
+        ({"proclevl": "1.8"}, "1.8"),
+        ({"datafile": "/SUM12/D1234/S00000/lev1.8/fd_M_96m_01d.3376.0011.fits"}, "1.8"),
+        *[({"series": name}, "1.8") for name in ("mdi.fd_M_96m_lev18", "mdi.fd_M_96m_lev1_8")],
+        ({"dataseri": "mdi.fd_M_96m_lev15"}, "1.5"),
+        ({"content": "MDI Full Disk 96m Magnetogram lev1.8"}, "1.8"),
+        # A file that was written anew has another DATE than the level.
+        ({"runtime": "2002.04.12_08:56:42_UT", "date": "2024-05-01", "wcsname": None}, "1.8"),
+        ({"date": "2002-04-12", "camera": None, "wcsname": None}, "1.8"),
         ({"dsname": "/PDS86/D5418704/S00010/lev1.8/fd_M_96m_01d.3376.0010.fits"}, "1.8"),
         *[({"level": value}, "1") for value in ("1", 1, "lev1")],
         ({"level": "0"}, "0"),
@@ -109,10 +119,33 @@ def test_the_noise_counts_whatever_the_interval_looks_like(frame, interval):
         read_magnetogram(frame(noise=noise, interval=interval))
 
 
-def test_a_mark_that_both_levels_have_gives_a_warning(frame):
-    with pytest.warns(SuperResWarning, match="CALTBLS = NONE is usual in files of MDI's level 1.8"):
-        assert read_magnetogram(frame(caltbls="NONE")).level.name == "1.8.2"
-    assert read_magnetogram(frame(caltbls="NONE", bldver18=60102)).level.source == "header"
+@pytest.mark.parametrize(
+    ("cards", "mark"),
+    [
+        ({"caltbls": "NONE"}, "CALTBLS = NONE"),
+        ({"bldver18": 60001}, "BLDVER18 = 60001 (not 60102)"),
+        ({"bldver18": -50600}, "BLDVER18 = -50600 (not 60102)"),
+        ({"history": "MDI level 1.8, of the DSDS"}, "The name of level 1.8 in HISTORY or COMMENT"),
+        ({"comment": "magnetogram, lev1.8"}, "The name of level 1.8 in HISTORY or COMMENT"),
+    ],
+)
+def test_a_mark_that_both_levels_have_gives_a_warning(frame, cards, mark):
+    usual = f"{mark} is usual in files of MDI's level 1.8"
+    with pytest.warns(SuperResWarning, match=re.escape(usual)):
+        assert read_magnetogram(frame(**cards)).level.name == "1.8.2"
+    stated = cards | {"note1": "Lev 1.8.2 created by fdmagcal"}
+    assert read_magnetogram(frame(**stated)).level.source == "header"
+
+
+@pytest.mark.parametrize("noise", [5.6, 12.5])
+def test_without_interval_the_noise_of_both_levels_gives_a_warning(mdi_header, bipole, noise):
+    """12 G are usual in level 1.8 after 30 s, and in level 1.8.2 after 300 s."""
+    header = mdi_header(SHAPE, corner=(500, 480))
+    del header["interval"]
+    frame = sunpy.map.Map(bipole(SHAPE, noise=noise).astype(np.float32), header)
+    with pytest.warns(SuperResWarning, match="does not tell the level, nor INTERVAL"):
+        assert read_magnetogram(frame).level.name == "1.8.2"
+    assert read_magnetogram(frame, level="1.8").level.factor == 1.65
 
 
 def test_an_older_level_is_scaled_when_asked(frame):

@@ -11,6 +11,7 @@ from astropy.io import fits
 from sunpy_superres import SuperResWarning, metrics, read_map, simulate_mdi
 from sunpy_superres.data import example_hmi_map
 from sunpy_superres.maps.fields import known_pixels, mark_missing, to_gauss
+from sunpy_superres.maps.geometry import on_disk_mask
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.missing import describe_repeated, holds_fill_value
 
@@ -140,6 +141,65 @@ def test_pictures_and_scales_do_not_show_fills(frame):
     for part in metrics.split_scales(smap, 8 * u.arcsec):
         assert np.isnan(part.data[HOLE]).all()
         assert not {"blank", "bscale", "missval"} & set(part.meta)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """HMI's field with its usual noise; the example has none of its own."""
+    clean = example_hmi_map()
+    noise = np.random.default_rng(0).normal(0, 8, clean.data.shape)
+    return sunpy.map.Map(np.round(10 * (clean.data + noise)) / 10, clean.meta)
+
+
+def with_hole(smap, value):
+    data = smap.data.copy()
+    data[100:140, 200:240] = value
+    return sunpy.map.Map(data, smap.meta)
+
+
+USES = {
+    "flux": metrics.unsigned_flux,
+    "keywords": metrics.region_keywords,
+    "compared": lambda smap: metrics.compare(smap, example_hmi_map()),
+    "reference": lambda smap: metrics.rmse(example_hmi_map(), smap),
+    "spectrum": metrics.power_spectrum,
+    "ensemble": lambda smap: metrics.crps([smap, example_hmi_map()], example_hmi_map()),
+    "simulated": simulate_mdi,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("value", [-9999.0, -3276.8, 1500.0, 0.0])
+def test_fills_of_which_the_header_tells_nothing_are_told(truth, use, value):
+    with pytest.warns(SuperResWarning) as told:
+        USES[use](with_hole(truth, value))
+    assert any("1600 pixels hold exactly" in str(w.message) for w in told)
+    assert any("1600 pixels are above 6500 G" in str(w.message) for w in told) == (value < -9000)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_fields_without_fills_are_not_told(truth, use):
+    for smap in (truth, with_hole(truth, np.nan), sunpy.map.Map(np.round(truth.data), truth.meta)):
+        USES[use](smap)  # warnings are errors in these tests
+
+
+def test_only_pixels_that_are_used_are_told(truth):
+    region = np.zeros(truth.data.shape, bool)
+    region[150:, :] = True
+    filled = with_hole(truth, -9999.0)
+    flux = metrics.unsigned_flux(truth, region=region)
+    assert metrics.unsigned_flux(filled, region=region) == flux
+    assert metrics.rmse(truth, filled, region=region).value == 0
+
+
+def test_the_sky_may_be_zero(truth):
+    meta = truth.meta | {"crpix1": truth.meta["crpix1"] - 1500, "crpix2": truth.meta["crpix2"]}
+    at_limb = sunpy.map.Map(truth.data.copy(), meta)
+    sky = ~on_disk_mask(at_limb)
+    assert 0.02 < sky.mean() < 0.98
+    at_limb.data[sky] = 0
+    assert simulate_mdi(at_limb, seed=1).data.shape == tuple(n // 4 for n in truth.data.shape)
+    assert np.isfinite(metrics.unsigned_flux(at_limb).value)
 
 
 @pytest.mark.parametrize("measure", [metrics.unsigned_flux, metrics.region_keywords, simulate_mdi])

@@ -47,6 +47,8 @@ OTHER_FILES = [
     "hmi.b_720s.20110803_213600_TAI.field.fits", "hmi.ic_45s.2011.08.03_21:36_TAI.continuum.fits",
     "hmi_b_720s_2011_08_03_21_36_00_tai_azimuth.fits", "mdi.fd_V.19991211_000100_TAI.data.fits",
     "mdi.smarp_cea_96m.13520.20100714_124800_TAI.bitmap.fits", "fd_Ic_6h_01d.2536.0000.fits",
+    SHARP + "Bp_cut.fits", SHARP + "conf_disambig_v2.fits", "cgem.Bp_20110803.fits", "Bp.fits",
+    "sharp_9999_Bt.fits", "AR11158_inclination.fits", "harp9999_Bp_err.fits",
     "hmi_v_45s_2011_08_03_21_36_45_tai_dopplergram.fits", "hmi.S_720s.20110803_2136_TAI.3.V2.fits",
 ]  # fmt: skip
 RIGHT_FILES = [
@@ -83,6 +85,16 @@ def test_magnetograms_are_not_refused():
 def test_the_card_of_the_segment_counts():
     with pytest.raises(TypeError, match="SEGMENT = 'Bp_err'"):
         check_product({"segment": "Bp_err"})
+    for card in ("extname", "btype", "quantity", "content"):
+        with pytest.raises(TypeError, match=f"{card.upper()} = 'Bp' says that this is the azimuth"):
+            check_product({card: "Bp"})
+        check_product({card: "FIELD"})  # of whatever kind
+
+
+def test_a_name_of_ones_own_counts_less_than_content():
+    with pytest.raises(TypeError, match="the meridional field Bt"):
+        check_product({"content": "HMI observable"}, "of_Bt.fits")
+    check_product({"content": "MAGNETOGRAM"}, "of_Bt.fits")
 
 
 def other(smap, record="hmi.B_720s:5:inclination"):

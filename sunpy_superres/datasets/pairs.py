@@ -17,6 +17,7 @@ from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
+from sunpy_superres.maps.fields import warn_of_fills
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
@@ -233,6 +234,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
             "give Maps of the same time, or a larger largest_gap."
         )
     magnetogram = read_magnetogram(mdi_map)
+    warn_of_fills(hmi_map)
     source = magnetogram.map
     scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
     matrix, origin = _find_grid(magnetogram, hmi_map, scale)

@@ -6,10 +6,14 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.geometry import has_solar_axes
+from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, on_disk_mask
 from sunpy_superres.maps.headers import repair_map
 from sunpy_superres.maps.lazy import read_array
-from sunpy_superres.maps.missing import holds_fill_value
+from sunpy_superres.maps.missing import (
+    describe_impossible,
+    describe_repeated,
+    holds_fill_value,
+)
 from sunpy_superres.maps.refusals import check_has_pixels
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
@@ -76,3 +80,30 @@ def mark_missing(smap) -> np.ndarray:
     data = read_array(smap.data)
     known = known_pixels(smap, convert_to_gauss(data, field_unit(smap)))
     return np.where(known, data, np.float32(np.nan))
+
+
+def warn_of_fills(smap, region=None):
+    """
+    Warn of pixels that look like numbers for missing data of which the header tells nothing.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+        A magnetogram in Gauss, or in the unit that its header gives.
+    region : numpy.ndarray of bool, optional
+        The pixels that are used; by default the known ones, of the disk.
+
+    Warns
+    -----
+    SuperResWarning
+        For pixels side by side, or many anywhere, that have exactly one value, and for fields that
+        the Sun does not have.
+    """
+    values = convert_to_gauss(smap.data, field_unit(smap))
+    if region is None:
+        region = known_pixels(smap, values)
+        if is_helioprojective(smap):  # archives fill the sky with zeros
+            region &= on_disk_mask(smap)
+    notes = describe_repeated(values, region) + describe_impossible(values, region)
+    name = smap.meta.get("telescop") or smap.meta.get("instrume") or ""
+    warn_user(*(f"{f'{name}, ' if name else ''}{smap.date.isot[:19]}: {note}" for note in notes))

@@ -32,6 +32,11 @@ _BUILD = 60102
 _LEVEL = r"(\d)(?:[._,]?(\d))?(?:[._,]?(\d))?"
 #: Names of NOTE1, NOTE and NOTES.
 _NOTES = r"notes?_?\d*"
+#: A level that the text of any card names: "lev1.8", "Level 1.8", "lev1_8", "lev18".
+_NAMED = re.compile(
+    r"(?i)(?<![a-z])(?<!noise )(?<!confidence )lev(?:el)?[\s._:=-]*(1)[._]?(\d)(?:[._]?(\d))?"
+    r"(?![\d.]*\d|\s*G)"
+)
 #: How cards name a level: a NOTE with "Lev 1.8.2", a card LEVEL, in DSNAME and DATASET
 #: "level:lev1.8,", and names of series and files, "lev18".  A frame of level 1.8.2 still names in
 #: DSNAME the 1.8 that it was made from, and SRC_ADJ its folder, so the order counts.  HISTORY and
@@ -46,7 +51,7 @@ _STATED = (
     ),
     (re.compile(_NOTES), re.compile(r"(?i)\blev_?(1)(\d)(\d)?(?!\d)")),
     (
-        re.compile(r"(?:(?:proc|data|calib|cal|mdi)_?)?(?:lev(?:el)?|lvl?)(?:_?num)?"),
+        re.compile(r"(?:(?:proc|prod|data|calib|cal|mdi)_?)?(?:lev(?:el|l)?|lvl?)(?:_?num)?"),
         re.compile(
             r"(?i)^[\s'\"]*(?:mdi\s+)?(?:lev(?:el)?|lvl|l|v)?[\s.:=_'\"-]*(?:0(?=\d\.))?"
             + _LEVEL
@@ -59,6 +64,7 @@ _STATED = (
         re.compile(r"(?i)(?<![a-z])lev_?(1)\.?(\d)(?:\.?(\d))?(?!\d)"),
     ),
     (re.compile(r"src_adj\d*"), re.compile(r"(?i)/lev(1)\.?(\d)(?:\.?(\d))?_adj\b")),
+    (re.compile(r"(?!(?:history|comment|source|keycomments|notes?_?\d*|sr.*)$).*"), _NAMED),
 )
 #: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
@@ -165,16 +171,25 @@ def _read_header(meta):
 
 def _find_processing(meta):
     """Return the time at which an MDI frame was processed; None if the header does not tell."""
-    if "MDI" not in f"{meta.get('instrume', '')} {meta.get('camera', '')}".upper():
+    named = [str(meta.get(card) or "").upper() for card in ("instrume", "camera", "telescop")]
+    if "MDI" not in " ".join(named[:2]) and (named[0].strip() or "SOHO" not in named[2]):
         return None
-    cards = ["date", "srindate"]
     if not any(card in meta for card in _DRMS):  # JSOC kept the RUNTIME of the older level
-        cards.append("runtime")
+        run = read_moment(meta.get("runtime"))
+        if run is not None:  # DATE is the time of the file, which may have been written anew
+            return run
     observed = read_moment(meta.get("date-obs"))
+    cards = ("date", "srindate")
     made = [moment for card in cards if (moment := read_moment(meta.get(card))) is not None]
     if observed is not None:  # some programs write the time of observation into DATE
-        made = [moment for moment in made if abs(moment - observed) > 1 * u.day]
+        made = [moment for moment in made if not _is_time_of(observed, moment)]
     return max(made, default=None)
+
+
+def _is_time_of(observed, moment):
+    """Return whether a DATE may be the time of the observation, or its day alone."""
+    is_day = moment.isot[11:] == "00:00:00.000"
+    return bool(abs(moment - observed) < (1 * u.day if is_day else 1 * u.hour))
 
 
 def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
@@ -215,11 +230,11 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
         return Level("simulated", "header"), notes
     interval = observed_interval(meta)
     measured = estimate_noise(np.where(good, values, np.float32(0)), good)
-    smallest = MDI.noise_range(interval)[0]
+    doubtful = _doubtful_noise(interval)
     if level is not None:
         if stated not in (None, level):
             notes.append(f"The header says level {stated}; the frame is taken for level {level}.")
-        if level == "1.8" and interval and measured > _NOISE[1] * smallest:
+        if level == "1.8" and interval and measured > doubtful[1]:
             notes.append(
                 f"The noise of {measured:.1f} G is that of level 1.8.2 with INTERVAL = "
                 f"{interval:.0f} s: if the frame was recalibrated (from 15 October 2007 on), it "
@@ -231,23 +246,50 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
         return Level(stated, "header"), []
     if stated is not None:
         raise ValueError(_refuse(stated))
-    if _NOISE[0] * smallest < measured < _NOISE[1] * smallest:
+    doubt = _doubt_header(meta)
+    if doubtful[0] < measured < doubtful[1]:
         known = f" with INTERVAL = {interval:.0f} s" if interval else ""
+        doubt = (
+            f"The header does not tell the level{'' if interval else ', nor INTERVAL'}, and the "
+            f"noise of {measured:.1f} G is that of level 1.8 (before October 2007){known}, whose "
+            f"field is {_FACTOR} times weaker than that of level 1.8.2, or that of "
+            + ("a frame that was smoothed" if interval else "level 1.8.2 averaged over 300 s")
+        )
+    if doubt:
         notes.append(
-            f"The header does not tell the level, and the noise of {measured:.1f} G is that of "
-            f"level 1.8 (before October 2007){known}, whose field is "
-            f"{_FACTOR} times weaker than that of level 1.8.2, or that of a frame that was "
-            "smoothed. It is taken for level 1.8.2; give level='1.8' to have it scaled, or "
+            f"{doubt}. It is taken for level 1.8.2; give level='1.8' to have it scaled, or "
             "level='1.8.2' if that is right."
         )
-    elif str(meta.get("caltbls", "")).strip().upper() == "NONE":
-        notes.append(
-            "CALTBLS = NONE is usual in files of MDI's level 1.8 (before October 2007), whose "
-            f"field is {_FACTOR} times weaker than that of level 1.8.2, and nothing else in the "
-            "header tells the level. It is taken for level 1.8.2; give level='1.8' to have it "
-            "scaled, or level='1.8.2' if that is right."
-        )
     return Level("1.8.2", "noise"), notes
+
+
+def _doubtful_noise(interval):
+    """Return the range of the noise of level 1.8, in Gauss; between intervals, interpolated."""
+    intervals, smallest = zip(*((s, low) for s, low, _ in MDI.noise if s), strict=True)
+    if interval is None:  # it may be any of them
+        return _NOISE[0] * min(smallest), _NOISE[1] * max(smallest)
+    usual = float(np.exp(np.interp(np.log(interval), np.log(intervals), np.log(smallest))))
+    return _NOISE[0] * usual, _NOISE[1] * usual
+
+
+def _doubt_header(meta):
+    """Return what in a header is usual in files of level 1.8; None if nothing is."""
+    build = read_number(meta.get("bldver18"))
+    texts = (str(meta.get(card, "")) for card in ("history", "comment"))
+    named = {".".join(digits).rstrip(".0") for text in texts for digits in _NAMED.findall(text)}
+    if str(meta.get("caltbls", "")).strip().upper() == "NONE":
+        mark = "CALTBLS = NONE"
+    elif build:
+        mark = f"BLDVER18 = {build:.0f} (not {_BUILD})"
+    elif "1.8" in named and "1.8.2" not in named:
+        mark = "The name of level 1.8 in HISTORY or COMMENT"
+    else:
+        return None
+    return (
+        f"{mark} is usual in files of MDI's level 1.8 (before October 2007), whose field is "
+        f"{_FACTOR} times weaker than that of level 1.8.2, and nothing else in the header tells "
+        "the level"
+    )
 
 
 def _refuse(stated):

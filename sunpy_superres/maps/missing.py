@@ -6,10 +6,16 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.maps.cards import is_finite_number, read_number
-from sunpy_superres.maps.noise import MAD_TO_SIGMA, in_all_four
+from sunpy_superres.maps.noise import MAD_TO_SIGMA, diagonal_differences, in_all_four
 from sunpy_superres.maps.units import LARGEST_FIELD
 
-__all__ = ["FILL_CARDS", "STORED_CARDS", "describe_repeated", "holds_fill_value"]
+__all__ = [
+    "FILL_CARDS",
+    "STORED_CARDS",
+    "describe_impossible",
+    "describe_repeated",
+    "holds_fill_value",
+]
 
 #: Cards with the fill value of stored integers, which sunpy does not look at, and of data.
 _STORED, _DATA = ("blank", "zblank"), ("missval", "missing", "fillval", "nullval", "badval")
@@ -23,11 +29,17 @@ FILL_CARDS = (*_STORED, *_DATA, *_SCALE)
 _CLUMP, _LINE, _COARSE = 12, 8, 0.2
 #: Share of one value, of the pixels without the commonest, above which data are in coarse steps.
 _STEP_SHARE = 0.15
+#: Least share of the commonest value of the clumps, if they have more than two.
+_FILL_SHARE = 0.4
 #: Values to each side, among those of a frame, that a value is compared with, and how many times as
 #: often as the commonest of them noise may give it, besides the pixels of a clump.
 _AROUND, _OFTEN = 20, 2
 #: Standard deviations by which a pixel is off the mean of the four beside it that it does not fit.
 _UNFIT = 5.0
+#: Gauss; fields with less noise are of a formula.  HMI's on CEA grids have 2 G.
+_NOISE_FREE = 0.5
+#: Gauss; the strongest field that was measured on the Sun is 6250 G (Okamoto and Sakurai 2018).
+_STRONGEST = 6500.0
 
 
 def holds_fill_value(meta, values, factor=1.0) -> np.ndarray:
@@ -84,13 +96,21 @@ def describe_repeated(values, good) -> list[str]:
     Returns
     -------
     list of str
-        A sentence if there are; none for data in coarse steps and for smooth fields.
+        A sentence if there are; none for data in coarse steps, and for fields without noise, such
+        as those of a formula, which may have one value in many places.
     """
+    values = np.where(good, values, np.float32(0))
+    complete = in_all_four(good)
+    if not complete.any():
+        return []
+    rough = np.abs(diagonal_differences(values)[complete])
+    if MAD_TO_SIGMA * np.median(rough) < _NOISE_FREE:
+        return []
     held, often = np.unique(values[good], return_counts=True)
     if held.size > 2 and np.sort(often)[-2] > _STEP_SHARE * (often.sum() - often.max()):
         return []
     corner = values[:-1, :-1]
-    squares = in_all_four(good)
+    squares = complete.copy()
     for other in (values[1:, :-1], values[:-1, 1:], values[1:, 1:]):
         squares &= corner == other
     if squares.mean() > _COARSE:
@@ -99,15 +119,49 @@ def describe_repeated(values, good) -> list[str]:
     for axis in (0, 1):
         first, second = (np.delete(values, end, axis) for end in (-1, 0))
         both = np.delete(good, -1, axis) & np.delete(good, 0, axis)
-        run = ndimage.binary_opening((first == second) & both, _line(axis))
-        clumped |= _widen(run, values.shape)
+        run = _find_runs((first == second) & both, axis)
+        if run.any():
+            clumped |= _widen(run, values.shape)
     labels, number = ndimage.label(clumped)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     sizes[0] = 0
     large = sizes[labels] >= _CLUMP
+    if _is_stepped(values[large]):
+        large[:] = False
     scattered = _find_scattered(values, good & ~large)
     where = ((values[large], "those beside them"), (scattered, "others in the frame"))
     return [_describe(found, others) for found, others in where if found.size]
+
+
+def describe_impossible(values, good) -> list[str]:
+    """
+    Warn of fields that the Sun does not have.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+        Pixels that are on the disk and known.
+
+    Returns
+    -------
+    list of str
+        A sentence if there are.
+    """
+    beyond = int(np.count_nonzero(good & (np.abs(values) > _STRONGEST)))
+    if not beyond:
+        return []
+    return [
+        f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the Sun, as "
+        "fill values are; set what was not observed to NaN, or check the unit."
+    ]
+
+
+def _is_stepped(clumped):
+    """Return whether clumps have values of all sorts, as those of rounded smooth fields do."""
+    often = np.unique(clumped, return_counts=True)[1]
+    return often.size > 2 and often.max() < _FILL_SHARE * often.sum()
 
 
 def _find_scattered(values, good):
@@ -151,9 +205,17 @@ def _describe(held, others):
     )
 
 
-def _line(axis):
-    """Return the pairs of neighbours that make a line along an axis."""
-    return np.ones((_LINE - 1, 1) if axis == 0 else (1, _LINE - 1), bool)
+def _find_runs(pairs, axis):
+    """Find the pairs of neighbours that are in a line of equal pixels along an axis."""
+    along = pairs.swapaxes(0, axis)
+    needed, found = _LINE - 1, np.zeros_like(along)
+    starts = max(len(along) - needed + 1, 0)
+    begun = along[:starts].copy(order="K")
+    for i in range(1, needed):
+        begun &= along[i : i + starts]
+    for i in range(needed if begun.any() else 0):
+        found[i : i + starts] |= begun
+    return found.swapaxes(0, axis)
 
 
 def _widen(pairs, shape):

@@ -68,11 +68,18 @@ _SERIES_NAME = re.compile(
     r"([a-z]+1?)(?=[_.\[{: -]|$|[0-9])"
 )
 #: A file of JSOC, as exports and download tools name it; other names are the user's own business.
-_FILE_OF_JSOC = re.compile(r"(?:^|[^a-z0-9])(?:hmi|mdi)[._]|_tai[._]")
+_FILE_OF_JSOC = re.compile(r"(?:^|[^a-z0-9])(?:hmi|mdi|cgem)[._]|_tai[._]")
 #: What browsers and file managers add to the name of a second copy.
 _COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$")
 #: Cards that name the segment, or the file as the archive wrote it.
 _SEGMENT_CARDS, _FILE_CARDS = ("segment", "segname"), ("filename", "fileorig")
+#: Cards in which programs write the segment when they make files, besides other things.
+_NAME_CARDS = ("extname", "btype", "quantity", "content", "datatype")
+#: Segments whose names are not used for a line-of-sight field, so that they count anywhere.
+_PLAIN = frozenset(
+    "bitmap dopplergram continuum intensitygram bp bt inclination azimuth disambig conf_disambig "
+    "conv_flag chisq confid_map info_map vlos_mag".split()
+) | {f"{name}_err" for name in "bp bt br field inclination azimuth".split()}
 #: The whole record, for a message: "hmi.sharp_cea_720s:6927098:Br" or "series[...]{segment}".
 _RECORD = re.compile(r"^\s*(?P<series>[\w.]+)(?::[^:]*:|.*\{)(?P<segment>\w+)\}?\s*$")
 
@@ -122,11 +129,16 @@ def _find_products(meta, file_name):
         found = _of_segment(str(meta.get(card) or "").strip())
         if found:
             yield f"{card.upper()} = {meta[card]!r}", found
+    for card in _NAME_CARDS:
+        name = str(meta.get(card) or "").strip().lower()
+        if name in _PLAIN:
+            yield f"{card.upper()} = {meta[card]!r}", _of_segment(name)
     names = [(f"{c.upper()} = {meta[c]!r}", str(meta[c])) for c in _FILE_CARDS if meta.get(c)]
     if file_name:
         names.append((f"The name of {file_name}", file_name))
+    is_named = "magnetogram" in str(meta.get("content") or "").lower()
     for place, name in names:
-        found = _of_file_name(name)
+        found = _of_file_name(name) or (None if is_named else _of_last_words(name))
         if found:
             yield place, found
 
@@ -157,8 +169,18 @@ def _of_file_name(name):
     # "..._TAI_Br_err" is one part; its last words are the segment.
     words = re.split(r"[_-]", parts[-1])
     endings = ["_".join(words[-n:]) for n in (4, 3, 2, 1) if n < len(words)]
-    found = (_of_segment(part) for part in (*parts, *endings))
+    # "..._TAI.Bp_cut" is what a user made of the segment.
+    beginnings = ["_".join(words[:n]) for n in (4, 3, 2, 1) if n < len(words)]
+    found = (_of_segment(part) for part in (*parts, *endings, *beginnings))
     return next(filter(None, found), None)
+
+
+def _of_last_words(name):
+    """Return what a file of any name holds, by its last words, if that is no magnetogram."""
+    name = _COPY.sub("", remove_suffixes(name.replace("\\", "/")).lower()).rpartition("/")[2]
+    words = re.split(r"[_.\s-]", name)
+    endings = {"_".join(words[-n:]) for n in (1, 2)}
+    return next((_of_segment(word) for word in sorted(endings & _PLAIN)), None)
 
 
 def check_signs(values):

@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.nddata import block_reduce
 
 from sunpy_superres.instruments import FACTOR, HMI, MDI
-from sunpy_superres.maps.fields import known_pixels
+from sunpy_superres.maps.fields import known_pixels, warn_of_fills
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
 from sunpy_superres.maps.provenance import retire_record
@@ -79,6 +79,11 @@ def simulate_mdi(
         pixel, ``noise`` or ``interval`` is not a non-negative quantity of its unit, ``angle`` is
         no angle, or ``resampling`` is unknown.
 
+    Warns
+    -----
+    SuperResWarning
+        If the map holds what look like numbers written for missing data.
+
     References
     ----------
     Liu et al. (2012), Solar Physics 279, 295.
@@ -102,6 +107,7 @@ def simulate_mdi(
     ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
+    warn_of_fills(hmi_map)
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]

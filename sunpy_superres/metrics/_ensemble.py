@@ -9,7 +9,7 @@ import ndcube
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_fills
 from sunpy_superres.maps.members import header_of_cube, mask_of_cube
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._fields import Pair
@@ -58,7 +58,8 @@ def read_members(samples):
         raise ValueError("The members of an ensemble must have the same grid; reproject them.")
     members = np.stack([to_gauss(member) for member in maps])
     known = np.all([known_pixels(m, v) for m, v in zip(maps, members, strict=True)], axis=0)
-    return members, known, sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"))
+    grid = sunpy.map.Map(members[0], dict(maps[0].meta, bunit="Gauss"), mask=~known)
+    return members, known, grid
 
 
 _NO_ENSEMBLE = (
@@ -77,7 +78,7 @@ def _members_of_cube(cube):
     mask = mask_of_cube(cube)
     if mask is not None:
         known &= ~mask.any(axis=0)
-    return members, known, grid
+    return members, known, sunpy.map.Map(grid.data, grid.meta, mask=~known)
 
 
 def each_member(samples):
@@ -165,4 +166,6 @@ def pair_members(samples, reference, region):
     mask = pair.mask & known
     if not mask.any():
         raise ValueError("No pixel is known in all members and in the reference.")
+    for member in members:
+        warn_of_fills(sunpy.map.Map(member, grid.meta), mask)
     return members[:, mask], pair.second.values[mask]

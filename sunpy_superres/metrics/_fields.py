@@ -5,9 +5,9 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_superres.maps.fields import check_field_map, known_pixels, to_gauss
+from sunpy_superres.maps.fields import check_field_map, known_pixels, to_gauss, warn_of_fills
 from sunpy_superres.maps.grid import Grid
-from sunpy_superres.maps.regridding import resample_to
+from sunpy_superres.maps.regridding import resample_to, same_grid
 from sunpy_superres.metrics._region import region_mask
 
 
@@ -43,6 +43,7 @@ class Field:
                 "No pixel of the map is on the disk, finite and in the region; "
                 "check its WCS and the region."
             )
+        warn_of_fills(smap, self.mask)
         self.values = np.where(self.mask, values, np.float32(0))
 
     @classmethod
@@ -84,8 +85,11 @@ class Pair:
 
     def __init__(self, smap, reference, region=None):
         self.first = Field(smap, region)
-        values, known = resample_to(self.first.grid.map, check_field_map(reference))
+        reference = check_field_map(reference)
+        values, known = resample_to(self.first.grid.map, reference)
         self.mask = self.first.mask & known
+        same = same_grid(self.first.grid.map, reference)
+        warn_of_fills(reference, self.mask if same else None)
         if not self.mask.any():
             raise ValueError("The two maps have no known pixel in common; check their coordinates.")
         self.grid = self.first.grid
