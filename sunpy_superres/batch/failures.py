@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 
 __all__ = ["describe_failure"]
 
@@ -36,6 +37,8 @@ def describe_failure(error) -> str:
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name]
         return ": ".join([*names, error.strerror])
+    if isinstance(error, EOFError | zlib.error):
+        return f"It is cut short or damaged ({text}); download it again."
     if isinstance(error, KeyError):
         return f"It has no {text}, which is needed."
     if isinstance(error, _TOLD) and text:
