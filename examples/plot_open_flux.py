@@ -213,7 +213,7 @@ for number, (title, values, limit) in enumerate(
         cmap="cividis" if number else "RdBu_r", vmin=0 if number else -limit, vmax=limit,
     )  # fmt: skip
     ax.set(title=title, xlabel="Carrington longitude (deg)", ylabel="sine latitude")
-    fig.colorbar(image, ax=ax, label="G")
+    fig.colorbar(image, ax=ax, extend="max" if number else "both", label="G")
 
 ###############################################################################
 # The open flux

@@ -22,6 +22,7 @@ from sunpy_superres.evaluation.figures import first_member
 from sunpy_superres.instruments import FACTOR
 from sunpy_superres.maps.fields import mark_missing
 from sunpy_superres.maps.geometry import plate_scale
+from sunpy_superres.maps.plotting import find_clipped
 from sunpy_superres.maps.regridding import resample_to
 
 #: Gauss that is white: of the whole pair, of the spot, and of the network.
@@ -86,7 +87,9 @@ def draw(frame, baseline, result, title):
             if name == "whole":
                 axis.set_title(label)
             if label in ("HMI", "uncertainty"):
-                figure.colorbar(image, ax=axis, shrink=0.8).set_label("G", fontsize=8)
+                ends = find_clipped(shown, look["vmin"], look["vmax"])
+                bar = figure.colorbar(image, ax=axis, shrink=0.8, extend=ends)
+                bar.set_label("G", fontsize=8)
         row[0].set_ylabel(f"{name} (arcsec)")
     return figure
 
