@@ -23,7 +23,7 @@ class OutOfMemoryError(RuntimeError):
         (FileExistsError("a.fits exists; give --overwrite."), "a.fits exists; give --overwrite."),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (ValueError("one\n  two"), "one two"),
-        (EOFError("end of stream"), "It is cut short or damaged (end of stream); download it again."),
+        (EOFError("at end"), "It is cut short or damaged (at end); download it again."),
         (KeyError("cdelt1"), "It has no 'cdelt1', which is needed."),
         (MemoryError(), "The memory is full; give a cut-out, fewer workers or another device."),
         (OutOfMemoryError("CUDA out of memory"), "The memory is full; give a cut-out, fewer "
