@@ -8,6 +8,7 @@ import sunpy.map
 
 from sunpy_superres import SuperResWarning, read_map, super_resolve
 from sunpy_superres.cli import main
+from sunpy_superres.maps.geometry import heliocentric_mu
 from sunpy_superres.maps.levels import LEVELS, find_level
 from sunpy_superres.maps.magnetogram import read_magnetogram
 
@@ -146,6 +147,18 @@ def test_without_interval_the_noise_of_both_levels_gives_a_warning(mdi_header, b
     with pytest.warns(SuperResWarning, match="does not tell the level, nor INTERVAL"):
         assert read_magnetogram(frame).level.name == "1.8.2"
     assert read_magnetogram(frame, level="1.8").level.factor == 1.65
+
+
+def test_the_noise_that_tells_the_level_grows_toward_the_limb(mdi_header, bipole):
+    """A real frame of level 1.8 has 12 G at disk centre and up to 27 G in places at the limb."""
+    at_limb = mdi_header(SHAPE, corner=(60, 480), interval=30.0)
+    for noise, is_told in ((21.0, True), (45.0, False)):
+        frame = sunpy.map.Map(bipole(SHAPE, noise=noise), at_limb)
+        mu = heliocentric_mu(frame)
+        assert np.nanquantile(mu, 0.75) < 0.6
+        told = find_level(frame.meta, frame.data, np.isfinite(mu), mu=mu)[1]
+        assert any("is that of level 1.8" in note for note in told) == is_told
+        assert not find_level(frame.meta, frame.data, np.isfinite(mu), mu=1.0)[1]
 
 
 def test_an_older_level_is_scaled_when_asked(frame):

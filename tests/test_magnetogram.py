@@ -361,6 +361,11 @@ def test_a_record_without_data_is_refused(cutout, quality):
 def test_an_intensity_is_refused(cutout, bipole):
     with pytest.raises(TypeError, match="All values are positive.*signed field"):
         read_magnetogram(cutout(bipole(SHAPE) + 3000))
+    unsigned = np.abs(bipole(SHAPE, noise=24.0))  # mostly weak
+    assert np.median(unsigned) < 0.05 * unsigned.max()
+    for data, sign in ((unsigned, "positive"), (-unsigned, "negative")):
+        with pytest.raises(TypeError, match=f"All values are {sign}.*signed field"):
+            read_magnetogram(cutout(data))
 
 
 # Warned of

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sunpy.map
 from astropy.io import fits
+from scipy import ndimage
 
 from sunpy_superres import SuperResWarning, metrics, read_map, simulate_mdi
 from sunpy_superres.data import example_hmi_map
@@ -190,6 +191,40 @@ def test_only_pixels_that_are_used_are_told(truth):
     flux = metrics.unsigned_flux(truth, region=region)
     assert metrics.unsigned_flux(filled, region=region) == flux
     assert metrics.rmse(truth, filled, region=region).value == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.34, 0.6])
+@pytest.mark.parametrize("value", [-3276.8, 0.0])
+def test_a_fill_of_much_of_the_frame_is_told(truth, share, value):
+    data = truth.data.copy()
+    columns = int(share * data.shape[1])
+    data[:, :columns] = value
+    filled = sunpy.map.Map(data, truth.meta)
+    with pytest.warns(SuperResWarning, match="pixels hold exactly") as told:
+        metrics.unsigned_flux(filled)
+    found = [int(re.search(r": (\d+) pixels hold", str(w.message))[1]) for w in told]
+    # Zeros of the frame beside the hole may join it.
+    assert max(found) == pytest.approx(columns * len(data), rel=5e-3)
+
+
+def test_fields_of_a_formula_and_cut_ones_are_not_told(truth):
+    y, x = np.indices(truth.data.shape)
+    waves = 300 * np.sin((x - 80) / 7) * np.cos(y / 5)  # zero along a column
+    cut = np.where(np.abs(truth.data) < 30, 0, truth.data)
+    for data in (waves, cut, np.where(np.abs(waves) < 100, 0, waves)):
+        metrics.unsigned_flux(sunpy.map.Map(data.astype(np.float32), truth.meta))
+
+
+@pytest.mark.parametrize("step", [1.0, 2.0, 5.0])
+def test_smoothed_fields_in_steps_are_not_told(truth, step):
+    smooth = ndimage.gaussian_filter(truth.data, 1.0)
+    assert describe_repeated(np.round(smooth / step) * step, np.ones(smooth.shape, bool)) == []
+
+
+def test_a_field_of_one_sign_is_told_before_it_is_observed(truth):
+    unsigned = sunpy.map.Map(np.abs(truth.data) + 0.05, truth.meta)
+    with pytest.warns(SuperResWarning, match="All values have one sign"):
+        simulate_mdi(unsigned, seed=1)
 
 
 def test_the_sky_may_be_zero(truth):

@@ -68,8 +68,12 @@ _STATED = (
 )
 #: Cards of records of JSOC, whose magnetograms of MDI are all of level 1.8.2.
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
-#: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2.
-_NOISE = (0.45, 0.8)
+#: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2, near disk
+#: centre; the second grows toward the limb by (1 - mu) times the number for its interval.
+_NOISE, _TOWARD_LIMB = (0.45, 0.8), {30.0: 1.0, 300.0: 0.3}
+#: Share of the pixels of a frame that are farther from disk centre than where it is measured: the
+#: noise of a whole disk is taken where it is small.
+_INNER = 0.75
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def _is_time_of(observed, moment):
     return bool(abs(moment - observed) < (1 * u.day if is_day else 1 * u.hour))
 
 
-def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
+def find_level(meta, values, good, level=None, mu=1.0) -> tuple[Level, list[str]]:
     """
     Find the level of a frame.
 
@@ -206,6 +210,8 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
         Pixels that are on the disk and observed.
     level : {None, "1.8.2", "1.8"}
         What the user says; it counts more than the header.
+    mu : float or numpy.ndarray
+        Cosine of the heliocentric angle of the pixels; the noise grows toward the limb.
 
     Returns
     -------
@@ -230,7 +236,7 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
         return Level("simulated", "header"), notes
     interval = observed_interval(meta)
     measured = estimate_noise(np.where(good, values, np.float32(0)), good)
-    doubtful = _doubtful_noise(interval)
+    doubtful = _doubtful_noise(interval, float(np.nanquantile(mu, _INNER)))
     if level is not None:
         if stated not in (None, level):
             notes.append(f"The header says level {stated}; the frame is taken for level {level}.")
@@ -263,13 +269,19 @@ def find_level(meta, values, good, level=None) -> tuple[Level, list[str]]:
     return Level("1.8.2", "noise"), notes
 
 
-def _doubtful_noise(interval):
+def _doubtful_noise(interval, mu):
     """Return the range of the noise of level 1.8, in Gauss; between intervals, interpolated."""
     intervals, smallest = zip(*((s, low) for s, low, _ in MDI.noise if s), strict=True)
+    growth = [1 + _TOWARD_LIMB[s] * (1 - mu) for s in intervals]
+    lowest = [_NOISE[0] * low for low in smallest]
+    highest = [_NOISE[1] * low * more for low, more in zip(smallest, growth, strict=True)]
     if interval is None:  # it may be any of them
-        return _NOISE[0] * min(smallest), _NOISE[1] * max(smallest)
-    usual = float(np.exp(np.interp(np.log(interval), np.log(intervals), np.log(smallest))))
-    return _NOISE[0] * usual, _NOISE[1] * usual
+        return min(lowest), max(highest)
+    low, high = (
+        float(np.exp(np.interp(np.log(interval), np.log(intervals), np.log(ends))))
+        for ends in (lowest, highest)
+    )
+    return low, high
 
 
 def _doubt_header(meta):

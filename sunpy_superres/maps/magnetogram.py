@@ -9,7 +9,12 @@ import sunpy.map
 
 from sunpy_superres.instruments import MDI
 from sunpy_superres.maps.fields import convert_to_gauss, known_pixels
-from sunpy_superres.maps.geometry import is_helioprojective, measure_foreshortening, on_disk_mask
+from sunpy_superres.maps.geometry import (
+    heliocentric_mu,
+    is_helioprojective,
+    measure_foreshortening,
+    on_disk_mask,
+)
 from sunpy_superres.maps.headers import list_assumptions, repair_map
 from sunpy_superres.maps.interval import observed_interval
 from sunpy_superres.maps.levels import Level, check_level, find_level, is_simulated
@@ -299,7 +304,8 @@ def _read(mdi_map, level, notes) -> Magnetogram:
     if unit is None:
         notes += _check_missing_unit(mdi_map, np.where(good, values, np.float32(0)), good)
     notes += describe_repeated(values, good) if _has_noise(mdi_map.meta) else []
-    level, doubts = find_level(mdi_map.meta, values, good, level)
+    mu = heliocentric_mu(mdi_map)[good]
+    level, doubts = find_level(mdi_map.meta, values, good, level, mu)
     notes += doubts
     if level.factor != 1:
         values = values * np.float32(level.factor)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from sunpy_superres.maps.cards import is_finite_number, read_number
-from sunpy_superres.maps.noise import MAD_TO_SIGMA, diagonal_differences, in_all_four
+from sunpy_superres.maps.noise import MAD_TO_SIGMA, in_all_four
 from sunpy_superres.maps.units import LARGEST_FIELD
 
 __all__ = [
@@ -38,6 +38,13 @@ _AROUND, _OFTEN = 20, 2
 _UNFIT = 5.0
 #: Gauss; fields with less noise are of a formula.  HMI's on CEA grids have 2 G.
 _NOISE_FREE = 0.5
+#: Gauss that the rounding of constant fields makes in a difference.
+_ROUNDING = 0.02
+#: Share of squares of equal pixels at which a clump needs twice the pixels, since it is joined from
+#: such squares where smoothed data are in steps.
+_FINE = 2e-3
+#: Gauss; data have weaker fields than this, unless these were set to zero.
+_WEAKEST = 5.0
 #: Gauss; the strongest field that was measured on the Sun is 6250 G (Okamoto and Sakurai 2018).
 _STRONGEST = 6500.0
 
@@ -101,20 +108,23 @@ def describe_repeated(values, good) -> list[str]:
     """
     values = np.where(good, values, np.float32(0))
     complete = in_all_four(good)
-    if not complete.any():
-        return []
-    rough = np.abs(diagonal_differences(values)[complete])
-    if MAD_TO_SIGMA * np.median(rough) < _NOISE_FREE:
-        return []
-    held, often = np.unique(values[good], return_counts=True)
-    if held.size > 2 and np.sort(often)[-2] > _STEP_SHARE * (often.sum() - often.max()):
-        return []
     corner = values[:-1, :-1]
     squares = complete.copy()
     for other in (values[1:, :-1], values[:-1, 1:], values[1:, 1:]):
         squares &= corner == other
-    if squares.mean() > _COARSE:
+    if not _has_noise(values, good):
         return []
+    held, often = np.unique(values[good], return_counts=True)
+    commonest = held[often.argmax()]
+    others = often.sum() - often.max()
+    if held.size > 2 and np.sort(often)[-2] > _STEP_SHARE * others or _is_cut(held, commonest):
+        return []
+    # One value may fill much of the frame; the others tell whether the data are in coarse steps.
+    different = complete & (corner != commonest)
+    equal = np.count_nonzero(squares & different) / max(1, np.count_nonzero(different))
+    if equal > _COARSE:
+        return []
+    least = int(_CLUMP * (1 + equal / _FINE))
     clumped = _widen(squares, values.shape)
     for axis in (0, 1):
         first, second = (np.delete(values, end, axis) for end in (-1, 0))
@@ -125,7 +135,7 @@ def describe_repeated(values, good) -> list[str]:
     labels, number = ndimage.label(clumped)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     sizes[0] = 0
-    large = sizes[labels] >= _CLUMP
+    large = sizes[labels] >= least
     if _is_stepped(values[large]):
         large[:] = False
     scattered = _find_scattered(values, good & ~large)
@@ -156,6 +166,21 @@ def describe_impossible(values, good) -> list[str]:
         f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the Sun, as "
         "fill values are; set what was not observed to NaN, or check the unit."
     ]
+
+
+def _has_noise(values, good):
+    """Return whether a field has noise, which is as large in high differences as in low ones."""
+    smooth = np.array([1, -4, 6, -4, 1], np.float32) / 70**0.5
+    for axis in (0, 1):
+        values = ndimage.correlate1d(values, smooth, axis, mode="nearest")
+    inside = ndimage.minimum_filter(good, 5) & (np.abs(values) > _ROUNDING)
+    return bool(inside.any()) and MAD_TO_SIGMA * np.median(np.abs(values[inside])) >= _NOISE_FREE
+
+
+def _is_cut(held, commonest):
+    """Return whether weak field was set to zero: no value but zero is near it."""
+    near = held[held != 0]
+    return commonest == 0 and near.size and np.abs(near).min() > _WEAKEST
 
 
 def _is_stepped(clumped):

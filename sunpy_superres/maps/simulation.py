@@ -13,10 +13,12 @@ from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.fields import known_pixels, warn_of_fills
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.provenance import retire_record
 from sunpy_superres.maps.refusals import check_is_map
 from sunpy_superres.maps.units import field_unit, quantity_in
 from sunpy_superres.torch_state import own_torch_state
+from sunpy_superres.warning import warn_user
 
 __all__ = ["simulate_mdi"]
 
@@ -82,7 +84,7 @@ def simulate_mdi(
     Warns
     -----
     SuperResWarning
-        If the map holds what look like numbers written for missing data.
+        If the map holds what look like numbers for missing data, or values of one sign only.
 
     References
     ----------
@@ -108,6 +110,7 @@ def simulate_mdi(
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
     warn_of_fills(hmi_map)
+    _warn_of_one_sign(hmi_map.data)
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]
@@ -142,6 +145,14 @@ def simulate_mdi(
         reading[~on_disk_mask(simulated)] = np.nan
     refresh_statistics(meta, reading, np.ones(reading.shape, bool))
     return sunpy.map.Map(reading, meta)
+
+
+def _warn_of_one_sign(values):
+    """Warn of a field of one sign, which is seldom one along the line of sight."""
+    try:
+        check_signs(values)
+    except TypeError as error:
+        warn_user(str(error))
 
 
 def _observe(field, known, scale):

@@ -44,14 +44,16 @@ def check_values(values, good) -> list[str]:
     Raises
     ------
     TypeError
-        If all values of more than 1024 pixels have one sign and are not mostly weak, as those
-        of an intensity or of the unsigned field.
+        If all values of more than 1024 pixels have one sign, as those of an intensity or of the
+        unsigned field.
     """
     notes = []
     used = values[good]
     strength = np.abs(used)
     one_sign = used.min() >= 0 or used.max() <= 0
-    if one_sign and np.median(strength) > 0.05 * max(float(strength.max()), 1.0):
+    is_strong = np.median(strength) > 0.05 * max(float(strength.max()), 1.0)
+    values_of_one_sign = int(np.count_nonzero(strength)) if one_sign else 0
+    if one_sign and (is_strong or values_of_one_sign > _SPOT):
         sign = "positive" if used.max() > 0 else "negative"
         if used.size > _SPOT:
             raise TypeError(
