@@ -80,10 +80,10 @@ _EXPORT = re.compile(
     r"(?:.*[^a-z0-9])?(?P<series>(?:hmi|mdi|cgem|su_[a-z0-9]+)[._]"
     r"(?:(?:fd|hr|vw|lo)_[a-z]+|[a-z]\w*_\d+[smhd])[\w.]*?)[._]"
     r"(?:\d{8}|\d{4}[._-]\d\d[._-]\d\d)[_t][\d:._]*_tai(?:[._](?:\d+[._])*(?P<segment>.*))?|"
-    r"(?P<old>(?:fd|hr|vw|lo)_[a-z]+_\d+[mhd]_\d+d)\.\d{4}\.\d{4}.*"
+    r"(?P<old>(?:fd|hr|vw|lo)_[a-z]+_\d+[smhd]_\d+d)\.\d{4}\.\d{4}.*"
 )
 #: What browsers and file managers add to the name of a second copy.
-_COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$")
+_COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$", re.IGNORECASE)
 #: Cards that name the segment, or the file as the archive wrote it.
 _SEGMENT_CARDS, _FILE_CARDS = ("segment", "segname"), ("filename", "fileorig")
 #: Cards in which programs write the segment when they make files, besides other things.
@@ -254,15 +254,27 @@ def _of_file_name(name):
 def _of_own_name(name):
     """Return what a file holds whose name a user gave, if that is no magnetogram; else None."""
     name = _clean_name(name)
-    endings = ("_".join(_split_words(name)[-n:]) for n in (2, 1))
-    return next((_of_segment(word) for word in endings if word in _PLAIN), None) or _of_words(name)
+    words = _split_words(name)
+    ends = [segment for end, segment in _find_segments(words) if end == len(words)]
+    return _of_segment(ends[0]) if ends else _of_words(name)
 
 
 def _split_words(text):
     """Split a text into words in lower case, without numbers: "AR11158Bp_v2" is ar, bp and v."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", text).lower()
+    text = re.sub(r"(?<=[A-Za-z0-9])(?=[A-Z][a-z])", "_", text).lower()
     words = (word.strip("0123456789") for word in re.split(r"[^a-z0-9]+", text))
     return [word.removesuffix("s") if len(word) > 5 else word for word in words if word]
+
+
+def _find_segments(words):
+    """Yield each segment that words name, after the number of words up to its end."""
+    for start in range(len(words)):
+        if start and words[start - 1] in _NOT_ITSELF:
+            continue
+        for n in (3, 2, 1):
+            name = "_".join(words[start : start + n])
+            if name in _PLAIN:
+                yield min(start + n, len(words)), name
 
 
 def _of_words(text):
@@ -270,13 +282,8 @@ def _of_words(text):
     words = _split_words(text)
     if _LINE_OF_SIGHT.search(" ".join(words)):
         return None
-    for start in range(len(words)):
-        if start and words[start - 1] in _NOT_ITSELF:
-            continue
-        for n in (3, 2, 1):
-            name = "_".join(words[start : start + n])
-            if name in _PLAIN:
-                return _of_segment(name)
+    for _, segment in _find_segments(words):
+        return _of_segment(segment)
     phrase = _OTHER_FIELD.search("_".join(words))
     return phrase and f"the {phrase[0].replace('_', ' ')}"
 
