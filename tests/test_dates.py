@@ -1,5 +1,8 @@
 """Times in header cards."""
 
+from datetime import datetime
+
+import numpy as np
 import pytest
 import sunpy.map
 
@@ -107,6 +110,31 @@ def test_all_dates_follow_the_time_system():
     assert meta["date-avg"] == "2003-10-28T11:00:15.000"
     assert meta["t_obs"] == "2003.10.28_11:00:47_TAI"
     assert meta["mjd-obs"] == pytest.approx(52940 - 32 / 86400, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["date-avg", "date-beg", "date-end", "timesys"])
+@pytest.mark.parametrize("value", [float("nan"), np.float32("nan"), None, "", " ", "nan", "NaT"])
+def test_times_without_a_value_are_left_out(name, value):
+    """As tables give them; None and an empty text are no fault of the header, but no time."""
+    meta = {"date-obs": "2010-10-15T00:00:26", name: value}
+    assert repair_dates(meta) == [f"{name.upper()}: {value!r} is no value, left out"]
+    assert meta == {"date-obs": "2010-10-15T00:00:26"}
+
+
+def test_times_that_are_no_texts():
+    meta = {"date-obs": "2010-10-15T00:00:26", "timesys": "TAI"}
+    meta |= {"date-avg": datetime(2010, 10, 15, 0, 1), "date-beg": 0, "date-end": -9999.0}
+    repair_dates(meta)
+    assert meta["date-avg"] == "2010-10-15T00:00:26.000"
+    assert not {"date-beg", "date-end"} & set(meta)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_frame_without_the_times_beside_date_obs(mdi_header, mdi_cutout):
+    nothing = dict.fromkeys(("date-avg", "date-beg", "date-end", "t_obs"), float("nan"))
+    smap = sunpy.map.Map(mdi_cutout.data, mdi_header((40, 48), corner=(540, 500), **nothing))
+    frame = read_magnetogram(smap)
+    assert frame.map.date.isot == frame.map.reference_date.isot == "2010-10-15T00:00:26.000"
 
 
 @pytest.mark.parametrize(

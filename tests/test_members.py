@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.wcs import WCS
 
 from sunpy_superres import metrics
-from sunpy_superres.maps.members import EnsembleCube, Members, as_cube
+from sunpy_superres.maps.members import EnsembleCube, Members, as_cube, members_of_cube
 from sunpy_superres.super_resolution import SuperResolutionSamples
 
 SHAPE = (20, 24)
@@ -147,6 +147,22 @@ def test_means_of_members_are_no_members(result):
     rebinned = real_cube(result).rebin((2, 1, 1))
     with pytest.raises(ValueError, match="members of the NDCube were rebinned: a mean of members"):
         metrics.with_error(metrics.unsigned_flux, rebinned)
+
+
+@pytest.mark.parametrize(("members", "mean_of"), [((0, 4), 2), ((0, 4), 4), ((1, 4), 3)])
+def test_a_single_mean_of_members_is_no_member(result, members, mean_of):
+    """Its number may be whole: that of the mean of three is the second's."""
+    mean = real_cube(result)[slice(*members)].rebin((mean_of, 1, 1))[0:1]
+    with pytest.raises(ValueError, match="a mean of members is none"):
+        members_of_cube(mean)
+    with pytest.raises(ValueError, match="a mean of members is none"):
+        _ = result._replace(samples=mean).members
+
+
+def test_a_single_member_keeps_its_number(result):
+    (member,) = members_of_cube(real_cube(result)[2:3].rebin((1, 1, 1)))
+    assert member.meta["srmember"] == 3
+    assert np.array_equal(member.data, result.samples.data[2], equal_nan=True)
 
 
 @pytest.mark.parametrize("how", ["argument", "attribute", "one for all", "slice", "kG"])

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.io import fits
 
 from sunpy_superres import metrics, read_map, simulate_mdi
 from sunpy_superres.data import example_hmi_map, example_mdi_map
@@ -14,6 +15,8 @@ from sunpy_superres.datasets.splits import find_hmi_maps
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.products import check_product, check_signs
 
+#: CONTENT and BUNIT of all segments of a record.
+OBSERVABLE = {"content": "HMI observable", "bunit": "Mx/cm^2"}
 SHARP = "hmi.sharp_cea_720s.9999.20110803_213600_TAI."
 #: DRMS_ID of records that are no magnetogram, with a word of the message.
 OTHER_RECORDS = {
@@ -34,6 +37,8 @@ OTHER_RECORDS = {
     "mdi.fd_Ic_mod:2:data": "intensity",
     "mdi.smarp_cea_96m:2:bitmap": "bitmap",
     "hmi.sharp_720s[377][2011.02.15_02:00:00_TAI]{azimuth}": "azimuth",
+    "hmi.Marmask_720s[2011.02.15]": "mask of active regions",
+    "hmi.Mharp_720s[377][2011.02.15_TAI]": "bitmaps",
 }
 RIGHT_RECORDS = [
     "hmi.sharp_cea_720s:1:magnetogram", "hmi.sharp_cea_720s:1:Br", "hmi.M_720s_nrt:4:magnetogram",
@@ -50,6 +55,50 @@ OTHER_FILES = [
     SHARP + "Bp_cut.fits", SHARP + "conf_disambig_v2.fits", "cgem.Bp_20110803.fits", "Bp.fits",
     "sharp_9999_Bt.fits", "AR11158_inclination.fits", "harp9999_Bp_err.fits",
     "hmi_v_45s_2011_08_03_21_36_45_tai_dopplergram.fits", "hmi.S_720s.20110803_2136_TAI.3.V2.fits",
+    "hmi.mharp_720s.377.20110215_000000_TAI.fits",
+]  # fmt: skip
+#: Names that users give, with what the file holds.
+OTHER_NAMES = {
+    "bp_20110215_0000.fits": "Bp", "AR11158_Bp_20110215.fits": "Bp", "AR11158Bp_v2.fits": "Bp",
+    "inclination_377.fits": "inclination", "Br_err_377.fits": "standard error",
+    "BrErr377.fits": "standard error", "HARP377_conf_disambig_v2.fits": "confidence",
+    "377_bitmap_20110215.fits.gz": "bitmap", "HMIBitmap377.fits": "bitmap",
+    "my azimuths 3.fits": "azimuth", "continuum-377-cut.fits": "continuum",
+    "vlos_mag_377.fits": "velocity", "horizontal_field_377.fits": "the horizontal field",
+}  # fmt: skip
+RIGHT_NAMES = [
+    "AR11158_20110215.fits", "br_377.fits", "mdi_by_me.fits", "tmp3bp9x.fits", "S2011.fits",
+    "377_masked_by_bitmap_1.fits", "no_continuum_377.fits", "los_377_bitmap_area.fits",
+    "total_field_of_view.fits", "mask_377.fits", "AR11158_v2_i.fits",
+]  # fmt: skip
+#: Names that users give to magnetograms, and those of JSOC with a word added.
+NAMES_OF_MAGNETOGRAMS = [
+    "hmi_los_field.fits", "HMI_2011_cut_mask.fits", "hmi_s_limb_20110215.fits", "hmi.mask.fits",
+    "mdi_v_hmi_20101015.fits", "hmi_V2.fits", "hmi.synoptic_region.fits", "hmi_i.fits",
+    "hmi_magnetogram_no_continuum.fits", "hmi_lev1_5.fits", "mdi_fd_v_test.fits",
+    "hmi_v_vs_mdi_20110215_TAI.fits", "fd_V_mine.fits", "my_TAI.bitmap.fits",
+    "hmi.M_720s.20110803_213600_TAI.magnetogram_no_continuum.fits",
+    "hmi.M_720s.20110803_213600_TAI.v2.fits", SHARP + "magnetogram_field.fits",
+    "mdi_v_hmi.M_720s.20110803_213600_TAI.magnetogram.fits",
+]  # fmt: skip
+NAMES_OF_JSOC = [
+    SHARP + "bitmap.fits", SHARP + "Br_err - Copy.fits", "fd_V_30s_01d.2536.0000.fits",
+    "hmi.V_720s.20110803_2136_TAI.3.fits", "hmi.mharp_720s.377.20110215_000000_TAI.fits",
+    "hmi_b_720s_2011_08_03_21_36_00_tai_azimuth.fits", "mdi.fd_V.19991211_000100_TAI.data.fits",
+    "hmi.ic_45s.2011.08.03_21:36_TAI.continuum.fits", "hmi.S_720s.20110803_2136_TAI.3.V2.fits",
+]  # fmt: skip
+#: Texts of cards, with a word of the message.
+OTHER_CARDS = [
+    ("extname", "Bp [Mx/cm^2]", "azimuthal"), ("extname", "HMI_Bitmap", "bitmap"),
+    ("extname", "By [G]", "horizontal"), ("hduname", "Bitmap", "bitmap"),
+    ("btype", "phys.magField;inclination", "inclination"), ("title", "HMI Bp", "azimuthal"),
+    ("content", "Horizontal field", "the horizontal field"), ("series", "hmi.V_45s", "Doppler"),
+    ("content", "vector magnetogram Bt", "meridional"), ("title", "hmi.Ic_720s", "continuum"),
+]  # fmt: skip
+RIGHT_CARDS = [
+    ("content", "LOS field projected from Bp,Bt,Br"), ("title", "LOS magnetogram and bitmap"),
+    ("extname", "field [G]"), ("series", "hmi.M_720s"), ("series", "hmi.sharp_cea_720s"),
+    ("title", "South pole, S hemisphere"), ("content", "Radial field Br"), ("title", "made by me"),
 ]  # fmt: skip
 RIGHT_FILES = [
     SHARP + "magnetogram.fits", SHARP + "Br.fits", SHARP + "blos_from_vector.fits",
@@ -95,6 +144,57 @@ def test_a_name_of_ones_own_counts_less_than_content():
     with pytest.raises(TypeError, match="the meridional field Bt"):
         check_product({"content": "HMI observable"}, "of_Bt.fits")
     check_product({"content": "MAGNETOGRAM"}, "of_Bt.fits")
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_any_word_of_ones_own_name_counts_without_content(name):
+    with pytest.raises(TypeError, match=f"The name of .*{OTHER_NAMES[name]}"):
+        check_product(dict(OBSERVABLE), name)
+    with pytest.raises(TypeError, match="FILENAME"):
+        check_product(OBSERVABLE | {"filename": name})
+    check_product({"content": "MAGNETOGRAM"}, name)
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"content": "MAGNETOGRAM"},
+        {"content": "MDI Full Disk 96m Magnetogram"},
+        {"content": "HMI observable", "segment": "magnetogram"},
+        {"content": "HMI observable", "drms_id": "hmi.sharp_cea_720s:1:magnetogram"},
+        {"drms_id": "mdi.fd_M_96m_lev182:7240:data"},
+    ],
+)
+def test_the_name_of_what_is_a_magnetogram_counts_if_it_is_of_jsoc(cards):
+    for name in (*NAMES_OF_MAGNETOGRAMS, *RIGHT_FILES, *RIGHT_NAMES):
+        check_product(cards, name)
+    for name in NAMES_OF_JSOC:
+        with pytest.raises(TypeError, match="The name of"):
+            check_product(cards, name)
+
+
+@pytest.mark.parametrize(("card", "text", "said"), OTHER_CARDS)
+def test_words_of_cards_count(card, text, said):
+    with pytest.raises(TypeError, match=f"{card.upper()} = .*{said}"):
+        check_product(OBSERVABLE | {card: text})
+
+
+def test_words_of_magnetograms_are_not_refused():
+    for name in RIGHT_NAMES:
+        check_product(OBSERVABLE | {"filename": name}, name)
+    for card, text in RIGHT_CARDS:
+        check_product(OBSERVABLE | {card: text})
+
+
+def test_a_file_of_several_segments_gives_the_magnetogram(tmp_path):
+    """The names of the HDUs tell them apart."""
+    smap, path = example_hmi_map(), tmp_path / "all.fits"
+    header = smap.fits_header
+    header["CONTENT"], header["BUNIT"] = OBSERVABLE["content"], OBSERVABLE["bunit"]
+    planes = {"Bp [G]": smap.data / 2, "HMI Bt": smap.data / 3, "magnetogram": smap.data}
+    images = [fits.ImageHDU(data, header, name=name) for name, data in planes.items()]
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
+    assert np.array_equal(read_map(path, "HMI").data, smap.data)
 
 
 def other(smap, record="hmi.B_720s:5:inclination"):

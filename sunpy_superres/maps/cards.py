@@ -28,7 +28,9 @@ NUMBERS = (
     *"obs_l0 obs_b0 obs_dist".split(),
 )
 #: What programs write where they know no value.
-_NO_VALUE = set("nan inf infinity missing unknown undefined none null n/a na - -- ?".split())
+_NO_VALUE = set(
+    "nan nat <na> inf infinity missing unknown undefined none null n/a na - -- ?".split()
+)
 #: Largest size of an angle, and of a latitude, in degrees; -9999 and -999 are no angles.
 _LARGEST_ANGLE, _LARGEST_LATITUDE = 720.0, 90.0
 _LATITUDES = ("crlt_obs", "hglt_obs", "obs_b0")

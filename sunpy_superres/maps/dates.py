@@ -11,7 +11,7 @@ import astropy.units as u
 from astropy.time import Time
 from sunpy.time import parse_time
 
-from sunpy_superres.maps.cards import Assumption, is_finite_number, read_number
+from sunpy_superres.maps.cards import Assumption, is_finite_number, is_missing, read_number
 from sunpy_superres.maps.interval import observed_interval
 
 __all__ = ["compare_dates", "find_contradictions", "parse_moment", "read_moment", "repair_dates"]
@@ -70,6 +70,8 @@ _APART = 600.0
 #: Cards with the time of an observation, and those that are kept beside DATE-OBS.
 _STATED = "date-obs date_obs dateobs date-beg t_obs t_rec date-avg date-end reftime".split()
 _KEPT = "date_obs dateobs date-beg date-avg date-end t_obs t_rec".split()
+#: Those that sunpy reads beside DATE-OBS.
+_READ = ("date-beg", "date-avg", "date-end")
 
 
 def _split(text):
@@ -177,8 +179,8 @@ def repair_dates(meta) -> list[str]:
     list of str
         A sentence for each change.
     """
+    changes = _leave_out_missing(meta)
     system = str(meta.get("timesys") or "UTC").strip().upper()
-    changes = []
     if system not in _SCALES:
         changes.append(Assumption(f"TIMESYS: {system} is not known; UTC is assumed"))
         meta["timesys"] = system = "UTC"
@@ -193,6 +195,12 @@ def repair_dates(meta) -> list[str]:
             meta.pop(name, None)
         changes.append(f"TIMESYS: dates in {system} converted to UTC")
     return changes
+
+
+def _leave_out_missing(meta):
+    """Delete the cards that sunpy reads as texts, where they say that nothing is known."""
+    empty = [name for name in (*_READ, "timesys") if name in meta and is_missing(meta[name])]
+    return [f"{name.upper()}: {meta.pop(name)!r} is no value, left out" for name in empty]
 
 
 def _repair_observed(meta, system):
@@ -262,13 +270,19 @@ def _repair_others(meta, system):
     changes = []
     for name in _KEPT:
         text = meta.get(name)
+        if name in _READ and name in meta and not isinstance(text, str):
+            # A datetime; a number is no time.
+            moment = _to_utc(text, system)
+            text = meta[name] = str(text if moment is None else moment.isot)
+            if moment is not None:
+                continue
         if not isinstance(text, str):
             continue
         parts, moment = _split(text), read_moment(text, system)
         shifted = moment is not None and parts[2] is None and _SCALES[system] != "utc"
         if shifted:
             meta[name] = moment.isot
-        elif name in ("date-beg", "date-avg", "date-end") and not _is_read_by_sunpy(text):
+        elif name in _READ and not _is_read_by_sunpy(text):
             if moment is None:
                 del meta[name]
                 changes.append(f"{name.upper()}: {text!r} is no time, left out")

@@ -12,7 +12,7 @@ from astropy.stats import mad_std
 
 from sunpy_superres.maps.missing import FILL_CARDS
 from sunpy_superres.maps.noise import diagonal_differences
-from sunpy_superres.maps.products import check_product
+from sunpy_superres.maps.products import PRODUCT_CARDS, check_product
 from sunpy_superres.maps.units import LARGEST_FIELD, as_field_unit
 
 __all__ = ["MOST_PIXELS", "find_frames", "has_time", "header_of_frame"]
@@ -24,10 +24,8 @@ _TIMES = (
     "DATE-OBS", "DATE_OBS", "T_OBS", "T_REC", "DATE-AVG", "DATE-BEG", "DATE-END", "MJD-OBS",
     "MJD-AVG", "MJD-BEG",
 )  # fmt: skip
-#: Cards that say what an image holds, those that `check_product` looks at, and words in the first
-#: for what lies beside a frame.
+#: Cards that say what an image holds, and words in them for what lies beside a frame.
 _NAMES = ("EXTNAME", "HDUNAME", "BTYPE", "HDUCLAS2", "HDUCLAS3", "SEGMENT", "SEGNAME")
-_PRODUCT = ("DRMS_ID", "SEGMENT", "SEGNAME", "FILENAME", "FILEORIG")
 _BESIDE = re.compile(
     r"(?i)mask(?!ed)|error|uncert|sigma|std_?(dev|err|unc)|stdev|variance|weight(?!ed)|quality|flag|"
     r"bitmap|confid|(?<!de)noise(?![ _-]*(reduced|removed|free|filtered))|spread|chi_?sq|disambig|"
@@ -121,7 +119,7 @@ def _is_other_product(hdu):
         return True
     if any(_BESIDE.search(_read_card(header, card)) for card in _NAMES):
         return True
-    meta = {name.lower(): _read_card(header, name) for name in _PRODUCT}
+    meta = {name: _read_card(header, name) for name in PRODUCT_CARDS}
     with contextlib.suppress(ValueError):  # a unit that nobody knows tells nothing
         try:
             check_product(meta)

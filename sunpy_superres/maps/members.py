@@ -199,15 +199,16 @@ def _number_members(cube):
     if _MEMBER not in sky.world_axis_names:
         return None
     axis = tuple(sky.world_axis_names).index(_MEMBER)
-    zero = np.zeros(total)
-    values = np.atleast_1d(sky.pixel_to_world_values(zero, zero, np.arange(total))[axis])
+    zero = np.zeros(total + 1)
+    # One more than there are: a single one may be a mean, too, which the step alone tells.
+    values = sky.pixel_to_world_values(zero, zero, np.arange(total + 1))[axis]
     numbers = np.rint(values)
     if not np.allclose(values, numbers, atol=1e-3) or np.any(np.diff(numbers) != 1):
         raise ValueError(
             "The members of the NDCube were rebinned: a mean of members is none. Rebin the other "
             "axes only."
         )
-    return [int(number) + 1 for number in numbers]
+    return [int(number) + 1 for number in numbers[:total]]
 
 
 def as_cube(members, reference) -> EnsembleCube:

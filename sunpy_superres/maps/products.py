@@ -6,7 +6,7 @@ import re
 
 from sunpy_superres.files import remove_suffixes
 
-__all__ = ["check_product", "check_signs"]
+__all__ = ["PRODUCT_CARDS", "check_product", "check_signs"]
 
 #: Values of a sign from which the lack of the other means something; spots are smaller.
 _MANY = 4096
@@ -25,6 +25,8 @@ _SEGMENTS = {
     "bt": "the meridional field Bt",
     "bx": "the horizontal field Bx",
     "by": "the horizontal field By",
+    "bphi": "the azimuthal field",
+    "btheta": "the meridional field",
     "field": "the strength of the field, without a sign",
     "inclination": "the inclination of the field",
     "azimuth": "the azimuth of the field",
@@ -62,6 +64,10 @@ _SERIES = {
     "s": "Stokes parameters",
     "lev1": "a filtergram",
     "synoptic": "a synoptic chart",
+    "mrdailysynframe": "a synoptic chart",
+    "mldailysynframe": "a synoptic chart",
+    "mharp": "bitmaps of active regions",
+    "marmask": "a mask of active regions",
 }
 _SERIES_NAME = re.compile(
     r"(?:^|[^a-z0-9])(?:(?:hmi|mdi|su_[a-z0-9]+)[._](?:(?:fd|hr|vw|lo)_)?|(?:fd|hr|vw|lo)_)"
@@ -69,17 +75,41 @@ _SERIES_NAME = re.compile(
 )
 #: A file of JSOC, as exports and download tools name it; other names are the user's own business.
 _FILE_OF_JSOC = re.compile(r"(?:^|[^a-z0-9])(?:hmi|mdi|cgem)[._]|_tai[._]")
+#: One that is JSOC's for certain: series with its cadence, time in TAI, and often the segment.
+_EXPORT = re.compile(
+    r"(?:.*[^a-z0-9])?(?P<series>(?:hmi|mdi|cgem|su_[a-z0-9]+)[._]"
+    r"(?:(?:fd|hr|vw|lo)_[a-z]+|[a-z]\w*_\d+[smhd])[\w.]*?)[._]"
+    r"(?:\d{8}|\d{4}[._-]\d\d[._-]\d\d)[_t][\d:._]*_tai(?:[._](?:\d+[._])*(?P<segment>.*))?|"
+    r"(?P<old>(?:fd|hr|vw|lo)_[a-z]+_\d+[smhd]_\d+d)\.\d{4}\.\d{4}.*"
+)
 #: What browsers and file managers add to the name of a second copy.
-_COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$")
+_COPY = re.compile(r"(?:[ _-]+(?:copy|\(\d+\)|\d{1,2}))+$", re.IGNORECASE)
 #: Cards that name the segment, or the file as the archive wrote it.
 _SEGMENT_CARDS, _FILE_CARDS = ("segment", "segname"), ("filename", "fileorig")
 #: Cards in which programs write the segment when they make files, besides other things.
-_NAME_CARDS = ("extname", "btype", "quantity", "content", "datatype")
+_NAME_CARDS = ("extname", "hduname", "btype", "quantity", "content", "datatype", "title")
+_SERIES_CARDS = ("series", "seriesna", "dsname")
+#: Cards that `check_product` reads; lower case.
+PRODUCT_CARDS = tuple(
+    dict.fromkeys(
+        ("drms_id", "dpc_obsr", *_SERIES_CARDS, *_SEGMENT_CARDS, *_NAME_CARDS, *_FILE_CARDS)
+    )
+)
 #: Segments whose names are not used for a line-of-sight field, so that they count anywhere.
 _PLAIN = frozenset(
-    "bitmap dopplergram continuum intensitygram bp bt inclination azimuth disambig conf_disambig "
-    "conv_flag chisq confid_map info_map vlos_mag".split()
+    "bitmap dopplergram continuum intensitygram bp bt bx bphi btheta inclination azimuth disambig "
+    "conf_disambig conv_flag chisq confid_map info_map vlos_mag field_alpha_err".split()
 ) | {f"{name}_err" for name in "bp bt br field inclination azimuth".split()}
+#: Other ways to say so, and words for the field that is wanted, of which others may be parts.
+_OTHER_FIELD = re.compile(
+    r"(?<![a-z])(?:horizontal|transversal|transverse|azimuthal|meridional|total|unsigned|absolute)"
+    r"_(?:magnetic_)?(?:field(?!_of)|component|flux|strength)|(?<![a-z])field_strength"
+)
+_LINE_OF_SIGHT = re.compile(
+    r"(?<!vector)(?<!vector.)magnetogram|(?<![a-z])b?los(?![a-z])|line.?of.?sight|longitudinal"
+)
+#: Words before a segment that only took part in making what the text is about.
+_NOT_ITSELF = {"no", "not", "without", "with", "by", "from"}
 #: The whole record, for a message: "hmi.sharp_cea_720s:6927098:Br" or "series[...]{segment}".
 _RECORD = re.compile(r"^\s*(?P<series>[\w.]+)(?::[^:]*:|.*\{)(?P<segment>\w+)\}?\s*$")
 
@@ -97,8 +127,9 @@ def check_product(meta, file_name=None):
     meta : dict-like
         FITS cards, lower-case names.
     file_name : str, optional
-        Name of the file, without its folder.  It counts if it is one of JSOC, such as
-        ``hmi.sharp_cea_720s.377.20110215_020000_TAI.bitmap.fits``.
+        Name of the file, without its folder.  Where the cards say that it is a magnetogram, it
+        counts if it is certainly one of JSOC, such as
+        ``hmi.sharp_cea_720s.377.20110215_020000_TAI.bitmap.fits``; else any word of it does.
 
     Raises
     ------
@@ -119,28 +150,51 @@ def check_product(meta, file_name=None):
 
 def _find_products(meta, file_name):
     """Yield where another product is named, and what it is."""
-    record = str(meta.get("drms_id") or "").strip()
-    if record:
-        parts = _RECORD.match(record)
-        named = [_of_segment(parts["segment"])] if parts else []
-        named.append(_of_series(record))
-        yield from ((f"DRMS_ID = {record!r}", found) for found in named if found)
-    for card in _SEGMENT_CARDS:
-        found = _of_segment(str(meta.get(card) or "").strip())
+    texts = {card: str(meta[card]).strip() for card in PRODUCT_CARDS if meta.get(card)}
+    is_named = _names_magnetogram(texts)
+    for card, text in texts.items():
+        if card == "drms_id":
+            found = _of_segment(_split_record(text)[1]) or _of_series(text)
+        elif card in _SERIES_CARDS:
+            found = _of_series(text)
+        elif card in _SEGMENT_CARDS:
+            found = _of_segment(text)
+        elif card in _NAME_CARDS:
+            found = _of_name(text) or (None if is_named else _of_words(text) or _of_series(text))
+        elif card in _FILE_CARDS:
+            found = _of_any_name(text, is_named)
+        else:
+            found = None
         if found:
-            yield f"{card.upper()} = {meta[card]!r}", found
-    for card in _NAME_CARDS:
-        name = str(meta.get(card) or "").strip().lower()
-        if name in _PLAIN:
-            yield f"{card.upper()} = {meta[card]!r}", _of_segment(name)
-    names = [(f"{c.upper()} = {meta[c]!r}", str(meta[c])) for c in _FILE_CARDS if meta.get(c)]
+            yield f"{card.upper()} = {text!r}", found
     if file_name:
-        names.append((f"The name of {file_name}", file_name))
-    is_named = "magnetogram" in str(meta.get("content") or "").lower()
-    for place, name in names:
-        found = _of_file_name(name) or (None if is_named else _of_last_words(name))
+        found = _of_any_name(file_name, is_named)
         if found:
-            yield place, found
+            yield f"The name of {file_name}", found
+
+
+def _of_any_name(name, is_named):
+    """Return what a file holds; where cards name a magnetogram, by a name of JSOC's own only."""
+    if is_named:
+        return _of_export(name)
+    return _of_file_name(name) or _of_own_name(name)
+
+
+def _names_magnetogram(texts):
+    """Return whether cards say that this is a line-of-sight magnetogram."""
+    if any(_LINE_OF_SIGHT.search(texts.get(card, "").lower()) for card in ("content", "dpc_obsr")):
+        return True
+    series, segment = _split_record(texts.get("drms_id", ""))
+    segments = [segment, *(texts.get(card, "") for card in _SEGMENT_CARDS)]
+    if "magnetogram" in (name.lower() for name in segments):
+        return True
+    return any(_is_of_field(name) for name in (series, texts.get("series", "")))
+
+
+def _split_record(text):
+    """Split DRMS_ID into series and segment; the latter is empty if it is not given."""
+    parts = _RECORD.match(text)
+    return (parts["series"], parts["segment"]) if parts else (text, "")
 
 
 def _of_segment(name):
@@ -159,9 +213,37 @@ def _of_series(name):
     return _SERIES.get(match[1]) if match else None
 
 
+def _is_of_field(name):
+    """Return whether a series is one of line-of-sight magnetograms, such as hmi.M_720s."""
+    match = _SERIES_NAME.search(name.lower())
+    return bool(match) and match[1] == "m"
+
+
+def _of_name(text):
+    """Return what a card names as a segment, and nothing else than a unit behind it."""
+    name = re.split(r"[\[(]", text.lower())[0].strip()
+    return _of_segment(name) if name in _PLAIN or name == "by" else None
+
+
+def _clean_name(name):
+    """Return a file's name without folder, suffixes and the marks of a copy."""
+    return _COPY.sub("", remove_suffixes(name.replace("\\", "/")))
+
+
+def _of_export(name):
+    """Return what a file holds whose name JSOC wrote, if that is no magnetogram; else None."""
+    match = _EXPORT.fullmatch(_clean_name(name).lower())
+    series = match and (match["series"] or match["old"])
+    if not match or _is_of_field(series):
+        return None
+    words = re.split(r"[_.-]", match["segment"] or "")
+    found = (_of_segment("_".join(words[:n])) for n in (4, 3, 2, 1))
+    return _of_series(series) or next(filter(None, found), None)
+
+
 def _of_file_name(name):
     """Return what a file of JSOC holds, by its name, if that is no magnetogram; else None."""
-    name = _COPY.sub("", remove_suffixes(name.replace("\\", "/")).lower())
+    name = _clean_name(name).lower()
     series = _of_series(name)
     if series or not _FILE_OF_JSOC.search(name):
         return series
@@ -175,12 +257,41 @@ def _of_file_name(name):
     return next(filter(None, found), None)
 
 
-def _of_last_words(name):
-    """Return what a file of any name holds, by its last words, if that is no magnetogram."""
-    name = _COPY.sub("", remove_suffixes(name.replace("\\", "/")).lower()).rpartition("/")[2]
-    words = re.split(r"[_.\s-]", name)
-    endings = {"_".join(words[-n:]) for n in (1, 2)}
-    return next((_of_segment(word) for word in sorted(endings & _PLAIN)), None)
+def _of_own_name(name):
+    """Return what a file holds whose name a user gave, if that is no magnetogram; else None."""
+    name = _clean_name(name)
+    words = _split_words(name)
+    ends = [segment for end, segment in _find_segments(words) if end == len(words)]
+    return _of_segment(ends[0]) if ends else _of_words(name)
+
+
+def _split_words(text):
+    """Split a text into words in lower case, without numbers: "AR11158Bp_v2" is ar, bp and v."""
+    text = re.sub(r"(?<=[A-Za-z0-9])(?=[A-Z][a-z])", "_", text).lower()
+    words = (word.strip("0123456789") for word in re.split(r"[^a-z0-9]+", text))
+    return [word.removesuffix("s") if len(word) > 5 else word for word in words if word]
+
+
+def _find_segments(words):
+    """Yield each segment that words name, after the number of words up to its end."""
+    for start in range(len(words)):
+        if start and words[start - 1] in _NOT_ITSELF:
+            continue
+        for n in (3, 2, 1):
+            name = "_".join(words[start : start + n])
+            if name in _PLAIN:
+                yield min(start + n, len(words)), name
+
+
+def _of_words(text):
+    """Return what a text is about, by any of its words, if that is no magnetogram; else None."""
+    words = _split_words(text)
+    if _LINE_OF_SIGHT.search(" ".join(words)):
+        return None
+    for _, segment in _find_segments(words):
+        return _of_segment(segment)
+    phrase = _OTHER_FIELD.search("_".join(words))
+    return phrase and f"the {phrase[0].replace('_', ' ')}"
 
 
 def check_signs(values):
