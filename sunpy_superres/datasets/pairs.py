@@ -13,6 +13,7 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from sunpy_superres.datasets.arrays import read_gauss, warn_of_numbers
+from sunpy_superres.datasets.order import check_order
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
@@ -222,10 +223,12 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     Raises
     ------
     TypeError
-        If ``mdi_map`` is not an MDI magnetogram, or ``hmi_map`` not one of a magnetic field.
+        If ``mdi_map`` is not an MDI magnetogram, or ``hmi_map`` not one of a magnetic field; if
+        one is no Map, they are swapped, or both are MDI's.
     ValueError
         If the two are too far apart in time or on the sky, or do not show the same field.
     """
+    check_order(mdi_map, hmi_map)
     times = [observation_time(mdi_map), observation_time(hmi_map)]
     gap = abs((times[1] - times[0]).to(u.min))
     if gap > largest_gap:
