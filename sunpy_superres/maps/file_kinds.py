@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
+
 from astropy.io import fits
 
-__all__ = ["describe_kind"]
+__all__ = ["describe_content", "describe_start"]
 
 _ARRAY = "give sunpy.map.Map(array, header) the array and the frame's header"
 _PICTURE = "a picture has no field in Gauss; give the FITS file of the frame"
@@ -27,9 +30,9 @@ _KINDS = (
 )
 
 
-def describe_kind(path) -> str | None:
+def describe_start(path) -> str | None:
     """
-    Say what a file is that is no FITS file with an image.
+    Say what a file is that does not begin as a FITS file, or a compressed one, does.
 
     Parameters
     ----------
@@ -38,23 +41,52 @@ def describe_kind(path) -> str | None:
     Returns
     -------
     str or None
-        What it is, and what to do; None for one that may be a damaged FITS file.
+        What it is, and what to do; None for all other files.
     """
     with path.open("rb") as file:
         start = file.read(32)
     for begins, kind, advice in _KINDS:
         if start.startswith(begins):
             return f"it is {kind}; {advice}"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page, perhaps with an error message; read it, and download it again"
+    if start.startswith(b"PK") and _holds_arrays(path):
+        return f"it is a file of several numpy arrays; {_ARRAY}"
+    return None
+
+
+def describe_content(path) -> str | None:
+    """
+    Say what a FITS file holds that has no image.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str or None
+        What it holds, and what to do; None for one that has an image, or may be damaged.
+    """
     try:
-        with fits.open(path) as file:
-            tables = [hdu.name or "without a name" for hdu in file if _is_table(hdu)]
+        with warnings.catch_warnings(), fits.open(path) as file:
+            warnings.filterwarnings("error", message=".*truncated")
+            hdus = list(file)
+            empty = [hdu for hdu in hdus if hdu.is_image and not hdu.shape]
+            tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+            names = ", ".join(hdu.name or "without a name" for hdu in tables)
     except Exception:  # damaged, or another kind of file
         return None
-    if not tables:
+    if len(hdus) > len(empty) + len(tables):
         return None
-    return f"it holds only a table ({', '.join(tables)}) and no image; give the file of the frame"
+    held = f"a table ({names})" if tables else "a header"
+    return f"there is no image in it, only {held}; give the file of the frame"
 
 
-def _is_table(hdu):
-    """Return whether an HDU is a table, and not a compressed image."""
-    return isinstance(hdu, fits.BinTableHDU | fits.TableHDU)
+def _holds_arrays(path):
+    """Return whether a zip file is one of numpy, and not of a FITS file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False

@@ -22,7 +22,7 @@ from sunpy_superres.maps.file_frames import (
     has_time,
     header_of_frame,
 )
-from sunpy_superres.maps.file_kinds import describe_kind
+from sunpy_superres.maps.file_kinds import describe_content, describe_start
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
 from sunpy_superres.maps.missing import STORED_CARDS, holds_fill_value
@@ -151,6 +151,9 @@ def _as_meta(header):
 
 def _first_image(path, frame):
     """Read data and header of a frame in a FITS file, by default of the first."""
+    kind = describe_start(path)
+    if kind:
+        raise ValueError(f"{path} is not a readable FITS image: {kind}.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -162,9 +165,9 @@ def _first_image(path, frame):
                 f"{frame}; give one of 0 to {count - 1}."
             ) from None
         except Exception as error:  # astropy and its decompressors raise a dozen kinds
-            kind = describe_kind(path)
-            if kind:
-                raise ValueError(f"{path} is not a readable FITS image: {kind}.") from error
+            held = describe_content(path)
+            if held:
+                raise ValueError(f"{path} is not a readable FITS image: {held}.") from error
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
                 f"{path} is not a readable FITS image ({reason[0]}); download it again."
