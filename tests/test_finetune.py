@@ -128,6 +128,23 @@ def test_pairs_are_matched_by_the_middle_of_the_observation(mdi_map):
     assert observation_time(_moved(mdi_map, t_obs="never")) == mdi_map.date
 
 
+def test_maps_in_the_wrong_order_are_told(mdi_map, hmi_map):
+    meta = {"telescop": "SOHO", "instrume": "MDI"}
+    mdi = sunpy.map.Map(
+        mdi_map.data, {k: v for k, v in mdi_map.meta.items() if k != "siminst"} | meta
+    )
+    for first in (mdi, mdi_map):
+        with pytest.raises(TypeError, match=r"swapped: .*call align_pair\(mdi_map, hmi_map\)"):
+            align_pair(hmi_map, first)
+        with pytest.raises(TypeError, match="second Map is from MDI.*give HMI's"):
+            align_pair(mdi, first)
+    for wrong in (hmi_map.data, None, "hmi.fits", [hmi_map]):
+        with pytest.raises(
+            TypeError, match=f"align_pair needs a sunpy Map, not {type(wrong).__name__}"
+        ):
+            align_pair(mdi_map, wrong)
+
+
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory, mdi_map, hmi_map):
     path = tmp_path_factory.mktemp("pairs") / "pairs.safetensors"

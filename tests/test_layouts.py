@@ -198,6 +198,31 @@ def test_a_pair_is_not_good_where_its_frame_is_missing(tmp_path):
             save_pair(tmp_path / "a", **changes)
 
 
+@pytest.mark.parametrize("name", ["frame", "target"])
+@pytest.mark.parametrize("value", [0.0, -3276.8, -9999.0])
+def test_fills_of_a_pair_are_told_where_it_is_good(tmp_path, name, value):
+    rng = np.random.default_rng(0)
+    pair = {"frame": rng.normal(0, 12, (24, 20)), "target": rng.normal(0, 8, (96, 80))}
+    pair |= {"noise": np.full((24, 20), 12.0), "good": np.ones((24, 20), bool)}
+    pair[name][:8, :6] = value
+    with pytest.warns(SuperResWarning) as told:
+        save_pair(tmp_path / "a", **pair)
+    assert f"{name} of pair 0: 48 pixels hold exactly" in str(told[0].message)
+    beyond = [str(w.message) for w in told if "48 pixels are above 6500 G" in str(w.message)]
+    assert len(beyond) == len(told) - 1 == (value < -9000)
+    # What is not good, or NaN, is no field; warnings are errors here.
+    pair["good"][:8, :6] = name != "frame"
+    pair["target"][pair["target"] == value] = np.nan
+    save_pair(tmp_path / "b", **pair)
+
+
+def test_a_field_that_the_sun_does_not_have_is_told_of_a_pack(tmp_path):
+    field = np.random.default_rng(0).normal(0, 8, (24, 20))
+    field[3, 4] = 6530.0
+    with pytest.warns(SuperResWarning, match="^a: 1 pixels are above 6500 G"):
+        save_pack([Frame("a", "r", "train", field)], tmp_path / "a")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pairs_hold_what_was_given(tmp_path, layout):
     lay = LAYOUTS[layout]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from sunpy_superres import metrics
+from sunpy_superres.super_resolution import SuperResolution, SuperResolutionSamples
 
 SHAPE = (120, 140)
 
@@ -284,3 +285,16 @@ def test_reliability_plot_has_its_diagonal(make, drawn):
     plt.close("all")
     with pytest.raises(ValueError, match="empty"):
         metrics.plot_reliability(table[:0])
+
+
+def test_a_result_is_not_taken_for_maps(make):
+    """Its field and its uncertainty would be two members."""
+    smap = make(np.random.default_rng(0).normal(0, 10, (40, 40)))
+    result = SuperResolution(smap, smap)
+    with pytest.raises(TypeError, match="holds no ensemble.*return_samples=True"):
+        metrics.crps(result, smap)
+    for measure in (metrics.unsigned_flux, metrics.split_scales, metrics.region_keywords):
+        with pytest.raises(TypeError, match=r"need a sunpy Map, not SuperResolution; .*\.hmi_like"):
+            measure(result)
+    both = SuperResolutionSamples(smap, smap, [smap, smap])
+    assert metrics.crps(both, smap).value == metrics.crps([smap, smap], smap).value == 0

@@ -166,6 +166,10 @@ USES = {
     "spectrum": metrics.power_spectrum,
     "ensemble": lambda smap: metrics.crps([smap, example_hmi_map()], example_hmi_map()),
     "simulated": simulate_mdi,
+    "scales": metrics.split_scales,
+    "members": lambda smap: metrics.region_keywords(
+        example_hmi_map(), samples=[example_hmi_map(), smap, example_hmi_map()]
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["read_gauss"]
+__all__ = ["read_gauss", "warn_of_numbers"]
 
 
 def read_gauss(name, values, largest) -> np.ndarray:
@@ -65,3 +65,30 @@ def _gauss_of_unit(name, values):
     from sunpy_superres.maps.units import as_field_unit
 
     return as_field_unit(unit, f"The array {name} is").to("G")
+
+
+def warn_of_numbers(name, values, known):
+    """
+    Warn of pixels that look like numbers written for missing data.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array, for the messages.
+    values : numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    known : numpy.ndarray of bool
+        The pixels that count.
+
+    Warns
+    -----
+    SuperResWarning
+        For pixels side by side, or many anywhere, that have exactly one value, and for fields that
+        the Sun does not have.
+    """
+    # A bare GPU machine, which only reads such arrays, lacks what these need.
+    from sunpy_superres.maps.missing import describe_impossible, describe_repeated
+    from sunpy_superres.warning import warn_user
+
+    notes = describe_repeated(values, known) + describe_impossible(values, known)
+    warn_user(*(f"{name}: {note}" for note in notes))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from sunpy_superres.datasets.arrays import read_gauss
+from sunpy_superres.datasets.arrays import read_gauss, warn_of_numbers
 from sunpy_superres.files import write_tensors
 
 __all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "read_index", "save_pack"]
@@ -87,7 +87,7 @@ def save_pack(frames, path):
     Warns
     -----
     SuperResWarning
-        If pixels side by side have exactly one value, as fill values have.
+        If pixels hold what look like numbers written for missing data.
     """
     splits = {}
     for frame in frames:
@@ -99,21 +99,13 @@ def save_pack(frames, path):
     tensors, index = {}, []
     for number, frame in enumerate(frames):
         field = read_gauss(f"field of {frame.name}", frame.field, _LARGEST)
-        _warn_of_fills(frame.name, field)
+        warn_of_numbers(frame.name, field, np.isfinite(field))
         counts = np.where(np.isfinite(field), np.round(field / _COUNT), -32768)
         tensors[f"frame{number:04d}"] = np.clip(counts, -32768, 32767).astype(np.int16)
         if frame.foreshortening is not None:
             tensors[f"foreshortening{number:04d}"] = np.asanyarray(frame.foreshortening, np.float16)
         index.append({"name": frame.name, "region": frame.region, "split": frame.split})
     write_tensors(path, tensors, {"frames": json.dumps(index)})
-
-
-def _warn_of_fills(name, field):
-    """Warn of pixels side by side of exactly one value."""
-    from sunpy_superres.maps.missing import describe_repeated  # needs more than a bare GPU machine
-    from sunpy_superres.warning import warn_user
-
-    warn_user(*(f"{name}: {note}" for note in describe_repeated(field, np.isfinite(field))))
 
 
 def read_index(path, kind, command):

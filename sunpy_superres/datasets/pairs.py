@@ -12,7 +12,8 @@ import torch
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from sunpy_superres.datasets.arrays import read_gauss
+from sunpy_superres.datasets.arrays import read_gauss, warn_of_numbers
+from sunpy_superres.datasets.order import check_order
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
@@ -222,10 +223,12 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
     Raises
     ------
     TypeError
-        If ``mdi_map`` is not an MDI magnetogram, or ``hmi_map`` not one of a magnetic field.
+        If ``mdi_map`` is not an MDI magnetogram, or ``hmi_map`` not one of a magnetic field; if
+        one is no Map, they are swapped, or both are MDI's.
     ValueError
         If the two are too far apart in time or on the sky, or do not show the same field.
     """
+    check_order(mdi_map, hmi_map)
     times = [observation_time(mdi_map), observation_time(hmi_map)]
     gap = abs((times[1] - times[0]).to(u.min))
     if gap > largest_gap:
@@ -329,6 +332,12 @@ def save_pairs(pairs, path):
     ValueError
         If the shapes do not belong together, ``good`` holds more than True and False, or the noise
         of a good pixel is not positive.
+
+    Warns
+    -----
+    SuperResWarning
+        If good pixels of a frame, or pixels of a target, hold what look like numbers written for
+        missing data.
     """
     tensors, index = {}, []
     for number, pair in enumerate(pairs):
@@ -370,6 +379,9 @@ def _read_pair(pair, number):
             f"noise of pair {number} is not positive in all good pixels; give the standard "
             "deviation of the noise in MDI Gauss."
         )
+    target = fields["target"]
+    warn_of_numbers(f"frame of pair {number}", fields["frame"], good)
+    warn_of_numbers(f"target of pair {number}", target, np.isfinite(target))
     # What is not good is not looked at, but one NaN would spread over a whole network.
     fields["frame"] = np.where(np.isfinite(fields["frame"]), fields["frame"], 0.0)
     usual = float(np.median(noise[good])) if good.any() else 0.0

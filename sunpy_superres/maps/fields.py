@@ -14,7 +14,7 @@ from sunpy_superres.maps.missing import (
     describe_repeated,
     holds_fill_value,
 )
-from sunpy_superres.maps.refusals import check_has_pixels
+from sunpy_superres.maps.refusals import check_has_pixels, way_to_a_map
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
 
@@ -34,7 +34,7 @@ def check_field_map(smap):
     if not isinstance(smap, sunpy.map.GenericMap):
         raise TypeError(
             f"The metrics need a sunpy Map, not {type(smap).__name__}; "
-            "make one with sunpy.map.Map(file)."
+            f"{way_to_a_map(smap, 'a metric')}."
         )
     if not has_solar_axes(smap):
         raise ValueError(

@@ -28,6 +28,8 @@ MAD_TO_SIGMA = 1.4826
 #: Gauss between which a measured noise is kept.  A frame with less noise than the best of MDI's
 #: was smoothed or remapped; with so little noise the model would sharpen it too much.
 _NOISE_LIMITS = (MDI.least_noise, 60.0)
+#: Gauss; with less noise, the values are likely in another unit, such as mT of which 1 is 10 G.
+_WRONG_UNIT = MDI.least_noise / 3
 #: Gauss; where the mean field of 5 x 5 pixels is weaker, the noise is measured.
 _QUIET = 30.0
 #: Pixels along the side of a block in which the noise is measured.
@@ -184,7 +186,13 @@ def noise_map(smap, frame, good) -> tuple[np.ndarray, list[str]]:
     if not np.isfinite(measured) or measured <= 0:
         return np.full(frame.shape, np.sqrt(low * high), np.float32), []
     notes = []
-    if interval is not None and not is_usual_noise(measured, interval):
+    if measured < _WRONG_UNIT and not smap.meta.get("siminst"):
+        notes.append(
+            f"The data show a noise of {measured:.2g} G, and MDI's is {low:.0f}-{high:.0f} G: "
+            "check the unit (BUNIT), unless the frame was smoothed; "
+            f"{_NOISE_LIMITS[0]:.0f} G are used."
+        )
+    elif interval is not None and not is_usual_noise(measured, interval):
         notes.append(
             f"INTERVAL = {interval} s means noise of {low:.0f}-{high:.0f} G, but the data show "
             f"{measured:.1f} G; the noise in the data is used, but never less than "

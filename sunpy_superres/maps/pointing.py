@@ -14,7 +14,7 @@ from sunpy_superres.maps.cards import NUMBERS, is_finite_number, is_missing
 from sunpy_superres.maps.dates import compare_dates, parse_moment
 from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, plate_scale
 from sunpy_superres.maps.observer import complete_observer
-from sunpy_superres.maps.refusals import describe_scale
+from sunpy_superres.maps.refusals import describe_scale, explain_scale
 from sunpy_superres.maps.roll import compare_rolls
 
 __all__ = ["check_pointing", "check_size", "complete_header"]
@@ -134,7 +134,7 @@ def check_pointing(smap) -> list[str]:
     return [
         *_check_observer(radius, distance, stated),
         *_check_matrix(smap, scale),
-        *_check_plate_scale(float(np.mean(scale))),
+        *_check_plate_scale(smap, scale),
         *compare_dates(smap.meta),
     ]
 
@@ -173,6 +173,11 @@ def _check_matrix(smap, scale):
         )
     longest, shortest = np.linalg.svd(matrix, compute_uv=False)
     if longest / shortest - 1 > _TOLERANCE:
+        why = explain_scale(smap, scale)
+        if why:
+            raise ValueError(
+                f"Pixels of {longest:.3g} x {shortest:.3g} arcsec are not square; {why}."
+            )
         raise ValueError(
             f"Pixels of {longest:.3f} x {shortest:.3f} arcsec are not square; "
             f"reproject the map to square pixels of {MDI.plate_scale} arcsec first."
@@ -193,11 +198,11 @@ def _check_roll(smap, matrix):
     return compare_rolls(smap.meta, roll, flipped=smap.scale.axis1.value < 0)
 
 
-def _check_plate_scale(scale):
+def _check_plate_scale(smap, scales):
     """Refuse a plate scale far from MDI's, and flag one that is not near it."""
-    expected = MDI.plate_scale
+    expected, scale = MDI.plate_scale, float(np.mean(scales))
     if not MDI.is_full_resolution(scale):
-        raise ValueError(describe_scale(scale))
+        raise ValueError(describe_scale(smap, scales))
     if abs(scale / expected - 1) <= _UNUSUAL_SCALE:
         return []
     return [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import operator
+import os
 import re
 import warnings
 from pathlib import Path
@@ -19,6 +22,7 @@ from sunpy_superres.maps.file_frames import (
     has_time,
     header_of_frame,
 )
+from sunpy_superres.maps.file_kinds import describe_content, describe_start
 from sunpy_superres.maps.headers import list_assumptions, repair_header
 from sunpy_superres.maps.magnetogram import check_observable
 from sunpy_superres.maps.missing import STORED_CARDS, holds_fill_value
@@ -58,7 +62,8 @@ def read_map(path, instrument=None, *, frame=None):
     FileNotFoundError
         If the file does not exist.
     TypeError
-        If it holds anything but a line-of-sight magnetogram of MDI or HMI, or of ``instrument``.
+        If it holds anything but a line-of-sight magnetogram of MDI or HMI, or of ``instrument``;
+        if ``path`` is no path, or ``frame`` no integer.
     ValueError
         If it is not a readable FITS image, its header does not describe a usable Map, it has no
         such frame, or ``instrument`` is unknown.
@@ -70,7 +75,7 @@ def read_map(path, instrument=None, *, frame=None):
         and ``frame`` does not say which, the frame is a later plane of a cube or an image without
         a time of its own, or ``instrument`` is "MDI" and the header names no instrument.
     """
-    path = Path(path)
+    path, frame = _as_path(path), _as_number(frame)
     check_regular(path)
     data, header = _first_image(path, frame)
     meta, repeated = _as_meta(header)
@@ -94,6 +99,26 @@ def read_map(path, instrument=None, *, frame=None):
     if not isinstance(smap, sunpy.map.GenericMap):
         raise ValueError(f"{path} does not hold one image; give a file with one magnetogram.")
     return smap
+
+
+def _as_path(path):
+    """Return a path, or refuse anything else."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"read_map needs the path of one FITS file, not {type(path).__name__}; give its name, "
+            "and several files one after the other."
+        )
+    return Path(path)
+
+
+def _as_number(frame):
+    """Return the number of a frame as an int, or refuse anything but an integer and None."""
+    if frame is None:
+        return None
+    if not isinstance(frame, bool | np.bool_):
+        with contextlib.suppress(TypeError):
+            return operator.index(frame)
+    raise TypeError(f"frame must be an integer, such as 0 for the first frame, not {frame!r}.")
 
 
 def _as_meta(header):
@@ -126,6 +151,9 @@ def _as_meta(header):
 
 def _first_image(path, frame):
     """Read data and header of a frame in a FITS file, by default of the first."""
+    kind = describe_start(path)
+    if kind:
+        raise ValueError(f"{path} is not a readable FITS image: {kind}.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -137,6 +165,9 @@ def _first_image(path, frame):
                 f"{frame}; give one of 0 to {count - 1}."
             ) from None
         except Exception as error:  # astropy and its decompressors raise a dozen kinds
+            held = describe_content(path)
+            if held:
+                raise ValueError(f"{path} is not a readable FITS image: {held}.") from error
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ValueError(
                 f"{path} is not a readable FITS image ({reason[0]}); download it again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
@@ -12,6 +13,7 @@ from astropy.io import fits
 from sunpy.map import CompositeMap, MapSequence
 
 from sunpy_superres.instruments import MDI
+from sunpy_superres.maps.cards import is_missing
 
 __all__ = [
     "check_has_keywords",
@@ -19,6 +21,8 @@ __all__ = [
     "check_is_frame",
     "check_is_map",
     "describe_scale",
+    "explain_scale",
+    "way_to_a_map",
 ]
 
 #: Cards of which a header has at least one if it describes its data at all.
@@ -32,6 +36,10 @@ _CHARTS = ("synoptic", "carrington chart", "synchronic", "carrington map")
 _WHOLE_SUN = 190.0
 #: Arcsec per pixel of MDI's high-resolution mode.
 _HIGH_RESOLUTION = 0.605
+#: Arcsec per pixel between which frames are, binned and interpolated ones too.
+_POSSIBLE = (0.1, 130.0)
+#: Units in which programs write CDELT.
+_UNITS = (u.arcsec, u.arcmin, u.deg, u.rad)
 
 
 def check_is_map(thing, function="super_resolve"):
@@ -55,7 +63,7 @@ def check_is_map(thing, function="super_resolve"):
         check_has_pixels(thing)
         return
     name = type(thing).__name__
-    raise TypeError(f"{function} needs a sunpy Map, not {name}; {_way_to_a_map(thing, function)}.")
+    raise TypeError(f"{function} needs a sunpy Map, not {name}; {way_to_a_map(thing, function)}.")
 
 
 def check_has_pixels(smap):
@@ -73,11 +81,29 @@ def check_has_pixels(smap):
         )
 
 
-def _way_to_a_map(thing, function):
+def way_to_a_map(thing, function="super_resolve") -> str:
+    """
+    Say how to make a Map of something else, or where it has one.
+
+    Parameters
+    ----------
+    thing : object
+    function : str
+        Name of what wants a Map.
+
+    Returns
+    -------
+    str
+        A clause for an error.
+    """
     if isinstance(thing, str | os.PathLike):
         return f"read the file with sunpy_superres.read_map({os.fspath(thing)!r})"
     if hasattr(thing, "hmi_like"):
-        return "this is a result already; its Maps are .hmi_like and .uncertainty"
+        return "this is a result of super_resolve; its Maps are .hmi_like and .uncertainty"
+    if _is_header(thing):
+        return "a header has no pixels; make a Map of both with sunpy.map.Map(data, header)"
+    if isinstance(thing, list | tuple) and any(_is_header(part) for part in thing):
+        return "make a Map of data and header with sunpy.map.Map(data, header)"
     if isinstance(thing, fits.HDUList):
         return "read the file with sunpy_superres.read_map(file)"
     several = isinstance(thing, list | tuple | set | dict | MapSequence | CompositeMap)
@@ -104,6 +130,14 @@ def _way_to_a_map(thing, function):
     if hasattr(thing, "header") and hasattr(thing, "data"):
         return "make one with sunpy.map.Map(hdu.data, hdu.header), or with sunpy.map.Map(file)"
     return "make one with sunpy.map.Map(file)"
+
+
+def _is_header(thing):
+    """Return whether something is the header of a frame, and not a dictionary of Maps."""
+    if isinstance(thing, fits.Header):
+        return True
+    names = {str(name).lower() for name in thing} if isinstance(thing, Mapping) else set()
+    return bool(names & {*_TELLING, "naxis", "naxis1", "simple"})
 
 
 def check_has_keywords(meta, name="The Map"):
@@ -175,21 +209,71 @@ def _degrees_of_longitude(meta, columns):
     return 0.0
 
 
-def describe_scale(scale) -> str:
+def explain_scale(smap, scales, instrument=MDI) -> str:
+    """
+    Say by which cards a Map has a plate scale that no frame of an instrument has.
+
+    Parameters
+    ----------
+    smap : `~sunpy.map.GenericMap`
+    scales : array-like
+        Arcsec per pixel along both axes.
+    instrument : Instrument
+
+    Returns
+    -------
+    str
+        A clause for an error; empty if CDELT is there, and fits in no unit.
+    """
+    lacking = [f"CDELT{n}" for n in (1, 2) if is_missing(smap.meta.get(f"cdelt{n}"))]
+    if lacking and not any(f"cd{n}_{n}" in smap.meta for n in (1, 2)):
+        return (
+            f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} missing, and taken "
+            "for 1; set CDELT1 and CDELT2 to the size of a pixel, in the unit of CUNIT1"
+        )
+    for other in _UNITS:
+        there = [
+            scale * other.to(unit) for scale, unit in zip(scales, smap.spatial_units, strict=True)
+        ]
+        wrong = [
+            n
+            for n in (0, 1)
+            if not instrument.is_full_resolution(scales[n])
+            and instrument.is_full_resolution(there[n])
+        ]
+        if wrong:
+            cards = " and ".join(f"CUNIT{n + 1}" for n in wrong)
+            return (
+                f"CDELT{wrong[0] + 1} is not in {smap.spatial_units[wrong[0]]}, as {cards} "
+                f"{'say' if len(wrong) > 1 else 'says'}, but likely in {other}, where it is "
+                f"{there[wrong[0]]:.2f} arcsec/pixel; set {cards} to {str(other)!r}"
+            )
+    return ""
+
+
+def describe_scale(smap, scales) -> str:
     """
     Say what to do with a plate scale that no full-disk frame of MDI has.
 
     Parameters
     ----------
-    scale : float
-        Arcsec per pixel.
+    smap : `~sunpy.map.GenericMap`
+    scales : array-like
+        Arcsec per pixel along both axes.
 
     Returns
     -------
     str
         A sentence for an error.
     """
-    said = f"The plate scale is {scale:.2f} arcsec/pixel, far from MDI's {MDI.plate_scale:.2f}; "
+    scale = float(np.mean(scales))
+    number = f"{scale:.2f}" if scale >= _POSSIBLE[0] else f"{scale:.3g}"
+    said = f"The plate scale is {number} arcsec/pixel, far from MDI's {MDI.plate_scale:.2f}; "
+    why = explain_scale(smap, scales)
+    if why:
+        return f"{said}{why}."
+    if not _POSSIBLE[0] <= scale <= _POSSIBLE[1]:
+        return f"{said}no frame has such pixels; check CDELT and CUNIT."
     if abs(scale / _HIGH_RESOLUTION - 1) < 0.1:
         return (
             f"{said}it is that of MDI's high-resolution mode, which is finer than the model's "

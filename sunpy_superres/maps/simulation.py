@@ -15,7 +15,7 @@ from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
 from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.provenance import retire_record
-from sunpy_superres.maps.refusals import check_is_map
+from sunpy_superres.maps.refusals import check_is_map, explain_scale
 from sunpy_superres.maps.units import field_unit, quantity_in
 from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.warning import warn_user
@@ -93,12 +93,15 @@ def simulate_mdi(
     import torch
 
     check_is_map(hmi_map, "simulate_mdi")
-    scale = float(np.mean(plate_scale(hmi_map).to_value(u.arcsec / u.pix)))
+    scales = plate_scale(hmi_map).to_value(u.arcsec / u.pix)
+    scale = float(np.mean(scales))
     if not HMI.is_full_resolution(scale):
+        why = explain_scale(hmi_map, scales, HMI)
         raise ValueError(
-            f"The plate scale is {scale:.2f} arcsec/pixel; simulate_mdi needs a map at "
-            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel, such as a full disk of "
-            "hmi.M_720s or a SHARP."
+            f"The plate scale is {f'{scale:.2f}' if scale >= 0.1 else f'{scale:.3g}'} "
+            "arcsec/pixel; simulate_mdi needs a map at "
+            f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel"
+            f"{f'. {why}.' if why else ', such as a full disk of hmi.M_720s or a SHARP.'}"
         )
     noise, interval = quantity_in("noise", noise, u.G), quantity_in("interval", interval, u.s)
     if resampling not in (None, *_RESAMPLINGS):

@@ -21,9 +21,9 @@ def read_members(samples):
 
     Parameters
     ----------
-    samples : `~ndcube.NDCube` or sequence of `~sunpy.map.GenericMap`
-        The third result of ``super_resolve(..., return_samples=True)``, or Maps that all have
-        the same grid.
+    samples : `~ndcube.NDCube`, a result with ``samples``, or sequence of Maps
+        A result of ``super_resolve(..., return_samples=True)``, its third element, or Maps that
+        all have the same grid.
 
     Returns
     -------
@@ -42,6 +42,7 @@ def read_members(samples):
         If it has fewer than two members, they have different grids, or a cube lacks the header
         of its Map.
     """
+    samples = _samples_of(samples)
     if isinstance(samples, ndcube.NDCube):
         return _members_of_cube(samples)
     if isinstance(samples, sunpy.map.GenericMap | str | np.ndarray) or not isinstance(
@@ -66,6 +67,17 @@ _NO_ENSEMBLE = (
     "An ensemble is an NDCube (super_resolve(..., return_samples=True)) or a sequence of Maps, "
     "not {}."
 )
+
+
+def _samples_of(result):
+    """Return the ensemble of a result of ``super_resolve``; anything else as it is."""
+    if not (hasattr(result, "uncertainty") and hasattr(result, "_fields")):
+        return result
+    if not hasattr(result, "samples"):
+        raise TypeError(
+            "The result holds no ensemble; ask for it by super_resolve(..., return_samples=True)."
+        )
+    return result.samples
 
 
 def _members_of_cube(cube):
@@ -104,13 +116,7 @@ def each_member(samples):
         If it has fewer than two members, or they have different grids, or a cube lacks the header
         of its Map.
     """
-    if hasattr(samples, "uncertainty") and hasattr(samples, "_fields"):
-        if not hasattr(samples, "samples"):
-            raise TypeError(
-                "The result holds no ensemble; ask for it by super_resolve(..., "
-                "return_samples=True)."
-            )
-        samples = samples.samples
+    samples = _samples_of(samples)
     if isinstance(samples, ndcube.NDCube):
         yield from _slices_of_cube(samples)
         return

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.fields import known_pixels, to_gauss
+from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_fills
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
@@ -141,6 +141,11 @@ iterable of `~sunpy.map.GenericMap`, optional
         If a unit, the coordinates or the region is invalid, or the samples or the bitmap have
         another grid than the Map.
 
+    Warns
+    -----
+    SuperResWarning
+        If the Map or a member holds what look like numbers written for missing data.
+
     Notes
     -----
     Without a bitmap, the active pixels are those above 200 G with at least three such neighbours;
@@ -166,15 +171,18 @@ iterable of `~sunpy.map.GenericMap`, optional
     """
     field = Field(smap)
     patches = _find_patches(field, region)
+    on_disk = np.isfinite(field.grid.mu)
 
     def measure(member):
         if not same_grid(field.grid.map, member):
             raise ValueError(
                 "The samples have another grid than the Map; give the Map of the same result."
             )
-        return _measure(patches, member)
+        read = _read(member)
+        warn_of_fills(member, read[1] & on_disk)
+        return _measure(patches, *read)
 
-    values = _measure(patches, field.grid.map)
+    values = _measure(patches, *_read(field.grid.map))
     spread = None if samples is None else with_error(measure, samples)
     lacking = read_model_error(field.grid.map.meta)
     meta = _describe(field.grid.map, spread, *lacking)
@@ -238,10 +246,14 @@ def _patch_of_bitmap(grid, bitmap, level):
     return Patch(grid, mask, active=mask & (values & _ACTIVE_BIT > 0), box=True)
 
 
-def _measure(patches, smap):
-    """Measure all keywords of all patches, ``(patches, keywords)``."""
+def _read(smap):
+    """Return the values of a Map in Gauss, and where they are known."""
     values = to_gauss(smap)
-    known = known_pixels(smap, values)
+    return values, known_pixels(smap, values)
+
+
+def _measure(patches, values, known):
+    """Measure all keywords of all patches, ``(patches, keywords)``."""
     rows = [measure_patch(patch, *patch.cut(values, known)) for patch in patches]
     return np.array([[row[k.name] for k in _KEYWORDS] for row in rows]).reshape(-1, len(_KEYWORDS))
 

@@ -9,7 +9,7 @@ import numpy as np
 import sunpy.map
 from scipy import ndimage
 
-from sunpy_superres.maps.fields import check_field_map, mark_missing
+from sunpy_superres.maps.fields import check_field_map, mark_missing, warn_of_fills
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.missing import FILL_CARDS
@@ -43,18 +43,24 @@ def split_scales(smap, scale=2 * u.arcsec):
     ValueError
         If its coordinates are invalid, its pixels are not square, none is finite, or the scale is
         not a positive angle.
+
+    Warns
+    -----
+    SuperResWarning
+        If the Map holds what look like numbers written for missing data.
     """
     smap = check_field_map(smap)
     length = u.Quantity(scale)
     if length.shape or length.unit.physical_type != "angle" or not length > 0:
         raise ValueError(f"scale must be a positive angle such as 2 * u.arcsec, not {scale}.")
-    pixel = Grid(smap).scale
-    sigma = length.to_value(u.arcsec) / pixel * np.sqrt(np.log(2) / (2 * np.pi**2))
+    grid = Grid(smap)
+    sigma = length.to_value(u.arcsec) / grid.scale * np.sqrt(np.log(2) / (2 * np.pi**2))
     data = mark_missing(smap)
     data = data.astype(np.float64 if data.dtype.itemsize == 8 else np.float32, copy=False)
     known = np.isfinite(data)
     if not known.any():
         raise ValueError("No pixel of the map is finite; there is nothing to split.")
+    warn_of_fills(smap, known & np.isfinite(grid.mu))
     filled = np.where(known, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
     if not known.all():
