@@ -1,5 +1,6 @@
 """Files found in folders, whatever their suffix, and names of results that differ."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def test_an_archive_with_one_name_keeps_its_folders(tmp_path, tiny_model, mdi_he
 
 def test_one_bad_file_does_not_stop_the_pairs(tmp_path, capsys):
     mdi, hmi = example_mdi_map(), example_hmi_map()
+    hmi.data[:3, :3] = -9999.0
     (tmp_path / "mdi").mkdir()
     mdi.save(tmp_path / "mdi" / "good.fits")
     hmi.save(tmp_path / "hmi.fits")
@@ -153,5 +155,6 @@ def test_one_bad_file_does_not_stop_the_pairs(tmp_path, capsys):
     assert main([*command, "-o", str(tmp_path / "pairs")]) == 1
     printed = capsys.readouterr()
     assert f"failed: {tmp_path / 'mdi' / 'short.FTS'} is left out: " in printed.err
+    assert re.findall("note: .*(9 pixels are above 6500 G)", printed.err)
     assert "1 pairs of 2 MDI files; 1 files failed." in printed.out
     assert len(read_index(tmp_path / "pairs", "pairs", "")) == 1

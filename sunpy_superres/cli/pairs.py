@@ -63,9 +63,10 @@ def pairs(options) -> int:
                 print(json.dumps(asdict(pair.record)))
             else:
                 print(f"left out: {time.isot}: {pair}", file=sys.stderr)
-    bad = [text for w in caught if " is left out: " in (text := str(w.message))]
-    for text in bad:
-        print(f"failed: {text}", file=sys.stderr)
+    told = dict.fromkeys(str(w.message) for w in caught)
+    bad = [text for text in told if " is left out: " in text]
+    for text in told:
+        print(f"{'failed' if text in bad else 'note'}: {text}", file=sys.stderr)
     print(f"{len(kept)} pairs of {len(mdi)} MDI files; {len(bad)} files failed.")
     if not kept:
         raise ValueError(
