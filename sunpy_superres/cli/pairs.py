@@ -63,6 +63,8 @@ def pairs(options) -> int:
                 print(json.dumps(asdict(pair.record)))
             else:
                 print(f"left out: {time.isot}: {pair}", file=sys.stderr)
+        if kept:
+            save_pairs(kept, output)
     told = dict.fromkeys(str(w.message) for w in caught)
     bad = [text for text in told if " is left out: " in text]
     for text in told:
@@ -73,5 +75,4 @@ def pairs(options) -> int:
             "No pair is left; nothing was written. Files are matched whose observations lie within "
             f"{options.largest_gap:g} minutes (--largest-gap)."
         )
-    save_pairs(kept, output)
     return 1 if bad else 0
