@@ -5,6 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 import sunpy.map
+from scipy import ndimage
 
 from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, on_disk_mask
 from sunpy_superres.maps.headers import repair_map
@@ -104,6 +105,10 @@ def warn_of_fills(smap, region=None):
         region = known_pixels(smap, values)
         if is_helioprojective(smap):  # archives fill the sky with zeros
             region &= on_disk_mask(smap)
+    if not region.any():
+        return
+    box = ndimage.find_objects(region.astype(np.uint8))[0]
+    values, region = values[box], region[box]
     notes = describe_repeated(values, region) + describe_impossible(values, region)
     name = smap.meta.get("telescop") or smap.meta.get("instrume") or ""
     warn_user(*(f"{f'{name}, ' if name else ''}{smap.date.isot[:19]}: {note}" for note in notes))

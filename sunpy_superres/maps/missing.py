@@ -38,6 +38,8 @@ _AROUND, _OFTEN = 20, 2
 _UNFIT = 5.0
 #: Gauss; fields with less noise are of a formula.  HMI's on CEA grids have 2 G.
 _NOISE_FREE = 0.5
+#: Rows in which the noise is looked for.
+_ROWS = 512
 #: Gauss that the rounding of constant fields makes in a difference.
 _ROUNDING = 0.02
 #: Share of squares of equal pixels at which a clump needs twice the pixels, since it is joined from
@@ -112,7 +114,7 @@ def describe_repeated(values, good) -> list[str]:
     squares = complete.copy()
     for other in (values[1:, :-1], values[:-1, 1:], values[1:, 1:]):
         squares &= corner == other
-    if not _has_noise(values, good):
+    if not _has_noise(*_take_rows(values, good)):
         return []
     held, often = np.unique(values[good], return_counts=True)
     commonest = held[often.argmax()]
@@ -135,7 +137,8 @@ def describe_repeated(values, good) -> list[str]:
     labels, number = ndimage.label(clumped)
     sizes = np.bincount(labels.ravel(), minlength=number + 1)
     sizes[0] = 0
-    large = sizes[labels] >= least
+    large = (sizes >= least)[labels]
+    del labels
     if _is_stepped(values[large]):
         large[:] = False
     scattered = _find_scattered(values, good & ~large)
@@ -166,6 +169,13 @@ def describe_impossible(values, good) -> list[str]:
         f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the Sun, as "
         "fill values are; set what was not observed to NaN, or check the unit."
     ]
+
+
+def _take_rows(values, good):
+    """Take the rows around the one with most known pixels, which are enough to know the noise."""
+    middle = int(good.sum(axis=1).argmax())
+    rows = slice(max(0, middle - _ROWS // 2), middle + _ROWS // 2)
+    return values[rows], good[rows]
 
 
 def _has_noise(values, good):
@@ -202,12 +212,17 @@ def _find_scattered(values, good):
         The value of each.
     """
     field = np.pad(np.where(good, values, np.float32(np.nan)), 1, mode="edge")
-    around = field[:-2, 1:-1] + field[2:, 1:-1] + field[1:-1, :-2] + field[1:-1, 2:]
-    off = np.abs(field[1:-1, 1:-1] - around / 4)
+    off = field[:-2, 1:-1] + field[2:, 1:-1]  # in place from here: a full disk is large
+    off += field[1:-1, :-2]
+    off += field[1:-1, 2:]
+    off /= 4
+    off -= field[1:-1, 1:-1]
+    off = np.abs(off, out=off)
     known = np.isfinite(off)
     if not known.any():
         return values[:0, 0]
-    unfit = values[known & (off > _UNFIT * MAD_TO_SIGMA * np.median(off[known]))]
+    usual = MAD_TO_SIGMA * np.median(off[known], overwrite_input=True)
+    unfit = values[known & (off > _UNFIT * usual)]
     return unfit[np.isin(unfit, _find_frequent(unfit))]
 
 

@@ -41,6 +41,11 @@ class Patch:
         field that is measured then gets the outline that is found in it.
     box : bool
         R counts all pixels of the Map, as in JSOC's patches, not only those of the mask.
+
+    Attributes
+    ----------
+    slices : tuple of slice
+        Rows and columns of the Map that are measured.
     """
 
     def __init__(self, grid, mask, *, active=None, others=None, box=False):
@@ -51,21 +56,21 @@ class Patch:
                 slice(max(0, s.start - margin), min(n, s.stop + margin))
                 for s, n in zip(bounding_box(mask), mask.shape, strict=True)
             ]
-        self._slices = tuple(slices)
-        self.grid = grid.crop(*self._slices)
-        self.mask = mask[self._slices]
-        self.active = None if active is None else active[self._slices]
+        self.slices = tuple(slices)
+        self.grid = grid.crop(*self.slices)
+        self.mask = mask[self.slices]
+        self.active = None if active is None else active[self.slices]
         self.box = box
-        self._others = None if others is None else others[self._slices]
+        self._others = None if others is None else others[self.slices]
 
     def cut(self, values, known):
         """Cut values in Gauss to the patch; unknown ones become 0.  Say which are known."""
-        values, known = values[self._slices], known[self._slices]
+        values, known = values[self.slices], known[self.slices]
         return np.where(known, values, np.float32(0)), known
 
     def cut_field(self, field):
         """Cut a `Field` on the same grid to the patch, as `cut` does with arrays."""
-        return field.values[self._slices], field.mask[self._slices]
+        return field.values[self.slices], field.mask[self.slices]
 
     def outline(self, values, known):
         """Find the region in a field: the mask, or what of the field's own regions touches it."""

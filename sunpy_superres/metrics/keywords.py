@@ -178,9 +178,12 @@ iterable of `~sunpy.map.GenericMap`, optional
             raise ValueError(
                 "The samples have another grid than the Map; give the Map of the same result."
             )
-        read = _read(member)
-        warn_of_fills(member, read[1] & on_disk)
-        return _measure(patches, *read)
+        values, known = _read(member)
+        for patch in patches:  # what else is in the member does not count
+            part = np.zeros_like(known)
+            part[patch.slices] = (known & on_disk)[patch.slices]
+            warn_of_fills(member, part)
+        return _measure(patches, values, known)
 
     values = _measure(patches, *_read(field.grid.map))
     spread = None if samples is None else with_error(measure, samples)
