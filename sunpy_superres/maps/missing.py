@@ -14,6 +14,7 @@ __all__ = [
     "STORED_CARDS",
     "describe_impossible",
     "describe_repeated",
+    "has_noise",
     "holds_fill_value",
 ]
 
@@ -114,7 +115,7 @@ def describe_repeated(values, good) -> list[str]:
     squares = complete.copy()
     for other in (values[1:, :-1], values[:-1, 1:], values[1:, 1:]):
         squares &= corner == other
-    if not _has_noise(*_take_rows(values, good)):
+    if not has_noise(values, good):
         return []
     held, often = np.unique(values[good], return_counts=True)
     commonest = held[often.argmax()]
@@ -171,15 +172,20 @@ def describe_impossible(values, good) -> list[str]:
     ]
 
 
-def _take_rows(values, good):
-    """Take the rows around the one with most known pixels, which are enough to know the noise."""
-    middle = int(good.sum(axis=1).argmax())
+def has_noise(values, good) -> bool:
+    """
+    Return whether a field has noise, which is as large in high differences as in low ones.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+        Pixels that are known.
+    """
+    middle = int(good.sum(axis=1).argmax())  # the rows around it are enough
     rows = slice(max(0, middle - _ROWS // 2), middle + _ROWS // 2)
-    return values[rows], good[rows]
-
-
-def _has_noise(values, good):
-    """Return whether a field has noise, which is as large in high differences as in low ones."""
+    values, good = np.where(good[rows], values[rows], np.float32(0)), good[rows]
     smooth = np.array([1, -4, 6, -4, 1], np.float32) / 70**0.5
     for axis in (0, 1):
         values = ndimage.correlate1d(values, smooth, axis, mode="nearest")

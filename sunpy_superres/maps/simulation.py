@@ -13,6 +13,7 @@ from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.fields import known_pixels, warn_of_fills
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
+from sunpy_superres.maps.missing import has_noise
 from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.provenance import retire_record
 from sunpy_superres.maps.refusals import check_is_map, explain_scale
@@ -113,10 +114,10 @@ def simulate_mdi(
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
     warn_of_fills(hmi_map)
-    _warn_of_one_sign(hmi_map.data)
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]
+    _warn_of_one_sign(field, known)
     tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
     known_part = torch.from_numpy(known.astype(np.float64))[None, None]
     rng = np.random.default_rng(seed)
@@ -150,10 +151,12 @@ def simulate_mdi(
     return sunpy.map.Map(reading, meta)
 
 
-def _warn_of_one_sign(values):
-    """Warn of a field of one sign, which is seldom one along the line of sight."""
+def _warn_of_one_sign(values, known):
+    """Warn of a field with noise and of one sign, which is seldom one along the line of sight."""
+    if not has_noise(values, known):
+        return
     try:
-        check_signs(values)
+        check_signs(values[known])
     except TypeError as error:
         warn_user(str(error))
 
