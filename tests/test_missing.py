@@ -229,6 +229,18 @@ def test_a_field_of_one_sign_is_told_before_it_is_observed(truth):
     unsigned = sunpy.map.Map(np.abs(truth.data) + 0.05, truth.meta)
     with pytest.warns(SuperResWarning, match="All values have one sign"):
         simulate_mdi(unsigned, seed=1)
+    for measure in (metrics.net_flux, lambda smap: metrics.compare(truth, smap)):
+        with pytest.warns(SuperResWarning, match="All values have one sign.* give the signed"):
+            measure(unsigned)
+    spot = sunpy.map.Map(np.abs(truth.data) + 800, truth.meta)
+    metrics.net_flux(spot)
+
+
+def test_a_hole_of_zeros_is_told_after_a_rotation(truth):
+    rotated = with_hole(truth, 0.0).rotate(3 * u.deg, missing=np.nan)
+    assert np.unique(rotated.data[110:130, 210:230]).size > 100  # no zeros any more
+    with pytest.warns(SuperResWarning, match=r"\d{3,4} pixels hold exactly .* \(0 G for most"):
+        metrics.unsigned_flux(rotated)
 
 
 def test_the_sky_may_be_zero(truth):

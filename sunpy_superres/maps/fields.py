@@ -12,6 +12,7 @@ from sunpy_superres.maps.headers import repair_map
 from sunpy_superres.maps.lazy import read_array
 from sunpy_superres.maps.missing import (
     describe_impossible,
+    describe_one_sign,
     describe_repeated,
     holds_fill_value,
 )
@@ -83,9 +84,9 @@ def mark_missing(smap) -> np.ndarray:
     return np.where(known, data, np.float32(np.nan))
 
 
-def warn_of_fills(smap, region=None):
+def warn_of_fills(smap, region=None, signed=True):
     """
-    Warn of pixels that look like numbers for missing data of which the header tells nothing.
+    Warn of values that are no line-of-sight field, such as numbers for missing data.
 
     Parameters
     ----------
@@ -93,12 +94,14 @@ def warn_of_fills(smap, region=None):
         A magnetogram in Gauss, or in the unit that its header gives.
     region : numpy.ndarray of bool, optional
         The pixels that are used; by default the known ones, of the disk.
+    signed : bool
+        Whether it is to have both signs, as a field has, and its uncertainty has not.
 
     Warns
     -----
     SuperResWarning
-        For pixels side by side, or many anywhere, that have exactly one value, and for fields that
-        the Sun does not have.
+        For pixels side by side, or many anywhere, that have exactly one value, for fields that the
+        Sun does not have, and for weak fields of one sign.
     """
     values = convert_to_gauss(smap.data, field_unit(smap))
     if region is None:
@@ -110,5 +113,6 @@ def warn_of_fills(smap, region=None):
     box = ndimage.find_objects(region.astype(np.uint8))[0]
     values, region = values[box], region[box]
     notes = describe_repeated(values, region) + describe_impossible(values, region)
+    notes += describe_one_sign(values, region) if signed else []
     name = smap.meta.get("telescop") or smap.meta.get("instrume") or ""
     warn_user(*(f"{f'{name}, ' if name else ''}{smap.date.isot[:19]}: {note}" for note in notes))

@@ -13,6 +13,7 @@ __all__ = [
     "FILL_CARDS",
     "STORED_CARDS",
     "describe_impossible",
+    "describe_one_sign",
     "describe_repeated",
     "has_noise",
     "holds_fill_value",
@@ -39,8 +40,13 @@ _AROUND, _OFTEN = 20, 2
 _UNFIT = 5.0
 #: Gauss; fields with less noise are of a formula.  HMI's on CEA grids have 2 G.
 _NOISE_FREE = 0.5
+#: Pixels of one sign from which the lack of the other means something, the Gauss below which
+#: a pixel is weak, and the least share of these outside of spots.
+_MANY, _WEAK, _WEAK_SHARE = 4096, 15.0, 0.05
 #: Rows in which the noise is looked for.
 _ROWS = 512
+#: Gauss; what is weaker is zero.  Data in steps have none that is.
+_ROUNDED_ZERO = 1e-3
 #: Gauss that the rounding of constant fields makes in a difference.
 _ROUNDING = 0.02
 #: Share of squares of equal pixels at which a clump needs twice the pixels, since it is joined from
@@ -109,7 +115,8 @@ def describe_repeated(values, good) -> list[str]:
         A sentence if there are; none for data in coarse steps, and for fields without noise, such
         as those of a formula, which may have one value in many places.
     """
-    values = np.where(good, values, np.float32(0))
+    # A hole of zeros that was rotated with splines holds their rounding errors.
+    values = np.where(good & (np.abs(values) > _ROUNDED_ZERO), values, np.float32(0))
     complete = in_all_four(good)
     corner = values[:-1, :-1]
     squares = complete.copy()
@@ -169,6 +176,35 @@ def describe_impossible(values, good) -> list[str]:
     return [
         f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the Sun, as "
         "fill values are; set what was not observed to NaN, or check the unit."
+    ]
+
+
+def describe_one_sign(values, good) -> list[str]:
+    r"""
+    Warn of a field of one sign, weak pixels too, as \|B\| and an uncertainty are.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Gauss, ``(ny, nx)``.
+    good : numpy.ndarray of bool
+        Pixels that are on the disk and known.
+
+    Returns
+    -------
+    list of str
+        A sentence if it is; none for a spot, which has no weak pixels, and a field without noise.
+    """
+    used = values[good]
+    used = used[used != 0]
+    if used.size < _MANY or (used < 0).any() and (used > 0).any():
+        return []
+    if np.mean(np.abs(used) < _WEAK) < _WEAK_SHARE or not has_noise(values, good):
+        return []
+    return [
+        f"All values have one sign ({used.size} pixels, weak ones too), so that this is no "
+        "line-of-sight field but its strength, an uncertainty, or another observable; give the "
+        "signed field."
     ]
 
 

@@ -13,8 +13,7 @@ from sunpy_superres.instruments import FACTOR, HMI, MDI
 from sunpy_superres.maps.fields import known_pixels, warn_of_fills
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
-from sunpy_superres.maps.missing import has_noise
-from sunpy_superres.maps.products import check_signs
+from sunpy_superres.maps.missing import describe_one_sign
 from sunpy_superres.maps.provenance import retire_record
 from sunpy_superres.maps.refusals import check_is_map, explain_scale
 from sunpy_superres.maps.units import field_unit, quantity_in
@@ -117,7 +116,7 @@ def simulate_mdi(
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]
-    _warn_of_one_sign(field, known)
+    warn_user(*describe_one_sign(field, known))
     tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
     known_part = torch.from_numpy(known.astype(np.float64))[None, None]
     rng = np.random.default_rng(seed)
@@ -149,16 +148,6 @@ def simulate_mdi(
         reading[~on_disk_mask(simulated)] = np.nan
     refresh_statistics(meta, reading, np.ones(reading.shape, bool))
     return sunpy.map.Map(reading, meta)
-
-
-def _warn_of_one_sign(values, known):
-    """Warn of a field with noise and of one sign, which is seldom one along the line of sight."""
-    if not has_noise(values, known):
-        return
-    try:
-        check_signs(values[known])
-    except TypeError as error:
-        warn_user(str(error))
 
 
 def _observe(field, known, scale):

@@ -21,6 +21,8 @@ class Field:
         Line-of-sight field, helioprojective or heliographic.
     region : optional
         Part of the Map; see `region_mask`.
+    signed : bool
+        False for an uncertainty, whose values have one sign.
 
     Attributes
     ----------
@@ -31,7 +33,7 @@ class Field:
         On the disk, known, and in the region.
     """
 
-    def __init__(self, smap, region=None):
+    def __init__(self, smap, region=None, signed=True):
         smap = check_field_map(smap)
         self.grid = Grid(smap)
         values = to_gauss(smap)
@@ -43,7 +45,7 @@ class Field:
                 "No pixel of the map is on the disk, finite and in the region; "
                 "check its WCS and the region."
             )
-        warn_of_fills(smap, self.mask)
+        warn_of_fills(smap, self.mask, signed)
         self.values = np.where(self.mask, values, np.float32(0))
 
     @classmethod

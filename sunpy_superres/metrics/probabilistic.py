@@ -154,7 +154,7 @@ class Errors:
 
     def __init__(self, smap, uncertainty, reference, region):
         pair = Pair(smap, reference, region)
-        sigma = Field(uncertainty, region)
+        sigma = Field(uncertainty, region, signed=False)
         if not same_grid(smap, uncertainty):
             raise ValueError(
                 "The map and its uncertainty have different grids; give the two that "
