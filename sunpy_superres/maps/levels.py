@@ -70,7 +70,7 @@ _STATED = (
 _DRMS = ("recnum", "srinrecn", "drms_id", "srindrms", "trecepoc", "sinrhotb", "wcsname")
 #: The noise of level 1.8 is between these multiples of the smallest one of level 1.8.2, near disk
 #: centre; the second grows toward the limb by (1 - mu) times the number for its interval.
-_NOISE, _TOWARD_LIMB = (0.45, 0.8), {30.0: 1.4, 300.0: 1.4}
+_NOISE, _TOWARD_LIMB = (0.45, 0.8), {30.0: 1.4, 300.0: 0.3}
 #: Share of the pixels of a frame that are farther from disk centre than where it is measured: the
 #: noise of a whole disk is taken where it is small.
 _INNER = 0.75
