@@ -144,6 +144,18 @@ def mdi_cutout(mdi_header, bipole):
 
 
 @pytest.fixture
+def cutout(mdi_header, bipole):
+    """``cutout(data=None, shape=..., **changes)``: the Map of ``mdi_cutout``, changed."""
+
+    def make(data=None, shape=(40, 48), **changes):
+        data = bipole(shape) if data is None else data
+        changes.setdefault("corner", (540, 500))
+        return sunpy.map.Map(data, mdi_header(data.shape, **changes))
+
+    return make
+
+
+@pytest.fixture
 def small_disk(mdi_header, bipole):
     """
     A whole disk on 144 x 136 pixels, NaN around it, as from 7.5 au.

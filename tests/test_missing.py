@@ -248,6 +248,15 @@ def test_a_hole_of_zeros_is_told_after_a_rotation(truth):
         metrics.unsigned_flux(rotated)
 
 
+def test_small_blocks_of_one_value_are_told_together(frame):
+    """Each is smaller than a clump that is told by itself."""
+    assert describe_repeated(frame.data, np.ones(SHAPE, bool)) == []
+    for row, column in np.ndindex(5, 6):
+        frame.data[2 + 12 * row : 5 + 12 * row, 2 + 12 * column : 5 + 12 * column] = 0
+    (note,) = describe_repeated(frame.data, np.ones(SHAPE, bool))
+    assert note.startswith("270 pixels hold exactly the value of those beside them (0 G for most)")
+
+
 def test_the_sky_may_be_zero(truth):
     meta = truth.meta | {"crpix1": truth.meta["crpix1"] - 1500, "crpix2": truth.meta["crpix2"]}
     at_limb = sunpy.map.Map(truth.data.copy(), meta)

@@ -13,7 +13,8 @@ from sunpy_superres.data import example_hmi_map, example_mdi_map
 from sunpy_superres.datasets.pairs import align_pair
 from sunpy_superres.datasets.splits import find_hmi_maps
 from sunpy_superres.maps.magnetogram import read_magnetogram
-from sunpy_superres.maps.products import check_product, check_signs
+from sunpy_superres.maps.products import check_product
+from sunpy_superres.maps.signs import check_signs
 
 #: CONTENT and BUNIT of all segments of a record.
 OBSERVABLE = {"content": "HMI observable", "bunit": "Mx/cm^2"}

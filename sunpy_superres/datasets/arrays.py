@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["read_gauss", "warn_of_numbers"]
+__all__ = ["read_gauss", "warn_of_fills"]
 
 
 def read_gauss(name, values, largest) -> np.ndarray:
@@ -67,7 +67,7 @@ def _gauss_of_unit(name, values):
     return as_field_unit(unit, f"The array {name} is").to("G")
 
 
-def warn_of_numbers(name, values, known):
+def warn_of_fills(name, values, known):
     """
     Warn of pixels that look like numbers written for missing data.
 
@@ -87,8 +87,7 @@ def warn_of_numbers(name, values, known):
         the Sun does not have.
     """
     # A bare GPU machine, which only reads such arrays, lacks what these need.
-    from sunpy_superres.maps.missing import describe_impossible, describe_repeated
+    from sunpy_superres.maps.missing import describe_fills
     from sunpy_superres.warning import warn_user
 
-    notes = describe_repeated(values, known) + describe_impossible(values, known)
-    warn_user(*(f"{name}: {note}" for note in notes))
+    warn_user(*(f"{name}: {note}" for note in describe_fills(values, known)))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from sunpy_superres.datasets.arrays import read_gauss, warn_of_numbers
+from sunpy_superres.datasets.arrays import read_gauss, warn_of_fills
 from sunpy_superres.files import write_tensors
 
 __all__ = ["NODE", "CropSampler", "Crops", "Frame", "load_pack", "read_index", "save_pack"]
@@ -99,7 +99,7 @@ def save_pack(frames, path):
     tensors, index = {}, []
     for number, frame in enumerate(frames):
         field = read_gauss(f"field of {frame.name}", frame.field, _LARGEST)
-        warn_of_numbers(frame.name, field, np.isfinite(field))
+        warn_of_fills(frame.name, field, np.isfinite(field))
         counts = np.where(np.isfinite(field), np.round(field / _COUNT), -32768)
         tensors[f"frame{number:04d}"] = np.clip(counts, -32768, 32767).astype(np.int16)
         if frame.foreshortening is not None:

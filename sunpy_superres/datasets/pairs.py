@@ -12,19 +12,18 @@ import torch
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
-from sunpy_superres.datasets.arrays import read_gauss, warn_of_numbers
 from sunpy_superres.datasets.order import check_order
+from sunpy_superres.datasets.pair_arrays import read_pair
 from sunpy_superres.datasets.registration import register_grid
 from sunpy_superres.files import write_tensors
 from sunpy_superres.instruments import FACTOR, MDI
 from sunpy_superres.instruments.forward import blurred_mean, observe
-from sunpy_superres.maps.fields import warn_of_fills
+from sunpy_superres.maps.fields import warn_of_values
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import read_magnetogram
 from sunpy_superres.maps.metadata import observation_time, rebin_meta
 from sunpy_superres.maps.reading import read_map
 from sunpy_superres.maps.regridding import resample_to
-from sunpy_superres.maps.units import LARGEST_FIELD
 from sunpy_superres.torch_state import own_torch_state
 from sunpy_superres.warning import warn_user
 
@@ -237,7 +236,7 @@ def align_pair(mdi_map, hmi_map, *, largest_gap=6 * u.min, largest_shift=4.0, co
             "give Maps of the same time, or a larger largest_gap."
         )
     magnetogram = read_magnetogram(mdi_map)
-    warn_of_fills(hmi_map)
+    warn_of_values(hmi_map)
     source = magnetogram.map
     scale = float(np.mean(plate_scale(_fine_grid(source)).to_value(u.arcsec / u.pix)))
     matrix, origin = _find_grid(magnetogram, hmi_map, scale)
@@ -341,63 +340,7 @@ def save_pairs(pairs, path):
     """
     tensors, index = {}, []
     for number, pair in enumerate(pairs):
-        for name, values in _read_pair(pair, number).items():
+        for name, values in read_pair(pair, number).items():
             tensors[f"{name}{number:04d}"] = values
         index.append(asdict(pair.record))
     write_tensors(path, tensors, {"pairs": json.dumps(index)})
-
-
-def _read_pair(pair, number):
-    """Return the arrays of a pair as the file holds them."""
-    for name in ("frame", "noise", "target", "good"):
-        if getattr(getattr(pair, name), "mask", None) is not None:
-            raise TypeError(
-                f"The array {name}{number:04d} is masked; fill it, with NaN or, if it is good, "
-                "with False."
-            )
-    fields = {
-        name: read_gauss(f"{name} of pair {number}", getattr(pair, name), LARGEST_FIELD)
-        for name in ("frame", "noise", "target")
-    }
-    good = _read_good(pair.good, number)
-    ny, nx = fields["frame"].shape
-    fine = (FACTOR * ny, FACTOR * nx)
-    for name, values, shape in (
-        ("noise", fields["noise"], (ny, nx)),
-        ("good", good, (ny, nx)),
-        ("target", fields["target"], fine),
-    ):
-        if values.shape != shape:
-            raise ValueError(
-                f"{name} of pair {number} has the shape {values.shape}, and its frame ({ny}, "
-                f"{nx}), to which {shape} belongs; give the arrays of one AlignedPair."
-            )
-    good &= np.isfinite(fields["frame"])
-    noise = fields["noise"]
-    if not (noise[good] > 0).all():
-        raise ValueError(
-            f"noise of pair {number} is not positive in all good pixels; give the standard "
-            "deviation of the noise in MDI Gauss."
-        )
-    target = fields["target"]
-    warn_of_numbers(f"frame of pair {number}", fields["frame"], good)
-    warn_of_numbers(f"target of pair {number}", target, np.isfinite(target))
-    # What is not good is not looked at, but one NaN would spread over a whole network.
-    fields["frame"] = np.where(np.isfinite(fields["frame"]), fields["frame"], 0.0)
-    usual = float(np.median(noise[good])) if good.any() else 0.0
-    fields["noise"] = np.where(np.isfinite(noise), noise, usual)
-    arrays = {name: values.astype(np.float32) for name, values in fields.items()}
-    return arrays | {"good": good.astype(np.uint8)}
-
-
-def _read_good(values, number):
-    """Return ``good`` of a pair as an array of bool."""
-    if getattr(values, "unit", None) not in (None, ""):
-        raise TypeError(f"good of pair {number} has a unit; give True where the frame is good.")
-    array = np.asarray(values)
-    if array.dtype.kind not in "iufb" or not np.isin(array, (0, 1)).all():
-        raise ValueError(
-            f"good of pair {number} holds more than True and False; give True where the frame is "
-            "good."
-        )
-    return array.astype(bool)

@@ -18,8 +18,8 @@ from sunpy_superres.instruments import HMI
 from sunpy_superres.maps.geometry import plate_scale
 from sunpy_superres.maps.magnetogram import quality_bits
 from sunpy_superres.maps.metadata import observation_time
-from sunpy_superres.maps.products import check_signs
 from sunpy_superres.maps.reading import read_map
+from sunpy_superres.maps.signs import check_signs
 from sunpy_superres.maps.units import field_unit
 from sunpy_superres.models.embedded import read_embedded_config
 from sunpy_superres.warning import SuperResWarning, warn_user

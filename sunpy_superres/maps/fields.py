@@ -10,13 +10,9 @@ from scipy import ndimage
 from sunpy_superres.maps.geometry import has_solar_axes, is_helioprojective, on_disk_mask
 from sunpy_superres.maps.headers import repair_map
 from sunpy_superres.maps.lazy import read_array
-from sunpy_superres.maps.missing import (
-    describe_impossible,
-    describe_one_sign,
-    describe_repeated,
-    holds_fill_value,
-)
+from sunpy_superres.maps.missing import describe_fills, holds_fill_value
 from sunpy_superres.maps.refusals import check_has_pixels, way_to_a_map
+from sunpy_superres.maps.signs import describe_one_sign
 from sunpy_superres.maps.units import LARGEST_FIELD, field_unit
 from sunpy_superres.warning import warn_user
 
@@ -84,7 +80,7 @@ def mark_missing(smap) -> np.ndarray:
     return np.where(known, data, np.float32(np.nan))
 
 
-def warn_of_fills(smap, region=None, signed=True):
+def warn_of_values(smap, region=None, signed=True):
     """
     Warn of values that are no line-of-sight field, such as numbers for missing data.
 
@@ -112,7 +108,7 @@ def warn_of_fills(smap, region=None, signed=True):
         return
     box = ndimage.find_objects(region.astype(np.uint8))[0]
     values, region = values[box], region[box]
-    notes = describe_repeated(values, region) + describe_impossible(values, region)
+    notes = describe_fills(values, region)
     notes += describe_one_sign(values, region) if signed else []
     name = smap.meta.get("telescop") or smap.meta.get("instrume") or ""
     warn_user(*(f"{f'{name}, ' if name else ''}{smap.date.isot[:19]}: {note}" for note in notes))

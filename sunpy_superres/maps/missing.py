@@ -12,8 +12,7 @@ from sunpy_superres.maps.units import LARGEST_FIELD
 __all__ = [
     "FILL_CARDS",
     "STORED_CARDS",
-    "describe_impossible",
-    "describe_one_sign",
+    "describe_fills",
     "describe_repeated",
     "has_noise",
     "holds_fill_value",
@@ -29,6 +28,9 @@ FILL_CARDS = (*_STORED, *_DATA, *_SCALE)
 #: Pixels of a clump, and of a line, of one value that noise does not give, and the share of squares
 #: of 2 x 2 equal pixels above which the data are in coarse steps, or smooth, and tell nothing.
 _CLUMP, _LINE, _COARSE = 12, 8, 0.2
+#: Times as many pixels as of any other value, and as a clump has, that small clumps of one have
+#: where it is a fill value.
+_OUTLYING = 4
 #: Share of one value, of the pixels without the commonest, above which data are in coarse steps.
 _STEP_SHARE = 0.15
 #: Least share of the commonest value of the clumps, if they have more than two.
@@ -40,9 +42,6 @@ _AROUND, _OFTEN = 20, 2
 _UNFIT = 5.0
 #: Gauss; fields with less noise are of a formula.  HMI's on CEA grids have 2 G.
 _NOISE_FREE = 0.5
-#: Pixels of one sign from which the lack of the other means something, the Gauss below which
-#: a pixel is weak, and the least share of these outside of spots.
-_MANY, _WEAK, _WEAK_SHARE = 4096, 15.0, 0.05
 #: Rows in which the noise is looked for.
 _ROWS = 512
 #: Gauss; what is weaker is zero.  Data in steps have none that is.
@@ -149,63 +148,34 @@ def describe_repeated(values, good) -> list[str]:
     del labels
     if _is_stepped(values[large]):
         large[:] = False
+    large |= clumped & ~large & (values == _find_outlier(values[clumped & ~large]))
     scattered = _find_scattered(values, good & ~large)
     where = ((values[large], "those beside them"), (scattered, "others in the frame"))
     return [_describe(found, others) for found, others in where if found.size]
 
 
-def describe_impossible(values, good) -> list[str]:
+def describe_fills(values, good) -> list[str]:
     """
-    Warn of fields that the Sun does not have.
+    Warn of what looks like numbers for missing data: repeated ones, and fields the Sun lacks.
 
     Parameters
     ----------
-    values : numpy.ndarray
-        Gauss, ``(ny, nx)``.
-    good : numpy.ndarray of bool
-        Pixels that are on the disk and known.
+    values, good : numpy.ndarray
+        As in `describe_repeated`.
 
     Returns
     -------
     list of str
-        A sentence if there are.
+        A sentence for each kind.
     """
+    notes = describe_repeated(values, good)
     beyond = int(np.count_nonzero(good & (np.abs(values) > _STRONGEST)))
-    if not beyond:
-        return []
-    return [
-        f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the Sun, as "
-        "fill values are; set what was not observed to NaN, or check the unit."
-    ]
-
-
-def describe_one_sign(values, good) -> list[str]:
-    r"""
-    Warn of a field of one sign, weak pixels too, as \|B\| and an uncertainty are.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Gauss, ``(ny, nx)``.
-    good : numpy.ndarray of bool
-        Pixels that are on the disk and known.
-
-    Returns
-    -------
-    list of str
-        A sentence if it is; none for a spot, which has no weak pixels, and a field without noise.
-    """
-    used = values[good]
-    used = used[used != 0]
-    if used.size < _MANY or (used < 0).any() and (used > 0).any():
-        return []
-    if np.mean(np.abs(used) < _WEAK) < _WEAK_SHARE or not has_noise(values, good):
-        return []
-    return [
-        f"All values have one sign ({used.size} pixels, weak ones too), so that this is no "
-        "line-of-sight field but its strength, an uncertainty, or another observable; give the "
-        "signed field."
-    ]
+    if beyond:
+        notes.append(
+            f"{beyond} pixels are above {_STRONGEST:.0f} G, more than was ever measured on the "
+            "Sun, as fill values are; set what was not observed to NaN, or check the unit."
+        )
+    return notes
 
 
 def has_noise(values, good) -> bool:
@@ -239,6 +209,14 @@ def _is_stepped(clumped):
     """Return whether clumps have values of all sorts, as those of rounded smooth fields do."""
     often = np.unique(clumped, return_counts=True)[1]
     return often.size > 2 and often.max() < _FILL_SHARE * often.sum()
+
+
+def _find_outlier(clumped):
+    """Return the value that small clumps have much more often than any other; NaN if none."""
+    held, often = np.unique(clumped, return_counts=True)
+    if not held.size or often.max() < _OUTLYING * max(_CLUMP, *np.sort(often)[-2:-1], 0):
+        return np.nan
+    return held[often.argmax()]
 
 
 def _find_scattered(values, good):

@@ -6,10 +6,7 @@ import re
 
 from sunpy_superres.files import remove_suffixes
 
-__all__ = ["PRODUCT_CARDS", "check_product", "check_signs"]
-
-#: Values of a sign from which the lack of the other means something; spots are smaller.
-_MANY = 4096
+__all__ = ["PRODUCT_CARDS", "check_product"]
 
 #: What the segments of JSOC's series hold, other than a line-of-sight field; lower case.
 _SEGMENTS = {
@@ -292,26 +289,3 @@ def _of_words(text):
         return _of_segment(segment)
     phrase = _OTHER_FIELD.search("_".join(words))
     return phrase and f"the {phrase[0].replace('_', ' ')}"
-
-
-def check_signs(values):
-    """
-    Refuse an image of one sign: the noise alone gives a line-of-sight field both signs.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        NaN where missing.
-
-    Raises
-    ------
-    TypeError
-        If no value is negative, or none is positive, of 4096 or more that are not zero.
-    """
-    negative, positive = int((values < 0).sum()), int((values > 0).sum())
-    if max(negative, positive) >= _MANY and not min(negative, positive):
-        raise TypeError(
-            f"All values have one sign ({negative + positive} pixels), so that this is no "
-            "line-of-sight field but a bitmap, a strength, an angle or an error; give the segment "
-            "'magnetogram'."
-        )

@@ -22,6 +22,7 @@ __all__ = [
     "check_is_map",
     "describe_scale",
     "explain_scale",
+    "format_scale",
     "way_to_a_map",
 ]
 
@@ -251,6 +252,11 @@ def explain_scale(smap, scales, instrument=MDI) -> str:
     return ""
 
 
+def format_scale(scale) -> str:
+    """Write a plate scale in arcsec per pixel, a tiny one with digits too."""
+    return f"{scale:.2f}" if scale >= _POSSIBLE[0] else f"{scale:.3g}"
+
+
 def describe_scale(smap, scales) -> str:
     """
     Say what to do with a plate scale that no full-disk frame of MDI has.
@@ -267,8 +273,10 @@ def describe_scale(smap, scales) -> str:
         A sentence for an error.
     """
     scale = float(np.mean(scales))
-    number = f"{scale:.2f}" if scale >= _POSSIBLE[0] else f"{scale:.3g}"
-    said = f"The plate scale is {number} arcsec/pixel, far from MDI's {MDI.plate_scale:.2f}; "
+    said = (
+        f"The plate scale is {format_scale(scale)} arcsec/pixel, far from MDI's "
+        f"{MDI.plate_scale:.2f}; "
+    )
     why = explain_scale(smap, scales)
     if why:
         return f"{said}{why}."

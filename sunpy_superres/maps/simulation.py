@@ -10,15 +10,13 @@ import sunpy.map
 from astropy.nddata import block_reduce
 
 from sunpy_superres.instruments import FACTOR, HMI, MDI
-from sunpy_superres.maps.fields import known_pixels, warn_of_fills
+from sunpy_superres.maps.fields import known_pixels, warn_of_values
 from sunpy_superres.maps.geometry import is_helioprojective, on_disk_mask, plate_scale
 from sunpy_superres.maps.metadata import rebin_meta, refresh_statistics
-from sunpy_superres.maps.missing import describe_one_sign
 from sunpy_superres.maps.provenance import retire_record
-from sunpy_superres.maps.refusals import check_is_map, explain_scale
+from sunpy_superres.maps.refusals import check_is_map, explain_scale, format_scale
 from sunpy_superres.maps.units import field_unit, quantity_in
 from sunpy_superres.torch_state import own_torch_state
-from sunpy_superres.warning import warn_user
 
 __all__ = ["simulate_mdi"]
 
@@ -98,8 +96,7 @@ def simulate_mdi(
     if not HMI.is_full_resolution(scale):
         why = explain_scale(hmi_map, scales, HMI)
         raise ValueError(
-            f"The plate scale is {f'{scale:.2f}' if scale >= 0.1 else f'{scale:.3g}'} "
-            "arcsec/pixel; simulate_mdi needs a map at "
+            f"The plate scale is {format_scale(scale)} arcsec/pixel; simulate_mdi needs a map at "
             f"HMI's full resolution, {HMI.plate_scale:.1f} arcsec/pixel"
             f"{f'. {why}.' if why else ', such as a full disk of hmi.M_720s or a SHARP.'}"
         )
@@ -112,11 +109,10 @@ def simulate_mdi(
     ny, nx = (n // FACTOR * FACTOR for n in hmi_map.data.shape)
     if not ny or not nx:
         raise ValueError(f"The map of {hmi_map.data.shape} pixels is smaller than one MDI pixel.")
-    warn_of_fills(hmi_map)
+    warn_of_values(hmi_map)
     unit = field_unit(hmi_map) or u.G  # SHARP series leave BUNIT out of some files
     field = np.asarray(hmi_map.data, dtype=np.float64)[:ny, :nx] * unit.to(u.G)
     known = known_pixels(hmi_map, np.asarray(hmi_map.data, np.float64) * unit.to(u.G))[:ny, :nx]
-    warn_user(*describe_one_sign(field, known))
     tensor = torch.from_numpy(np.where(known, field, 0.0))[None, None]
     known_part = torch.from_numpy(known.astype(np.float64))[None, None]
     rng = np.random.default_rng(seed)

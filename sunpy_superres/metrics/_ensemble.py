@@ -9,7 +9,7 @@ import ndcube
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_fills
+from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_values
 from sunpy_superres.maps.members import header_of_cube, mask_of_cube
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._fields import Pair
@@ -173,5 +173,5 @@ def pair_members(samples, reference, region):
     if not mask.any():
         raise ValueError("No pixel is known in all members and in the reference.")
     for member in members:
-        warn_of_fills(sunpy.map.Map(member, grid.meta), mask)
+        warn_of_values(sunpy.map.Map(member, grid.meta), mask)
     return members[:, mask], pair.second.values[mask]

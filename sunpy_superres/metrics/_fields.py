@@ -5,7 +5,7 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_superres.maps.fields import check_field_map, known_pixels, to_gauss, warn_of_fills
+from sunpy_superres.maps.fields import check_field_map, known_pixels, to_gauss, warn_of_values
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.regridding import resample_to, same_grid
 from sunpy_superres.metrics._region import region_mask
@@ -45,7 +45,7 @@ class Field:
                 "No pixel of the map is on the disk, finite and in the region; "
                 "check its WCS and the region."
             )
-        warn_of_fills(smap, self.mask, signed)
+        warn_of_values(smap, self.mask, signed)
         self.values = np.where(self.mask, values, np.float32(0))
 
     @classmethod
@@ -91,7 +91,7 @@ class Pair:
         values, known = resample_to(self.first.grid.map, reference)
         self.mask = self.first.mask & known
         same = same_grid(self.first.grid.map, reference)
-        warn_of_fills(reference, self.mask if same else None)
+        warn_of_values(reference, self.mask if same else None)
         if not self.mask.any():
             raise ValueError("The two maps have no known pixel in common; check their coordinates.")
         self.grid = self.first.grid

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_fills
+from sunpy_superres.maps.fields import known_pixels, to_gauss, warn_of_values
 from sunpy_superres.maps.metadata import observation_time
 from sunpy_superres.maps.regridding import same_grid
 from sunpy_superres.metrics._docstrings import fill_docstring
@@ -182,7 +182,7 @@ iterable of `~sunpy.map.GenericMap`, optional
         for patch in patches:  # what else is in the member does not count
             part = np.zeros_like(known)
             part[patch.slices] = (known & on_disk)[patch.slices]
-            warn_of_fills(member, part)
+            warn_of_values(member, part)
         return _measure(patches, values, known)
 
     values = _measure(patches, *_read(field.grid.map))

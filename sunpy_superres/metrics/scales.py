@@ -9,7 +9,7 @@ import numpy as np
 import sunpy.map
 from scipy import ndimage
 
-from sunpy_superres.maps.fields import check_field_map, mark_missing, warn_of_fills
+from sunpy_superres.maps.fields import check_field_map, mark_missing, warn_of_values
 from sunpy_superres.maps.grid import Grid
 from sunpy_superres.maps.metadata import refresh_statistics
 from sunpy_superres.maps.missing import FILL_CARDS
@@ -60,7 +60,7 @@ def split_scales(smap, scale=2 * u.arcsec):
     known = np.isfinite(data)
     if not known.any():
         raise ValueError("No pixel of the map is finite; there is nothing to split.")
-    warn_of_fills(smap, known & np.isfinite(grid.mu))
+    warn_of_values(smap, known & np.isfinite(grid.mu))
     filled = np.where(known, data, data.dtype.type(0))
     smooth = ndimage.gaussian_filter(filled, sigma)
     if not known.all():
